@@ -1,0 +1,42 @@
+# Entry points for people and CI; the work is done by the scripts in deploy/local.
+
+LOCAL := deploy/local
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status clean-stack demo test lint fmt clippy build
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this Debian machine
+	@$(LOCAL)/setup.sh
+
+up: ## Start Kafka, schema registry and Postgres on 127.0.0.1
+	@$(LOCAL)/stack.sh up
+
+down: ## Stop them; the data stays
+	@$(LOCAL)/stack.sh down
+
+status: ## Show what runs and where
+	@$(LOCAL)/stack.sh status
+
+clean-stack: ## Stop them and remove data and logs
+	@$(LOCAL)/stack.sh down --purge
+
+demo: ## Watch a simulated stream of orders go through (ORDERS=20000 SEED=1 KEEP=1)
+	@$(LOCAL)/demo.sh
+
+test: ## Run all checks and tests, as CI does
+	@$(LOCAL)/test.sh
+
+lint: ## Run only the checks of format, clippy and docs
+	@$(LOCAL)/test.sh lint
+
+fmt: ## Format the code
+	cargo fmt --all
+
+clippy: ## Run clippy alone
+	cargo clippy --workspace --all-targets -- -D warnings
+
+build: ## Build the release binaries
+	cargo build --release --workspace

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# All checks, in the order in which they are cheapest to fail; ends at the first that does, with its exit code.
+#
+# usage: test.sh [lint]   with `lint` only the checks that run nothing
+set -euo pipefail
+
+HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source-path=SCRIPTDIR
+. "$HERE/stack/settings.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$HERE/stack/process.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$HERE/stack/borrow.sh"
+
+main() {
+    [[ $# == 0 || $* == lint ]] || fail "$USAGE" "the only argument is \`lint\`, not \`$*\`"
+    cd "$REPOSITORY"
+    step setup "$HERE/setup.sh"
+    step format cargo fmt --all --check
+    step clippy cargo clippy --workspace --all-targets -- -D warnings
+    step docs env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
+    [[ $* != lint ]] || return 0
+    step stack borrow_stack
+    step build cargo build --workspace
+    step test cargo test --workspace
+}
+
+step() {
+    local name=$1 began code=0
+    shift
+    say "$name"
+    began=$(now_ms)
+    # In this shell, not a subshell: `borrow_stack` sets our traps and variables.
+    "$@" || code=$?
+    ((code == 0)) || fail "$code" "$name failed after $(seconds_since "$began") s"
+    say "$name passed in $(seconds_since "$began") s"
+}
+
+main "$@"

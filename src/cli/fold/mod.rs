@@ -1,0 +1,85 @@
+//! `orderstream fold`: what the events of one order make of it, without any server.
+//!
+//! Folds events in the order given and prints the view they end in. The same code decides here as in the worker.
+//! Invariant: nothing is printed unless every event is good.
+
+mod error;
+mod input;
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+pub use error::{FoldError, Place};
+use input::Input;
+
+use crate::ids::{OrderId, Timestamp};
+use crate::order::facts::MAX_FACTS;
+use crate::order::{Event, Fold};
+
+/// Folds the events of one order and prints the derived view as JSON.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FoldArgs {
+    /// Events as a JSON array, as JSON lines, or one case of a scenario file; `-` or nothing reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The policy, a JSON object as in a scenario; instead of the case's own.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Fires what is due by then after the events: microseconds since 1970, or RFC 3339; instead of the case's own.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub until: Option<Timestamp>,
+    /// Also prints the status of each OrderStatusChanged that a worker would emit.
+    #[arg(long)]
+    pub emits: bool,
+}
+
+/// Folds what the arguments say and prints the result.
+///
+/// # Errors
+/// What is wrong with the input, or that the result cannot be written.
+pub fn run(args: &FoldArgs, stdin: impl Read, mut stdout: impl Write) -> Result<(), FoldError> {
+    let input = Input::read(args, stdin)?;
+    let result = fold(&input, args.emits)?;
+    match writeln!(stdout, "{result:#}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(FoldError::Output(error)),
+        // A reader that has seen enough, such as `head`, is no failure.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn fold(input: &Input, with_emits: bool) -> Result<Value, FoldError> {
+    let mut fold = Fold::new(&input.policy);
+    apply(&mut fold, &input.events)?;
+    if let Some(until) = input.until {
+        let first = input.events.first();
+        let order_id = first.map_or_else(|| OrderId::from(""), |(_, event)| event.order_id.clone());
+        fold.fire(until, &order_id);
+    }
+    apply(&mut fold, &input.after)?;
+    let view = fold.view();
+    Ok(if with_emits { json!({"view": view, "emits": fold.emits()}) } else { json!(view) })
+}
+
+fn apply(fold: &mut Fold<'_>, events: &[(Place, Event)]) -> Result<(), FoldError> {
+    for (place, event) in events {
+        let _ = fold.apply(event);
+        if fold.order().facts.len() > MAX_FACTS {
+            return Err(FoldError::TooManyFacts { place: *place });
+        }
+    }
+    Ok(())
+}
+
+/// An instant as the command line says it.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    if let Ok(micros) = text.parse() {
+        return Ok(Timestamp(micros));
+    }
+    let instant: Result<jiff::Timestamp, _> = text.parse();
+    instant.map(|instant| Timestamp(instant.as_microsecond())).map_err(|_| {
+        format!("`{text}` is not an instant: use microseconds since 1970, or RFC 3339 such as 2026-01-02T00:00:00Z")
+    })
+}

@@ -1,0 +1,188 @@
+//! Every setting of orderstream: its type, its kind and bounds, its default, and what it is for. The only such list.
+//!
+//! The doc lines below are rustdoc, the comments of the example file and the text of `config show` at once.
+//! A line reads: name, Rust type of the field, rule. An optional setting without a default is an `Option`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choices::{LogFormat, SaslMechanism, SecurityProtocol, ShellPolicy};
+use super::properties::Properties;
+use super::resolve::Values;
+use super::secret::Secret;
+use super::table::{Kind, Rule, Section, Setting, sections};
+
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(24 * 365);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+sections! {
+    /// The Kafka cluster, and how this process takes part in its consumer group.
+    kafka: Kafka {
+        /// Brokers to start from; the others are learned from these.
+        brokers: String = Rule::of(Kind::Brokers).required("localhost:9092"),
+        /// The consumer group. All workers of one deployment share it; two deployments never do.
+        group: String = Rule::of(Kind::Text).default("orderstream"),
+        /// What tells this process from the others of its group, in the transactional id.
+        /// Left out, each start makes a fresh one, which is right almost everywhere.
+        instance: Option<String> = Rule::of(Kind::Word(64)).example("worker-1"),
+        /// Without heartbeats for so long, this process loses its lanes. Brokers refuse less than 6s by default.
+        session_timeout: Duration = duration(secs(1), mins(30)).default("8s"),
+        /// How often a heartbeat is sent; less than a third of session_timeout.
+        heartbeat_interval: Duration = duration(millis(100), mins(10)).default("2s"),
+        /// After so long the broker ends a transaction that nobody finishes. Brokers refuse more than 15m by default.
+        transaction_timeout: Duration = duration(secs(1), mins(15)).default("30s"),
+        /// How the connection is protected.
+        security_protocol: SecurityProtocol = Rule::of(Kind::Choice(SecurityProtocol::WORDS)).default("plaintext"),
+        /// How the password is shown to the broker; needed by sasl_plaintext and sasl_ssl.
+        sasl_mechanism: Option<SaslMechanism> = Rule::of(Kind::Choice(SaslMechanism::WORDS)).example("SCRAM-SHA-512"),
+        /// The user; needed by sasl_plaintext and sasl_ssl.
+        sasl_username: Option<String> = Rule::of(Kind::Text).example("orderstream"),
+        /// The user's password; needed by sasl_plaintext and sasl_ssl.
+        sasl_password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// Certificates (PEM) of the authorities that may sign the brokers' own; the system's when left out.
+        ssl_ca_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/ca.pem"),
+        /// This client's certificate (PEM), where brokers ask for one.
+        ssl_certificate_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/client.pem"),
+        /// The private key (PEM) of that certificate.
+        ssl_key_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/client.key"),
+        /// The passphrase of that key, if it has one.
+        ssl_key_password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// Further librdkafka properties, as they are. What the guarantee rests on is fixed and refused here.
+        properties: Properties = Rule::of(Kind::Properties).example("client.rack = \"eu-west-1a\""),
+    }
+
+    /// The topics. Input topics must all have the same number of partitions; names must differ from each other.
+    topics: Topics {
+        /// Payment events come from here.
+        payment: String = Rule::of(Kind::Topic).default("payments"),
+        /// Inventory events come from here.
+        inventory: String = Rule::of(Kind::Topic).default("inventory"),
+        /// Shipping events come from here.
+        shipping: String = Rule::of(Kind::Topic).default("shipping"),
+        /// Order events (placed, amended, cancelled, held) come from here. Everything works without it.
+        order: Option<String> = Rule::of(Kind::Topic).example("orders"),
+        /// Each change of an order's state goes here.
+        status: String = Rule::of(Kind::Topic).default("order-status"),
+        /// What an order owes after a cancellation goes here as commands; left out, none are sent.
+        command: Option<String> = Rule::of(Kind::Topic).example("order-commands"),
+        /// Records that cannot be applied go here, beside the database; left out, they are only kept there.
+        dead_letter: Option<String> = Rule::of(Kind::Topic).example("order-dead-letters"),
+    }
+
+    /// The schema registry (Confluent's API).
+    registry: Registry {
+        /// Its base URL.
+        url: String = Rule::of(Kind::Url(&["http", "https"])).required("http://localhost:8081"),
+        /// The user, where it asks for one.
+        username: Option<String> = Rule::of(Kind::Text).example("orderstream"),
+        /// The user's password.
+        password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// How long one look-up may take.
+        timeout: Duration = duration(millis(100), mins(5)).default("5s"),
+        /// How long a record waits for a schema id that the registry does not know, before it becomes a dead letter.
+        unknown_id_grace: Duration = duration(Duration::ZERO, DAY).default("30s"),
+        /// Registers the schemas of what is published when a worker starts, beside `orderstream schema register`.
+        register_on_start: bool = Rule::of(Kind::Flag).default("false"),
+        /// How many schemas are kept in memory.
+        cache_capacity: usize = Rule::of(Kind::Count(1, 100_000)).default("1000"),
+    }
+
+    /// The Postgres database that holds the orders, the journal and the checkpoints.
+    database: Database {
+        /// Where it is. May hold a password, so it is treated as a secret; TLS is chosen by its sslmode parameter.
+        url: Secret = Rule::of(Kind::Url(&["postgres", "postgresql"])).secret()
+            .required("postgres://orderstream@localhost:5432/orderstream"),
+        /// The password, where the URL holds none; wins over the URL's.
+        password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// After so long the database ends one of our statements, which is then tried again.
+        statement_timeout: Duration = duration(millis(100), mins(60)).default("30s"),
+        /// How long a statement waits for a lock, at most; no more than statement_timeout.
+        lock_timeout: Duration = duration(millis(100), mins(60)).default("10s"),
+        /// After so long the database ends a transaction whose process says nothing, and frees its locks.
+        idle_in_transaction_timeout: Duration = duration(secs(1), mins(60)).default("5s"),
+        /// How long connecting may take.
+        connect_timeout: Duration = duration(millis(100), mins(5)).default("5s"),
+        /// The name that pg_stat_activity shows. A take-over only ends connections that carry it.
+        application_name: String = Rule::of(Kind::Word(32)).default("orderstream"),
+    }
+
+    /// How much one worker process takes on at a time. The defaults suit nearly all; they bound its memory.
+    worker: Worker {
+        /// Writers, each with one database connection and a share of the lanes.
+        writers: usize = Rule::of(Kind::Count(1, 64)).default("4"),
+        /// Records in one batch, at most.
+        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("10000"),
+        /// Bytes of records in one batch, at most.
+        batch_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
+        /// Bytes that one batch publishes, at most.
+        emit_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
+        /// Records of a lane waiting in memory, at most; then its partitions pause.
+        lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
+        /// Bytes of a lane's records waiting in memory, at most; then its partitions pause.
+        lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
+        /// Chunks waiting to be published, at most; then writers wait.
+        relay_queue_chunks: usize = Rule::of(Kind::Count(1, 10_000)).default("64"),
+        /// A larger input record becomes a dead letter.
+        record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MiB"),
+        /// No record that is published is larger; at most what brokers and topics take (message.max.bytes).
+        emitted_record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MB"),
+        /// How long a rebalance waits for the running batches of the lanes that go.
+        drain_timeout: Duration = duration(millis(100), mins(5)).default("4s"),
+        /// How long a shutdown may take from SIGTERM on, draining included.
+        shutdown_timeout: Duration = duration(secs(1), mins(10)).default("20s"),
+        /// After so long without records, what is known but not yet stored about progress is stored by itself.
+        idle_flush: Duration = duration(millis(10), mins(1)).default("1s"),
+        /// Facts of one order, at most; an event that would add more becomes a dead letter.
+        facts_per_order: usize = Rule::of(Kind::Count(10, 1_000_000)).default("10000"),
+    }
+
+    /// How orders are judged where the business decides. A change applies to an order from its next event on.
+    policy: Policy {
+        /// What money means for an order that was never placed: trust takes any as the whole total, wait none.
+        /// Left out: trust without an order topic, wait with one.
+        shell: Option<ShellPolicy> = Rule::of(Kind::Choice(ShellPolicy::WORDS)).example("trust"),
+        /// How long after it was placed an order may stay unpaid; left out, for ever. Needs an order topic.
+        payment_window: Option<Duration> = duration(secs(1), YEAR).example("72h"),
+        /// How long after a decline another payment may come.
+        payment_retry_window: Duration = duration(Duration::ZERO, YEAR).default("24h"),
+        /// How long an order that is out of stock waits for a better answer before it is cancelled.
+        rejection_grace: Duration = duration(Duration::ZERO, YEAR).default("0s"),
+        /// How long a command may stay unanswered before it is sent again.
+        command_retry: Duration = duration(secs(1), DAY.saturating_mul(30)).default("15m"),
+        /// How often a command is sent before a person is asked.
+        command_attempts: u32 = Rule::of(Kind::Count(1, 1_000)).default("5"),
+    }
+
+    /// The only port: GET and HEAD /metrics.
+    metrics: Metrics {
+        /// Where it listens. Use 0.0.0.0 to be scraped from other machines.
+        listen: SocketAddr = Rule::of(Kind::Address).default("127.0.0.1:9464"),
+    }
+
+    /// Log lines, on standard error.
+    log: Log {
+        /// One line for a person, or one JSON object a line.
+        format: LogFormat = Rule::of(Kind::Choice(LogFormat::WORDS)).default("text"),
+        /// Which lines, as in tracing's filters: a level, then exceptions by module.
+        filter: String = Rule::of(Kind::Filter).default("info"),
+    }
+}
+
+const fn duration(min: Duration, max: Duration) -> Rule {
+    Rule::of(Kind::Duration(min, max))
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const fn mins(mins: u64) -> Duration {
+    Duration::from_mins(mins)
+}

@@ -1,0 +1,88 @@
+//! Settings of the Kafka clients: what every client shares, and what makes a consumer of ours.
+//!
+//! The names fixed here are the ones that the configuration refuses. Invariant: a consumer reads only what was committed,
+//! starts only where it is told to, and never commits an offset by itself.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
+
+use crate::config;
+
+/// Longest wait of the poll thread inside one callback before the group would give us up.
+pub const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
+
+/// Settings that every client of the process shares.
+#[must_use]
+pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("client.id", format!("orderstream-{instance}"))
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.max.ms", "1000")
+        // Prefetched records are the largest part of a worker's memory under a backlog: these two bound it.
+        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.min.messages", "10000")
+        // A full queue is looked at again at once; the default of a second would be a pause without cause.
+        .set("fetch.queue.backoff.ms", "5");
+    for (name, value) in kafka.properties.iter() {
+        client.set(name, value);
+    }
+    client
+        .set("bootstrap.servers", &kafka.brokers)
+        .set("security.protocol", kafka.security_protocol.as_str())
+        .set("allow.auto.create.topics", "false");
+    let texts = [
+        ("sasl.mechanism", kafka.sasl_mechanism.map(|mechanism| mechanism.as_str().to_owned())),
+        ("sasl.username", kafka.sasl_username.clone()),
+        ("sasl.password", kafka.sasl_password.as_ref().map(|secret| secret.expose().to_owned())),
+        ("ssl.ca.location", kafka.ssl_ca_file.as_ref().map(|path| path.display().to_string())),
+        ("ssl.certificate.location", kafka.ssl_certificate_file.as_ref().map(|path| path.display().to_string())),
+        ("ssl.key.location", kafka.ssl_key_file.as_ref().map(|path| path.display().to_string())),
+        ("ssl.key.password", kafka.ssl_key_password.as_ref().map(|secret| secret.expose().to_owned())),
+    ];
+    for (name, value) in texts {
+        if let Some(value) = value {
+            client.set(name, value);
+        }
+    }
+    client
+}
+
+/// Settings of the consumer that is a member of the group.
+#[must_use]
+pub fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
+    let mut client = observer(kafka, instance);
+    client
+        .set("session.timeout.ms", kafka.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", kafka.heartbeat_interval.as_millis().to_string())
+        .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
+        .set("partition.assignment.strategy", "range")
+        .set("group.protocol", "classic")
+        .set("check.crcs", "true")
+        .set("statistics.interval.ms", "1000");
+    client
+}
+
+/// Settings of a client that asks about topics and about the group's offsets without ever joining the group.
+#[must_use]
+pub fn observer(kafka: &config::Kafka, instance: &str) -> ClientConfig {
+    let mut client = shared(kafka, instance);
+    client
+        .set("group.id", &kafka.group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "error");
+    client
+}
+
+/// Opens an observer.
+///
+/// # Errors
+/// A property that librdkafka does not take.
+pub fn open_observer(kafka: &config::Kafka, instance: &str) -> KafkaResult<BaseConsumer> {
+    observer(kafka, instance).create()
+}

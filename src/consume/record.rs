@@ -1,0 +1,53 @@
+//! One record as Kafka gave it, owned, with nothing understood yet: the arrow from `consume` to `decode`.
+//!
+//! The only place that turns an offset into the next one. Invariant: `next_offset` is always one past the record, so whoever
+//! stores it never re-reads the record and never skips the one behind it.
+
+use bytes::Bytes;
+
+use crate::ids::{Lane, NextOffset, Timestamp};
+use crate::order::Source;
+
+/// A header of a record: its key and, unless it was null, its value.
+pub type Header = (String, Option<Bytes>);
+
+/// One record of an input topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which input topic it came from.
+    pub source: Source,
+    /// Its partition, which is its lane.
+    pub lane: Lane,
+    /// Where it stands in its partition.
+    pub offset: i64,
+    /// When it was produced, as the record says; 0 where it does not say.
+    pub timestamp: Timestamp,
+    /// The key's bytes; `None` where there was no key.
+    pub key: Option<Bytes>,
+    /// The value's bytes; `None` for a tombstone.
+    pub value: Option<Bytes>,
+    /// The headers in their order.
+    pub headers: Vec<Header>,
+}
+
+impl Record {
+    /// The offset to read next once this record is applied.
+    #[must_use]
+    pub fn next_offset(&self) -> NextOffset {
+        NextOffset(self.offset + 1)
+    }
+
+    /// What the record weighs against the limits on bytes: key, value and headers.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
+    }
+
+    /// The value of the first header of that name, if there is one and it is not null.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&Bytes> {
+        self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_ref())
+    }
+}

@@ -1,0 +1,173 @@
+//! A tenure: one value for "this lane is ours, under this claim, as the group said at that moment".
+//!
+//! Everything that is done for a lane is done under a tenure. It is opened in the assign callback and ends once: when the lane
+//! is revoked or lost, when a fence refuses it, or at shutdown. Invariant: an ended tenure never works again; whoever takes
+//! something out of a queue looks here first.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::capture::Capture;
+use crate::ids::{Epoch, Lane, NextOffset, Seq, TenureId, Timestamp};
+use crate::order::Source;
+
+/// Why a tenure ended; the label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum End {
+    /// The group gave the lane to somebody else, or we left.
+    Revoked = 1,
+    /// The group gave us up before we knew.
+    Lost = 2,
+    /// The database refused our claim.
+    Fenced = 3,
+    /// The group refused our generation.
+    Generation = 4,
+    /// The lane had to be stopped; a gauge says why.
+    Stopped = 5,
+}
+
+impl End {
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Lost => "lost",
+            Self::Fenced => "fenced",
+            Self::Generation => "generation",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A lane under one claim and one capture. Shared by the poll thread, a writer and the relay.
+#[derive(Debug)]
+pub struct Tenure {
+    /// The lane.
+    pub lane: Lane,
+    /// The epoch with which it was claimed in Postgres.
+    pub epoch: Epoch,
+    /// The random id of that claim.
+    pub id: TenureId,
+    /// What the group said when it gave us the lane.
+    pub capture: Arc<Capture>,
+    ended: AtomicU8,
+    in_doubt: AtomicBool,
+    published: AtomicI64,
+    queued_records: AtomicUsize,
+    queued_bytes: AtomicUsize,
+    applied: Mutex<Applied>,
+}
+
+/// How far a lane is applied, for those who measure.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// The last journal row.
+    pub last_seq: Seq,
+    /// The checkpoints, one a topic.
+    pub checkpoints: Vec<(Source, NextOffset)>,
+    /// The timestamp of the last record applied under this tenure.
+    pub record_timestamp: Option<Timestamp>,
+    /// Since when something waits to be published.
+    unpublished_since: Option<Instant>,
+}
+
+impl Tenure {
+    /// A tenure that begins now, with the journal known to be published up to `published`.
+    #[must_use]
+    pub fn open(lane: Lane, (epoch, id): (Epoch, TenureId), capture: Arc<Capture>, published: Seq) -> Self {
+        Self {
+            lane,
+            epoch,
+            id,
+            capture,
+            ended: AtomicU8::new(0),
+            in_doubt: AtomicBool::new(false),
+            published: AtomicI64::new(published.0),
+            queued_records: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            applied: Mutex::default(),
+        }
+    }
+
+    /// Ends the tenure. Returns whether it was open until now: the first reason stands.
+    pub fn end(&self, why: End) -> bool {
+        self.ended.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Whether it ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) != 0
+    }
+
+    /// While a writer has lost its connection and has not compared the lane with memory, nothing of the lane is published.
+    pub fn set_in_doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::SeqCst);
+    }
+
+    /// Whether the lane waits for its writer to compare it with memory.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::SeqCst)
+    }
+
+    /// Up to which journal row Kafka has confirmed the lane.
+    #[must_use]
+    pub fn published(&self) -> Seq {
+        Seq(self.published.load(Ordering::SeqCst))
+    }
+
+    /// Notes what Kafka confirmed.
+    pub fn set_published(&self, seq: Seq) {
+        self.published.fetch_max(seq.0, Ordering::SeqCst);
+        let mut applied = self.lock_applied();
+        applied.unpublished_since = (applied.last_seq > seq).then(Instant::now);
+    }
+
+    /// Notes what the database confirmed.
+    pub fn set_applied(&self, last_seq: Seq, checkpoints: &[(Source, NextOffset)], last: Option<Timestamp>) {
+        let behind = last_seq > self.published();
+        let mut applied = self.lock_applied();
+        applied.last_seq = last_seq;
+        applied.checkpoints = checkpoints.to_vec();
+        applied.record_timestamp = last.or(applied.record_timestamp);
+        applied.unpublished_since = applied.unpublished_since.or(behind.then(Instant::now)).filter(|_| behind);
+    }
+
+    /// How far the lane is applied.
+    #[must_use]
+    pub fn applied(&self) -> Applied {
+        self.lock_applied().clone()
+    }
+
+    /// How long the oldest row that is not published has been waiting.
+    #[must_use]
+    pub fn unpublished_for(&self) -> Duration {
+        self.lock_applied().unpublished_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn lock_applied(&self) -> MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record was queued.
+    pub fn record_queued(&self, bytes: usize) {
+        self.queued_records.fetch_add(1, Ordering::Relaxed);
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Records left the queue for good.
+    pub fn records_done(&self, records: usize, bytes: usize) {
+        self.queued_records.fetch_sub(records, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Records and bytes between the poll thread and the end of the writer's work.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        (self.queued_records.load(Ordering::Relaxed), self.queued_bytes.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,284 @@
+//! The entry of decode: one record in, an event, a refusal, or the wish for a schema out.
+//!
+//! Synchronous as long as the schema is known, which is all but the first time; only a look-up waits for the network, and the
+//! pipeline decides how long. Invariant: what a record comes to depends on the record, on its schema and on the time that is
+//! passed in, never on whether the registry could be reached.
+
+use std::sync::Arc;
+
+use crate::consume::record::Record;
+use crate::ids::{SchemaId, Timestamp};
+use crate::order::{Event, Source};
+
+use super::avro::{WriterSchema, record_of, shortened};
+use super::framing::{Framed, unframe};
+use super::inventory::InventoryEvent;
+use super::order::OrderEvent;
+use super::payment::PaymentEvent;
+use super::refusal::{Reason, Refusal};
+use super::registry::{Registry, RegistryError};
+use super::schemas::{Known, Lookup, Schemas};
+use super::shipping::ShippingEvent;
+
+/// What a record comes to.
+#[derive(Clone, Debug)]
+pub enum Decoded {
+    /// An event that passed every check of DOMAIN sections 2-5.
+    Event(Event),
+    /// A record that is ill for good, and why.
+    Refused(Refusal),
+    /// Not decidable yet: this id has to be fetched first.
+    NeedsSchema(SchemaId),
+}
+
+/// Turns records into events. Cheap to clone; all clones know the same schemas.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    schemas: Arc<Schemas>,
+    record_max_bytes: usize,
+}
+
+impl Decoder {
+    /// Decodes with the schemas of this registry, of which at most `schemas_max` are kept; records of more than
+    /// `record_max_bytes` (key, value and headers) are refused.
+    #[must_use]
+    pub fn new(registry: Registry, schemas_max: usize, record_max_bytes: usize) -> Self {
+        Self { schemas: Arc::new(Schemas::new(registry, schemas_max)), record_max_bytes }
+    }
+
+    /// Decodes a record, as far as that goes without asking anybody.
+    #[must_use]
+    pub fn try_decode(&self, record: &Record, now: Timestamp) -> Decoded {
+        match self.decode(record, now) {
+            Ok(decoded) => decoded,
+            Err(refusal) => Decoded::Refused(refusal),
+        }
+    }
+
+    /// Asks the registry for a schema that [`Self::try_decode`] needs.
+    ///
+    /// # Errors
+    /// The registry gave no answer that makes sense: try again, for as long as it takes.
+    pub async fn fetch(&self, id: SchemaId) -> Result<Lookup, RegistryError> {
+        self.schemas.fetch(id).await
+    }
+
+    /// Ends the wait for an id that [`Lookup::Unknown`] was the answer for: for a minute from `now`, records of it are refused
+    /// with `unknown_schema`, and the registry is not asked again.
+    pub fn give_up(&self, id: SchemaId, now: Timestamp) {
+        self.schemas.give_up(id, now);
+    }
+
+    fn decode(&self, record: &Record, now: Timestamp) -> Result<Decoded, Refusal> {
+        let key = self.key_of(record)?;
+        let Framed { schema, body } = unframe(record)?;
+        let event = match self.schemas.known(schema, now) {
+            None => return Ok(Decoded::NeedsSchema(schema)),
+            Some(Known::Readable(writer)) => read(&writer, schema, record.source, body, now)?,
+            Some(Known::Foreign(text)) => return Err(foreign(format!("schema {schema} cannot be read: {text}"))),
+            Some(Known::GivenUp(_)) => {
+                let text = format!("the registry knows no schema {schema}: check which registry the producer uses");
+                return Err(Refusal::new(Reason::UnknownSchema, text));
+            }
+        };
+        match event.order_id.as_str() == key {
+            true => Ok(Decoded::Event(event)),
+            false => Err(Refusal::new(
+                Reason::KeyMismatch,
+                format!(
+                    "the key `{}` is not the order_id `{}`: use the order_id as key",
+                    shortened(key),
+                    event.order_id
+                ),
+            )),
+        }
+    }
+
+    /// What can be said of a record without its value: its size and its key.
+    fn key_of<'r>(&self, record: &'r Record) -> Result<&'r str, Refusal> {
+        let size = record.size_bytes();
+        if size > self.record_max_bytes {
+            let text = format!("the record has {size} bytes, more than the {} allowed", self.record_max_bytes);
+            return Err(Refusal::new(Reason::TooLarge, text));
+        }
+        let Some(key) = record.key.as_deref() else {
+            return Err(Refusal::new(Reason::NoKey, "the record has no key: use the order_id as key".to_owned()));
+        };
+        str::from_utf8(key).map_err(|_| {
+            let text = format!("the key of {} bytes is not UTF-8: use the order_id as key", key.len());
+            Refusal::new(Reason::KeyMismatch, text)
+        })
+    }
+}
+
+fn read(
+    writer: &WriterSchema,
+    schema: SchemaId,
+    source: Source,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Event, Refusal> {
+    if writer.source() != source {
+        let carried = record_of(source).unwrap_or("nothing");
+        let written = record_of(writer.source()).unwrap_or("nothing");
+        let text = format!("schema {schema} is `{written}`, but the {source} topic carries `{carried}`");
+        return Err(foreign(text));
+    }
+    match source {
+        Source::Payment => writer.read::<PaymentEvent>(body)?.check(now),
+        Source::Inventory => writer.read::<InventoryEvent>(body)?.check(now),
+        Source::Shipping => writer.read::<ShippingEvent>(body)?.check(now),
+        Source::Order => writer.read::<OrderEvent>(body)?.check(now),
+        Source::Deadline => Err(foreign("a deadline's fact comes from no topic".to_owned())),
+    }
+}
+
+fn foreign(text: String) -> Refusal {
+    Refusal::new(Reason::BadAvro, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use apache_avro::Schema;
+    use bytes::Bytes;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::decode::avro::INPUT_SCHEMAS;
+    use crate::decode::json;
+    use crate::ids::Lane;
+
+    const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
+    const RECORD_MAX_BYTES: usize = 1_000;
+
+    /// Knows our four schemas under the ids 1 to 4, and has nobody to ask.
+    fn decoder() -> Decoder {
+        let nobody = Registry::new("http://127.0.0.1:1", None, None, Duration::from_millis(100)).expect("a usable URL");
+        let decoder = Decoder::new(nobody, 10, RECORD_MAX_BYTES);
+        for (id, (_, text)) in (1..).zip(INPUT_SCHEMAS) {
+            let schema = Schema::parse_str(text).expect("a valid schema");
+            let writer = WriterSchema::judge(&schema, &[]).expect("our own schema");
+            decoder.schemas.keep(SchemaId(id), Known::Readable(Arc::new(writer)));
+        }
+        decoder
+    }
+
+    struct Vector {
+        source: Source,
+        json: Value,
+        record: Record,
+    }
+
+    /// The golden vectors, each under the id that its schema has here.
+    fn vectors() -> Vec<Vector> {
+        let vectors: Vec<Value> =
+            serde_json::from_str(include_str!("../../tests/vectors/inputs.json")).expect("vectors are JSON");
+        vectors.into_iter().map(vector).collect()
+    }
+
+    fn vector(mut vector: Value) -> Vector {
+        let sources = INPUT_SCHEMAS.map(|(source, _)| source);
+        let index =
+            sources.iter().position(|source| record_of(*source) == vector["record"].as_str()).expect("a record");
+        let hex = vector["hex"].as_str().expect("hex");
+        let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"));
+        let mut value: Vec<u8> = bytes.collect();
+        value[4] = u8::try_from(index + 1).expect("four schemas");
+        let mut json = vector["fields"].take();
+        json["topic"] = Value::from(sources[index].as_str());
+        Vector { source: sources[index], json, record: record(sources[index], Some(b"order-1"), &value) }
+    }
+
+    fn record(source: Source, key: Option<&'static [u8]>, value: &[u8]) -> Record {
+        Record {
+            source,
+            lane: Lane(0),
+            offset: 0,
+            timestamp: NOW,
+            key: key.map(Bytes::from_static),
+            value: Some(Bytes::copy_from_slice(value)),
+            headers: Vec::new(),
+        }
+    }
+
+    fn refusal(decoder: &Decoder, record: &Record) -> Refusal {
+        match decoder.try_decode(record, NOW) {
+            Decoded::Refused(refusal) => refusal,
+            other => panic!("{other:?} is no refusal"),
+        }
+    }
+
+    #[test]
+    fn bytes_of_another_implementation_are_the_events_that_they_say() {
+        let decoder = decoder();
+        for vector in vectors() {
+            let expected = json::from_json(vector.json.clone(), NOW);
+            match (decoder.try_decode(&vector.record, NOW), expected) {
+                (Decoded::Event(event), Ok(expected)) => assert_eq!(event, expected),
+                (Decoded::Refused(refusal), Err(expected)) => assert_eq!(refusal.reason, expected.reason),
+                (decoded, expected) => panic!("{}: {decoded:?} instead of {expected:?}", vector.json),
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_that_was_never_seen_is_asked_for_before_anything_is_refused_for_its_value() {
+        let mut value = vectors()[0].record.value.clone().expect("a value").to_vec();
+        value[4] = 99;
+        let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
+        assert!(matches!(decoded, Decoded::NeedsSchema(SchemaId(99))), "{decoded:?}");
+    }
+
+    #[test]
+    fn an_id_that_was_given_up_is_an_unknown_schema() {
+        let decoder = decoder();
+        decoder.give_up(SchemaId(99), NOW);
+        let decoded = decoder.try_decode(&record(Source::Payment, Some(b"order-1"), &[0, 0, 0, 0, 99]), NOW);
+        assert!(matches!(decoded, Decoded::Refused(Refusal { reason: Reason::UnknownSchema, .. })), "{decoded:?}");
+    }
+
+    #[test]
+    fn a_record_on_the_topic_of_another_is_refused_and_says_which() {
+        let mut strayed = vectors().swap_remove(0).record;
+        strayed.source = Source::Shipping;
+        let refusal = refusal(&decoder(), &strayed);
+        assert_eq!(refusal.reason, Reason::BadAvro);
+        assert_eq!(refusal.text, "schema 1 is `PaymentEvent`, but the shipping topic carries `ShippingEvent`");
+    }
+
+    #[test]
+    fn the_key_is_the_order_id_or_the_record_is_refused() {
+        let decoder = decoder();
+        let value = vectors()[0].record.value.clone().expect("a value");
+        for (key, reason) in [
+            (None, Reason::NoKey),
+            (Some(&b""[..]), Reason::KeyMismatch),
+            (Some(b"order-2"), Reason::KeyMismatch),
+            (Some(b"order-1\0"), Reason::KeyMismatch),
+            (Some(b"\xFF"), Reason::KeyMismatch),
+        ] {
+            assert_eq!(refusal(&decoder, &record(Source::Payment, key, &value)).reason, reason, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_beyond_the_limit_is_not_even_looked_at() {
+        let mut large = record(Source::Payment, None, &[]);
+        large.headers = vec![("h".to_owned(), Some(Bytes::from(vec![0; RECORD_MAX_BYTES])))];
+        assert_eq!(refusal(&decoder(), &large).reason, Reason::TooLarge);
+    }
+
+    #[test]
+    fn every_cut_of_every_vector_is_refused_and_none_is_half_an_event() {
+        let decoder = decoder();
+        for vector in vectors() {
+            let whole = vector.record.value.clone().expect("a value");
+            for length in 0..whole.len() {
+                let reason = refusal(&decoder, &record(vector.source, Some(b"order-1"), &whole[..length])).reason;
+                assert_eq!(reason, if length < 5 { Reason::BadFraming } else { Reason::BadAvro });
+            }
+        }
+    }
+}

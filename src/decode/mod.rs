@@ -1,0 +1,33 @@
+//! Bytes to meaning: from a record of a topic to an event, or to the reason why it is none.
+//!
+//! Between consume and order. One file for each topic says what its kinds need; `wire` and `check` hold what the topics
+//! share; `json` is the same for files and the journal. [`Decoder`] is the entry; what it needs of Avro and of the registry is
+//! in the other files. Invariant: an event that leaves here is within every bound that the rest relies on; nothing here
+//! panics, whatever the bytes.
+
+pub mod avro;
+#[cfg(test)]
+mod canned;
+mod check;
+mod decoder;
+#[cfg(test)]
+mod evolution;
+mod flatten;
+pub mod framing;
+mod guard;
+pub mod inventory;
+pub mod json;
+pub mod order;
+pub mod payment;
+pub mod refusal;
+pub mod registry;
+mod resolution;
+mod schemas;
+pub mod shipping;
+mod wire;
+
+pub use check::{MAX_ID_BYTES, MAX_TEXT_BYTES, Origin};
+pub use decoder::{Decoded, Decoder};
+pub use refusal::{Reason, Refusal};
+pub use registry::{Registry, RegistryError};
+pub use schemas::Lookup;

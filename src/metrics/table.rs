@@ -1,0 +1,179 @@
+//! Every metric of orderstream: name, labels, help. The only such list; dashboards, alerts and the docs page follow it.
+//!
+//! Base units in the name, `_total` on counters, labels bounded and never an id. A line reads: handle, kind with the number
+//! of labels, name, labels, help. Lanes are the only label whose values are not known here.
+//! `orders`, `obligations` and their ages are of the whole database; each worker reports the same.
+
+use super::handle::{Counter, Gauge, Histogram, Label, Metric};
+
+const TOPIC: Label = known("topic", &["payment", "inventory", "shipping", "order"]);
+const SOURCE: Label = known("topic", &["payment", "inventory", "shipping", "order", "deadline"]);
+const TARGET: Label = known("topic", &["status", "command", "dead_letter"]);
+const OUTCOME: Label = known("outcome", &["applied", "duplicate", "stale", "dead_letter"]);
+const STEP: Label = known("step", &["fence", "checkpoints", "lock_orders", "decide", "write", "commit", "total"]);
+const SINCE: Label = known("since", &["occurred", "recorded", "consumed"]);
+const LANE: Label = known("lane", &[]);
+const STOPPED: Label = known(
+    "reason",
+    &["checkpoint_mismatch", "offset_out_of_range", "topic_changed", "position_ahead", "database_refused", "internal"],
+);
+const ENDED: Label = known("reason", &["revoked", "lost", "fenced", "generation", "stopped"]);
+const REBALANCE: Label = known("kind", &["assign", "revoke", "lost", "error"]);
+const FENCED_BY: Label = known("by", &["epoch", "generation", "producer"]);
+const RECYCLED: Label = known("cause", &["error", "fenced", "generation", "slow"]);
+/// What is tried again. The first seven are of the database, in `persist::Fate::Retry`'s words where it says more.
+const RETRIED: Label = known(
+    "cause",
+    &[
+        "database",
+        "connection",
+        "connection_limit",
+        "conflict",
+        "lock_timeout",
+        "statement_timeout",
+        "server",
+        "registry",
+        "kafka_consume",
+        "kafka_metadata",
+        "kafka_publish",
+        "take_over",
+    ],
+);
+const DEAD: Label = known(
+    "reason",
+    &[
+        "no_key",
+        "key_mismatch",
+        "bad_framing",
+        "unknown_schema",
+        "bad_avro",
+        "unknown_kind",
+        "missing_field",
+        "bad_value",
+        "occurred_in_future",
+        "too_large",
+        "apply_failed",
+    ],
+);
+const LOOKUP: Label = known("result", &["cached", "fetched", "not_found", "failed"]);
+const STATUS: Label = known(
+    "status",
+    &[
+        "CANCELLED",
+        "CANCELLING",
+        "RETURNED",
+        "PARTIALLY_RETURNED",
+        "COMPLETED",
+        "DELIVERED",
+        "SHIPPED",
+        "PARTIALLY_SHIPPED",
+        "IN_FULFILMENT",
+        "CONFIRMED",
+        "AWAITING_STOCK",
+        "AWAITING_PAYMENT",
+        "PENDING",
+    ],
+);
+const OBLIGATION: Label = known("kind", &["VOID_PAYMENT", "REFUND_PAYMENT", "RELEASE_INVENTORY", "CANCEL_SHIPMENT"]);
+const VERSION: Label = known("version", &[env!("CARGO_PKG_VERSION")]);
+
+/// Within a process: from a tenth of a millisecond to half a minute.
+const STEP_SECONDS: &[f64] =
+    &[0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+/// End to end: fine around the objective of 30 ms, and on to a day for what waited or came late.
+const LATENCY_SECONDS: &[f64] = &[
+    0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+    300.0, 3600.0, 86400.0,
+];
+const RECORDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0];
+const BYTES: &[f64] =
+    &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 8_388_608.0, 16_777_216.0];
+
+const fn known(name: &'static str, values: &'static [&'static str]) -> Label {
+    Label { name, values }
+}
+
+macro_rules! table {
+    ($($HANDLE:ident: $Kind:ident<$n:literal> = $name:literal, $labels:expr, $help:literal $(, $buckets:expr)?;)+) => {
+        $(
+            #[doc = $help]
+            pub static $HANDLE: $Kind<$n> = $Kind::new(concat!("orderstream_", $name), &$labels, $help)$(.buckets($buckets))?;
+        )+
+
+        /// All of them.
+        pub static TABLE: &[&dyn Metric] = &[$(&$HANDLE),+];
+    };
+}
+
+table! {
+    RECORDS_CONSUMED: Counter<1> = "records_consumed_total", [TOPIC],
+        "Records read from an input topic and handed to a writer.";
+    EVENTS: Counter<2> = "events_total", [SOURCE, OUTCOME],
+        "Events of committed batches by what became of them.";
+    STATUS_EVENTS: Counter<0> = "status_events_total", [],
+        "OrderStatusChanged decided in committed batches; published later.";
+    RECORDS_PUBLISHED: Counter<1> = "records_published_total", [TARGET],
+        "Records of committed Kafka transactions.";
+    BATCHES: Counter<0> = "batches_total", [],
+        "Batches committed to the database.";
+    BATCH_RECORDS: Histogram<0> = "batch_records", [],
+        "Records in a batch.", RECORDS;
+    BATCH_BYTES: Histogram<0> = "batch_bytes", [],
+        "Bytes of the records in a batch.", BYTES;
+    BATCH_SECONDS: Histogram<1> = "batch_seconds", [STEP],
+        "Time of a batch's steps in the database transaction.", STEP_SECONDS;
+    TRANSACTION_SECONDS: Histogram<0> = "transaction_seconds", [],
+        "Time of a Kafka transaction from its first record to the answer to its commit.", STEP_SECONDS;
+    TRANSACTION_RECORDS: Histogram<0> = "transaction_records", [],
+        "Records in a Kafka transaction.", RECORDS;
+    EVENT_TO_PUBLISH_SECONDS: Histogram<1> = "event_to_publish_seconds", [SINCE],
+        "Time to the commit of the status event: since the event occurred, its record was written, or it was consumed.",
+        LATENCY_SECONDS;
+    LAG_RECORDS: Gauge<1> = "lag_records", [LANE],
+        "Records of the lane's input partitions that are not applied yet.";
+    LAG_SECONDS: Gauge<1> = "lag_seconds", [LANE],
+        "Age of the lane's oldest record that is not applied yet; 0 when all are.";
+    UNPUBLISHED_ROWS: Gauge<1> = "journal_unpublished_rows", [LANE],
+        "Rows of the lane's journal that are not published yet.";
+    UNPUBLISHED_SECONDS: Gauge<1> = "journal_unpublished_age_seconds", [LANE],
+        "Age of the lane's oldest journal row that is not published yet; 0 when all are.";
+    LANES_OWNED: Gauge<0> = "lanes_owned", [],
+        "Lanes with an open tenure of this process.";
+    LANES_STOPPED: Gauge<1> = "lanes_stopped", [STOPPED],
+        "Lanes of this process that stand still until a person acts.";
+    TENURES_OPENED: Counter<0> = "tenures_opened_total", [],
+        "Lanes taken over.";
+    TENURES_ENDED: Counter<1> = "tenures_ended_total", [ENDED],
+        "Lanes given up or lost.";
+    REBALANCES: Counter<1> = "rebalances_total", [REBALANCE],
+        "Calls of the rebalance callback.";
+    FENCED: Counter<1> = "fenced_transactions_total", [FENCED_BY],
+        "Transactions refused because a newer owner exists: in the database by epoch, in Kafka by generation or producer.";
+    PRODUCER_RECYCLES: Counter<1> = "producer_recycles_total", [RECYCLED],
+        "Producers dropped and made anew after doubt.";
+    POSITIONS_LOST: Counter<0> = "positions_lost_total", [],
+        "Take-overs at which Kafka's committed offsets did not say how far the lane was published.";
+    ORDERS_OFF_LANE: Counter<0> = "orders_off_lane_total", [],
+        "Events that came through another lane than their order's home: producers use different partitioners.";
+    RETRIES: Counter<1> = "retries_total", [RETRIED],
+        "Attempts that failed for a passing reason and were made again.";
+    DEAD_LETTERS: Counter<1> = "dead_letters_total", [DEAD],
+        "Records that could not be applied and became dead letters.";
+    SCHEMA_LOOKUPS: Counter<1> = "schema_lookups_total", [LOOKUP],
+        "Look-ups of writer schemas by id.";
+    RELAY_QUEUE_CHUNKS: Gauge<0> = "relay_queue_chunks", [],
+        "Chunks that wait in memory to be published.";
+    LANE_QUEUE_RECORDS: Gauge<1> = "lane_queue_records", [LANE],
+        "Records of the lane that wait in memory to be applied.";
+    ORDERS: Gauge<1> = "orders", [STATUS],
+        "Orders by status, of the whole database.";
+    ORDERS_OLDEST_SECONDS: Gauge<1> = "orders_oldest_age_seconds", [STATUS],
+        "Time since the order that is longest in this status entered it.";
+    OBLIGATIONS: Gauge<1> = "obligations", [OBLIGATION],
+        "Open obligations, of the whole database.";
+    OBLIGATIONS_OLDEST_SECONDS: Gauge<1> = "obligations_oldest_age_seconds", [OBLIGATION],
+        "Age of the oldest open obligation.";
+    BUILD_INFO: Gauge<1> = "build_info", [VERSION],
+        "1, with the version as a label.";
+}

@@ -1,0 +1,224 @@
+//! Deadlines: what time alone may add to an order's facts.
+//!
+//! Judged by the caller against the stream (DOMAIN section 8); here the time is an argument. Invariant: whether a
+//! deadline is armed and whether its condition holds are functions of the facts, so firing is one more merge: the
+//! internal fact is an event like any other and commutes like any other.
+
+use std::sync::Arc;
+
+use crate::ids::{EventId, OrderId, Timestamp};
+use crate::order::event::inventory::{Inventory, InventoryKind, StockFact};
+use crate::order::event::line::Lines;
+use crate::order::event::payment::{AuthorizationFact, Payment};
+use crate::order::event::{Body, Event, GivenUp, INTERNAL_PREFIX};
+use crate::order::facts::Facts;
+use crate::order::facts::payment::Authorization;
+use crate::order::facts::register::{Latest, Merged, Stamp};
+use crate::order::names::named;
+
+use super::policy::Policy;
+use super::reading::Reading;
+use super::region::{InventoryState, PaymentState};
+
+named! {
+    /// The deadlines. Ordered by name: of two due at once the smaller fires first.
+    pub enum DeadlineName, "deadline" {
+        /// An authorization lapses.
+        AuthorizationExpiry = "authorization_expiry",
+        /// The order should be paid by now.
+        PaymentDue = "payment_due",
+        /// Another attempt to pay should have come by now.
+        PaymentRetry = "payment_retry",
+        /// Stock should have turned up by now.
+        Rejection = "rejection",
+        /// A reservation lapses.
+        ReservationExpiry = "reservation_expiry",
+    }
+}
+
+/// A deadline that is armed: firing it would change a register. Ordered by what fires first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// When it is due, and the time of what it records.
+    pub due: Timestamp,
+    /// Which deadline.
+    pub name: DeadlineName,
+    /// The authorization or reservation it is about; empty for the order itself.
+    pub entity_id: Arc<str>,
+    /// Whether its condition holds on the facts as they are. Only another fact can change that.
+    pub holds: bool,
+}
+
+/// A deadline that fired, and the fact that it recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// Which one.
+    pub deadline: Deadline,
+    /// What it recorded: already merged.
+    pub event: Event,
+}
+
+/// The deadlines that are armed, sorted by what fires first.
+#[must_use]
+pub fn deadlines(facts: &Facts, policy: &Policy) -> Vec<Deadline> {
+    let mut armed = armed(facts, policy);
+    if !armed.is_empty() {
+        let reading = Reading::of(facts, policy);
+        for deadline in &mut armed {
+            deadline.holds = holds(deadline, &reading);
+        }
+    }
+    armed.sort();
+    armed
+}
+
+/// When the next deadline fires if no other fact comes: the smallest due time of those whose condition holds now.
+///
+/// What an index by time needs. A deadline that is due but does not hold is not in it: only a fact can make it hold, and
+/// whoever merges that fact asks again and is told a time that may be long past.
+#[must_use]
+pub fn next_due(facts: &Facts, policy: &Policy) -> Option<Timestamp> {
+    deadlines(facts, policy).iter().find(|deadline| deadline.holds).map(|deadline| deadline.due)
+}
+
+/// Fires what is due by `until` and holds: always the smallest, chosen anew after each, because one can disarm the next.
+///
+/// Ends because a deadline that fired is not armed again until another fact moves its due time.
+pub fn fire_due(facts: &mut Facts, policy: &Policy, until: Timestamp, order_id: &OrderId) -> Vec<Fired> {
+    let mut fired = Vec::new();
+    while let Some(deadline) = first_due(facts, policy, until) {
+        let event = deadline.event(order_id);
+        if facts.merge(&event) != Merged::Changed {
+            break;
+        }
+        fired.push(Fired { deadline, event });
+    }
+    fired
+}
+
+fn first_due(facts: &Facts, policy: &Policy, until: Timestamp) -> Option<Deadline> {
+    let due = deadlines(facts, policy).into_iter().take_while(|deadline| deadline.due <= until);
+    due.filter(|deadline| deadline.holds).min()
+}
+
+impl Deadline {
+    /// A deadline on a fact that occurred at `at`: due no earlier than that.
+    fn new(name: DeadlineName, entity_id: &str, due: Timestamp, at: Timestamp) -> Self {
+        Self { due: due.max(at), name, entity_id: entity_id.into(), holds: false }
+    }
+
+    /// The id of the internal event.
+    fn event_id(&self) -> EventId {
+        let Self { due, name, entity_id, holds: _ } = self;
+        EventId::from(format!("{INTERNAL_PREFIX}{name}:{entity_id}:{due}"))
+    }
+
+    /// The internal event that it records when it fires.
+    fn event(&self, order_id: &OrderId) -> Event {
+        let body = match self.name {
+            DeadlineName::AuthorizationExpiry => {
+                Body::Payment(Payment::Authorization(Arc::clone(&self.entity_id).into(), AuthorizationFact::Expired))
+            }
+            DeadlineName::ReservationExpiry => Body::Inventory(Inventory {
+                reservation: Arc::clone(&self.entity_id).into(),
+                lines: Lines::default(),
+                fact: StockFact::ReservationExpired,
+            }),
+            DeadlineName::PaymentDue => Body::Fired(GivenUp::PaymentDue),
+            DeadlineName::PaymentRetry => Body::Fired(GivenUp::PaymentRetry),
+            DeadlineName::Rejection => Body::Fired(GivenUp::Rejection),
+        };
+        Event {
+            event_id: self.event_id(),
+            order_id: order_id.clone(),
+            occurred_at: self.due,
+            producer: None,
+            correlation_id: None,
+            causation_id: None,
+            reason: None,
+            body,
+        }
+    }
+}
+
+/// Every deadline that hangs on a fact and would change a register if it fired. Conditions are not judged yet.
+fn armed(facts: &Facts, policy: &Policy) -> Vec<Deadline> {
+    let order = [rejection(facts, policy), payment_due(facts, policy), payment_retry(facts, policy)];
+    let mut armed: Vec<Deadline> = order.into_iter().flatten().collect();
+    armed.extend(facts.authorizations.iter().filter_map(|(id, authorization)| {
+        let value = authorization.authorized()?;
+        let due = value.content.expires_at?;
+        Some(Deadline::new(DeadlineName::AuthorizationExpiry, id.as_str(), due, value.at))
+    }));
+    armed.extend(facts.reservations.iter().filter_map(|(id, reservation)| {
+        let (value, due) = reservation.expiry()?;
+        Some(Deadline::new(DeadlineName::ReservationExpiry, id.as_str(), due, value.at))
+    }));
+    armed.retain(|deadline| would_change(facts, deadline));
+    armed
+}
+
+fn rejection(facts: &Facts, policy: &Policy) -> Option<Deadline> {
+    let rejecting = [InventoryKind::Rejected, InventoryKind::Shorted];
+    let latest = facts.reservations.values().flat_map(|reservation| {
+        rejecting.into_iter().filter_map(|kind| reservation.latest(kind).map(|value| value.at))
+    });
+    let at = latest.max()?;
+    Some(Deadline::new(DeadlineName::Rejection, "", policy.rejection_grace.after(at), at))
+}
+
+fn payment_due(facts: &Facts, policy: &Policy) -> Option<Deadline> {
+    let terms = [&facts.placed, &facts.amended].into_iter().filter_map(Latest::get);
+    let agreed = terms.filter(|value| value.content.payment_due_at.is_some()).max();
+    let agreed = agreed.and_then(|value| Some((value.content.payment_due_at?, value.at)));
+    let (due, at) = agreed.or_else(|| {
+        let at = facts.placed.at()?;
+        Some((policy.payment_window?.after(at), at))
+    })?;
+    Some(Deadline::new(DeadlineName::PaymentDue, "", due, at))
+}
+
+fn payment_retry(facts: &Facts, policy: &Policy) -> Option<Deadline> {
+    let at = facts.authorizations.values().filter_map(Authorization::declined_at).max()?;
+    let due = policy.payment_retry_window.after(at);
+    Some(Deadline::new(DeadlineName::PaymentRetry, "", due, at))
+}
+
+/// Whether the fact that the deadline records would be kept.
+fn would_change(facts: &Facts, deadline: &Deadline) -> bool {
+    let event_id = deadline.event_id();
+    let stamp = Stamp { at: deadline.due, event_id: &event_id };
+    let gives_up = |name| facts.given_up.get(&name).is_none_or(|register| register.would_change(&stamp.value(())));
+    match deadline.name {
+        DeadlineName::AuthorizationExpiry => {
+            let id = Arc::clone(&deadline.entity_id).into();
+            facts.authorizations.get(&id).is_some_and(|found| found.would_expire(stamp))
+        }
+        DeadlineName::ReservationExpiry => {
+            let id = Arc::clone(&deadline.entity_id).into();
+            facts.reservations.get(&id).is_some_and(|found| found.would_expire(stamp))
+        }
+        DeadlineName::PaymentDue => gives_up(GivenUp::PaymentDue),
+        DeadlineName::PaymentRetry => gives_up(GivenUp::PaymentRetry),
+        DeadlineName::Rejection => gives_up(GivenUp::Rejection),
+    }
+}
+
+/// The column "fires when still" of DOMAIN section 8.
+fn holds(deadline: &Deadline, reading: &Reading<'_>) -> bool {
+    let is_waiting = !reading.race.is_dispatched() && !reading.is_cancelled();
+    match deadline.name {
+        DeadlineName::Rejection => is_waiting && reading.inventory == InventoryState::Rejected,
+        DeadlineName::PaymentDue => is_waiting && !reading.sums.is_shell() && !reading.is_secured(),
+        DeadlineName::PaymentRetry => is_waiting && reading.payment == PaymentState::Declined,
+        DeadlineName::AuthorizationExpiry => {
+            let mut live = reading.authorizations.iter();
+            live.any(|balance| balance.id.as_str() == &*deadline.entity_id && balance.is_positive())
+        }
+        DeadlineName::ReservationExpiry => {
+            let mut held = reading.stock.held.iter();
+            let held = held.find(|held| held.reservation.as_str() == &*deadline.entity_id);
+            !reading.race.is_dispatched() && held.is_some_and(|held| !held.reserved(&reading.lines).is_empty())
+        }
+    }
+}

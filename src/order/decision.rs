@@ -1,0 +1,67 @@
+//! One event meets one order: what changed, and whether it has to be said.
+//!
+//! The last step of the core; `pipeline` calls it for every event of a batch. Invariant: the view an order holds is the last one
+//! emitted, so a change is said exactly when the derived view differs from it, under a version one higher.
+
+use super::event::Event;
+use super::facts::Facts;
+use super::facts::register::Merged;
+use super::policy::Policy;
+use super::status::Status;
+use super::view::{View, derive};
+
+/// An order as it is stored: its facts, and what was last said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// How many changes were said; the version of the last one.
+    pub version: i64,
+    /// The registers.
+    pub facts: Facts,
+    /// The view that was last said; none before the first.
+    pub view: Option<View>,
+}
+
+/// A change that has to be said: the order's version went up by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The view that was said before; none at first.
+    pub previous: Option<View>,
+}
+
+impl Change {
+    /// The status before; none at first.
+    #[must_use]
+    pub fn previous_status(&self) -> Option<Status> {
+        self.previous.as_ref().map(|view| view.status)
+    }
+}
+
+impl Order {
+    /// Merges an event and, where it changed a register, derives the view anew.
+    pub fn apply(&mut self, event: &Event, policy: &Policy) -> (Merged, Option<Change>) {
+        let merged = self.facts.merge(event);
+        match merged {
+            Merged::Changed => (merged, self.say(policy)),
+            Merged::Duplicate | Merged::Stale => (merged, None),
+        }
+    }
+
+    /// Derives the view; a difference from what was last said becomes the next version.
+    pub fn say(&mut self, policy: &Policy) -> Option<Change> {
+        let view = derive(&self.facts, policy);
+        if self.view.as_ref() == Some(&view) {
+            return None;
+        }
+        self.version += 1;
+        Some(Change { previous: self.view.replace(view) })
+    }
+
+    /// Takes a change back, with the facts as they were before it.
+    pub fn unsay(&mut self, change: Option<Change>, facts: Facts) {
+        self.facts = facts;
+        if let Some(change) = change {
+            self.version -= 1;
+            self.view = change.previous;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Connections to Postgres: one a writer, one for claims, one for the relay; never a pool.
+//!
+//! A connection is dropped on any error, so no transaction of a former user can be found open on it (sqlx hands a cancelled
+//! `begin` back to a pool in mid-transaction). Invariant: every session runs with the limits of DESIGN section 3, and says in
+//! `application_name` which process and which part of it it belongs to.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
+
+use super::error::{Error, Result};
+use crate::config;
+use crate::ids::Timestamp;
+
+/// How to reach the database, and the limits of every session.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address and credentials.
+    pub options: PgConnectOptions,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// `statement_timeout` of the sessions.
+    pub statement_timeout: Duration,
+    /// `lock_timeout` of the sessions.
+    pub lock_timeout: Duration,
+    /// `idle_in_transaction_session_timeout` of the sessions: how long a frozen process may hold its locks.
+    pub idle_in_transaction_timeout: Duration,
+    /// What every session's `application_name` begins with.
+    pub application_name: String,
+    /// Short name of this process, the second part of `application_name`.
+    pub instance: String,
+}
+
+impl Settings {
+    /// Takes what a connection needs from the configuration.
+    ///
+    /// # Errors
+    /// A URL that sqlx does not take.
+    pub fn of(database: &config::Database, instance: &str) -> Result<Self> {
+        let mut options: PgConnectOptions = database.url.expose().parse()?;
+        if let Some(password) = &database.password {
+            options = options.password(password.expose());
+        }
+        Ok(Self {
+            options,
+            connect_timeout: database.connect_timeout,
+            statement_timeout: database.statement_timeout,
+            lock_timeout: database.lock_timeout,
+            idle_in_transaction_timeout: database.idle_in_transaction_timeout,
+            application_name: database.application_name.clone(),
+            instance: instance.to_owned(),
+        })
+    }
+
+    /// What every session of any orderstream process on this database begins its `application_name` with.
+    #[must_use]
+    pub fn application_prefix(&self) -> String {
+        format!("{}/", self.application_name)
+    }
+}
+
+/// Opens a session for the named part of the process, for example `writer-0`.
+///
+/// # Errors
+/// Whatever keeps the server from answering within `connect_timeout`, classified by its fate.
+pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
+    let millis = |duration: Duration| format!("{}ms", duration.as_millis());
+    let options = settings
+        .options
+        .clone()
+        .application_name(&format!("{}{}/{part}", settings.application_prefix(), settings.instance))
+        .options([
+            ("statement_timeout", millis(settings.statement_timeout)),
+            ("lock_timeout", millis(settings.lock_timeout)),
+            ("idle_in_transaction_session_timeout", millis(settings.idle_in_transaction_timeout)),
+            // A frozen client with a full socket escapes the other limits and would keep its row locks.
+            ("tcp_user_timeout", millis(settings.idle_in_transaction_timeout)),
+            ("default_transaction_isolation", "read\\ committed".to_owned()),
+            ("synchronous_commit", "on".to_owned()),
+            ("timezone", "UTC".to_owned()),
+        ])
+        .log_statements(tracing::log::LevelFilter::Off)
+        .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
+    let opened = tokio::time::timeout(settings.connect_timeout, PgConnection::connect_with(&options)).await;
+    opened.map_err(|_| {
+        let text = format!("postgres does not answer within {} ms", settings.connect_timeout.as_millis());
+        Error::passing("connection", text)
+    })?
+    .map_err(Error::from)
+}
+
+/// Refuses a server that would forget what it confirmed; warns about what weakens it.
+///
+/// # Errors
+/// `fsync` off is a misconfiguration.
+pub async fn check_durability(connection: &mut PgConnection) -> Result<()> {
+    let row = sqlx::query(
+        "select current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')",
+    )
+    .fetch_one(connection)
+    .await?;
+    let (fsync, pages, commit): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if fsync != "on" {
+        return Err(Error::misconfigured(format!(
+            "postgres runs with fsync = `{fsync}`: a crash would lose confirmed orders; set fsync = on"
+        )));
+    }
+    for (name, value) in [("full_page_writes", pages), ("synchronous_commit", commit)] {
+        if value == "off" {
+            tracing::warn!(setting = name, "postgres runs with `{name}` off: a crash can lose confirmed orders");
+        }
+    }
+    Ok(())
+}
+
+/// The database's clock, carried on by this process's monotonic one: a jump of the machine's clock does not move it.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseClock {
+    read_at: Instant,
+    said: Timestamp,
+}
+
+impl DatabaseClock {
+    /// Asks the server for the time.
+    ///
+    /// # Errors
+    /// The query's failure.
+    pub async fn read(connection: &mut PgConnection) -> Result<Self> {
+        let row = sqlx::query("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+            .fetch_one(connection)
+            .await?;
+        Ok(Self { read_at: Instant::now(), said: Timestamp(row.try_get(0)?) })
+    }
+
+    /// The time now, in the database's terms.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let passed = i64::try_from(self.read_at.elapsed().as_micros()).unwrap_or(i64::MAX);
+        Timestamp(self.said.0.saturating_add(passed))
+    }
+}
+
+/// Starts a transaction. On any later error the caller drops the connection; there is no rollback to forget.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn begin(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("begin").await?;
+    Ok(())
+}
+
+/// Gives a transaction up without a trace; the connection can be used again.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn rollback(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("rollback").await?;
+    Ok(())
+}
+
+/// Sends COMMIT and waits for the answer. An error here means that the outcome is **unknown**: see [`super::lanes::resolve`].
+///
+/// # Errors
+/// The statement's failure, or a lost connection.
+pub async fn commit(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("commit").await?;
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! The table `lanes`: the claim of a lane, the fence of every batch, and the answer to "did my COMMIT happen?".
+//!
+//! A claim is (epoch, tenure id). Invariant: every write for a lane happens behind [`fence`], a compare-and-set of claim and
+//! last_seq under the row's lock. Its WHERE is evaluated again after the wait for the lock (read committed), so a former
+//! owner that wakes up sees no row.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::connection::{Settings, begin, commit, connect};
+use super::error::{Error, Result};
+use crate::ids::{Epoch, Lane, Seq, TenureId, Timestamp};
+
+/// What a claim found and set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The lane.
+    pub lane: Lane,
+    /// The epoch of this claim.
+    pub epoch: Epoch,
+    /// The random id of this claim.
+    pub tenure: TenureId,
+    /// The lane's last journal row.
+    pub last_seq: Seq,
+    /// Up to which row the journal is known to be published; a lower bound.
+    pub published_seq: Seq,
+    /// The producer of the former owner, unless that one left after everything was published.
+    pub former_transactional_id: Option<String>,
+}
+
+/// Claims lanes: a new epoch and tenure each, and the transactional id that will publish them. One transaction of its own.
+///
+/// # Errors
+/// SQLSTATE 55P03 (retry) when another session keeps a lane locked for longer than `lock_timeout`.
+pub async fn claim(connection: &mut PgConnection, lanes: &[Lane], transactional_id: &str) -> Result<Vec<Claimed>> {
+    let numbers: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
+    begin(connection).await?;
+    let rows = sqlx::query(
+        "select lane, epoch, last_seq, published_seq, owner_transactional_id
+           from lanes where lane = any($1) order by lane for update",
+    )
+    .bind(&numbers)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        claimed.push(Claimed {
+            lane: Lane(row.try_get(0)?),
+            epoch: Epoch(row.try_get(1)?).next(),
+            tenure: TenureId::random(),
+            last_seq: Seq(row.try_get(2)?),
+            published_seq: Seq(row.try_get(3)?),
+            former_transactional_id: row.try_get(4)?,
+        });
+    }
+    if claimed.len() != lanes.len() {
+        return Err(Error::bug(format!("asked for lanes {numbers:?}, the database has {} of them", claimed.len())));
+    }
+    sqlx::query(
+        "update lanes l
+            set epoch = n.epoch, tenure = n.tenure, owner_transactional_id = $4, claimed_at = now()
+           from unnest($1::int[], $2::bigint[], $3::uuid[]) as n(lane, epoch, tenure)
+          where l.lane = n.lane",
+    )
+    .bind(claimed.iter().map(|c| c.lane.0).collect::<Vec<_>>())
+    .bind(claimed.iter().map(|c| c.epoch.0).collect::<Vec<_>>())
+    .bind(claimed.iter().map(|c| c.tenure.0).collect::<Vec<_>>())
+    .bind(transactional_id)
+    .execute(&mut *connection)
+    .await?;
+    commit(connection).await?;
+    Ok(claimed)
+}
+
+/// Claims lanes, and ends the session of a former owner that keeps one of them locked for longer than `patience`.
+///
+/// A process that was frozen in the middle of a batch holds its rows' locks until a limit of its session ends it; nobody has
+/// to wait that long, since whatever it was about to commit is not ours to lose: the batch is read again from Kafka.
+///
+/// # Errors
+/// As [`claim`], and what keeps a second connection from being made.
+pub async fn claim_insisting(
+    settings: &Settings,
+    lanes: &[Lane],
+    transactional_id: &str,
+    patience: Duration,
+) -> Result<(PgConnection, Vec<Claimed>)> {
+    let mut connection = connect(settings, "claim").await?;
+    let backend: i32 = sqlx::query("select pg_backend_pid()").fetch_one(&mut connection).await?.try_get(0)?;
+    let claimed = {
+        let claim = claim(&mut connection, lanes, transactional_id);
+        tokio::pin!(claim);
+        loop {
+            tokio::select! {
+                claimed = &mut claim => break claimed?,
+                () = tokio::time::sleep(patience) => {
+                    let mut second = connect(settings, "claim-watch").await?;
+                    let ended = terminate_blockers(&mut second, backend, &settings.application_prefix()).await?;
+                    tracing::warn!(?lanes, ended, "lanes are locked by another session: ended those of orderstream's writers");
+                }
+            }
+        }
+    };
+    Ok((connection, claimed))
+}
+
+/// Ends the sessions of orderstream's writers that `backend` waits for; others are left alone. Returns how many.
+async fn terminate_blockers(connection: &mut PgConnection, backend: i32, prefix: &str) -> Result<usize> {
+    let ended = sqlx::query(
+        "select pg_terminate_backend(a.pid) from pg_stat_activity a
+          where a.pid = any(pg_blocking_pids($1))
+            and starts_with(a.application_name, $2) and a.application_name like '%/writer-%'",
+    )
+    .bind(backend)
+    .bind(prefix)
+    .fetch_all(connection)
+    .await?;
+    Ok(ended.len())
+}
+
+/// One lane's step of the fence: from `last_seq` to the row after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The lane.
+    pub lane: Lane,
+    /// The epoch under which we own it.
+    pub epoch: Epoch,
+    /// The claim under which we own it.
+    pub tenure: TenureId,
+    /// The last journal row, as we remember it.
+    pub last_seq: Seq,
+    /// Up to which row Kafka confirmed the journal.
+    pub published_seq: Seq,
+}
+
+/// What the fence said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fenced {
+    /// Every lane is ours, locked, and moved on; with the transaction's time.
+    Held(Timestamp),
+    /// These lanes are not ours any more; the transaction must be given up.
+    Lost(Vec<Lane>),
+}
+
+/// The first statements of every batch: locks the lanes in order, then compares and sets claim and last_seq of all of them.
+///
+/// # Errors
+/// The statements' failures.
+pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenced> {
+    let lanes: Vec<i32> = steps.iter().map(|step| step.lane.0).collect();
+    // `update … from` locks in plan order; two batches over the same lanes would deadlock without this.
+    sqlx::query("select from lanes where lane = any($1) order by lane for update")
+        .bind(&lanes)
+        .execute(&mut *connection)
+        .await?;
+    let rows = sqlx::query(
+        "update lanes l
+            set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq)
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[])
+                as n(lane, epoch, tenure, last_seq, published_seq)
+          where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure and l.last_seq = n.last_seq
+      returning l.lane, (extract(epoch from now()) * 1000000)::bigint",
+    )
+    .bind(&lanes)
+    .bind(steps.iter().map(|step| step.epoch.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.tenure.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.last_seq.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut now = Timestamp(0);
+    let mut held = Vec::with_capacity(rows.len());
+    for row in rows {
+        held.push(row.try_get::<i32, _>(0)?);
+        now = Timestamp(row.try_get(1)?);
+    }
+    let lost: Vec<Lane> = lanes.iter().filter(|lane| !held.contains(lane)).map(|lane| Lane(*lane)).collect();
+    Ok(if lost.is_empty() { Fenced::Held(now) } else { Fenced::Lost(lost) })
+}
+
+/// What a lane's row says beside what its owner remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The row is as we left it: a transaction in doubt did not happen.
+    Unmoved,
+    /// The row is one further: the transaction in doubt did happen.
+    Moved,
+    /// Another claim owns the lane.
+    Taken,
+    /// Our claim, and a last_seq that we neither left nor asked for: the database lost or gained what was confirmed.
+    Impossible {
+        /// What the row says.
+        found: Seq,
+    },
+}
+
+/// Compares a lane's row with memory. Pure, so that it can be checked without a server.
+#[must_use]
+pub fn standing(step: &Step, epoch: Epoch, tenure: Option<TenureId>, last_seq: Seq) -> Standing {
+    if epoch != step.epoch || tenure != Some(step.tenure) {
+        Standing::Taken
+    } else if last_seq == step.last_seq {
+        Standing::Unmoved
+    } else if last_seq == step.last_seq.next() {
+        Standing::Moved
+    } else {
+        Standing::Impossible { found: last_seq }
+    }
+}
+
+/// Reads how lanes stand, on a new connection, after an outcome that nobody told us, and after every reconnect.
+///
+/// Reads `for update`, so it waits for the lost transaction to end: a plain read could see the state before a COMMIT that is
+/// still under way, and the batch would be repeated beside it.
+///
+/// # Errors
+/// The statements' failures; 55P03 while the lost transaction still runs.
+pub async fn resolve(connection: &mut PgConnection, steps: &[Step]) -> Result<Vec<(Lane, Standing)>> {
+    begin(connection).await?;
+    let rows = sqlx::query("select lane, epoch, tenure, last_seq from lanes where lane = any($1) order by lane for update")
+        .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+    commit(connection).await?;
+    let mut standings = Vec::with_capacity(steps.len());
+    for step in steps {
+        let mut found = Standing::Taken;
+        for row in &rows {
+            if row.try_get::<i32, _>(0)? == step.lane.0 {
+                let tenure: Option<uuid::Uuid> = row.try_get(2)?;
+                found = standing(step, Epoch(row.try_get(1)?), tenure.map(TenureId), Seq(row.try_get(3)?));
+            }
+        }
+        standings.push((step.lane, found));
+    }
+    Ok(standings)
+}
+
+/// Writes down how far lanes are published, for those that are still ours; with `leave`, also that nothing of them is open.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn note_published(connection: &mut PgConnection, steps: &[Step], leave: bool) -> Result<()> {
+    sqlx::query(
+        "update lanes l
+            set published_seq = greatest(l.published_seq, n.published_seq),
+                owner_transactional_id = case when $5 and n.published_seq = l.last_seq then null
+                                              else l.owner_transactional_id end
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[]) as n(lane, epoch, tenure, published_seq)
+          where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure",
+    )
+    .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.epoch.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.tenure.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
+    .bind(leave)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step() -> Step {
+        Step { lane: Lane(3), epoch: Epoch(7), tenure: TenureId(uuid::Uuid::from_u128(1)), last_seq: Seq(41), published_seq: Seq(40) }
+    }
+
+    #[test]
+    fn a_commit_in_doubt_happened_when_the_row_is_one_further() {
+        assert_eq!(standing(&step(), Epoch(7), Some(step().tenure), Seq(42)), Standing::Moved);
+        assert_eq!(standing(&step(), Epoch(7), Some(step().tenure), Seq(41)), Standing::Unmoved);
+    }
+
+    #[test]
+    fn another_epoch_or_another_claim_of_the_same_epoch_is_not_ours() {
+        assert_eq!(standing(&step(), Epoch(8), Some(step().tenure), Seq(42)), Standing::Taken);
+        assert_eq!(standing(&step(), Epoch(7), Some(TenureId(uuid::Uuid::from_u128(2))), Seq(42)), Standing::Taken);
+        assert_eq!(standing(&step(), Epoch(7), None, Seq(41)), Standing::Taken);
+    }
+
+    #[test]
+    fn a_row_that_went_back_or_jumped_is_impossible() {
+        assert_eq!(standing(&step(), Epoch(7), Some(step().tenure), Seq(40)), Standing::Impossible { found: Seq(40) });
+        assert_eq!(standing(&step(), Epoch(7), Some(step().tenure), Seq(43)), Standing::Impossible { found: Seq(43) });
+    }
+}

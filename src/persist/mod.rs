@@ -1,0 +1,20 @@
+//! Postgres: the only place with SQL. State, checkpoints and journal move together in one transaction a batch.
+//!
+//! `pipeline::apply` calls these in the order of DESIGN section 3; each file owns one table. Invariant: nothing but the owner
+//! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
+
+pub mod checkpoints;
+pub mod connection;
+pub mod dead_letters;
+pub mod deployment;
+pub mod error;
+pub mod journal;
+pub mod journal_days;
+pub mod journal_format;
+pub mod lanes;
+pub mod migrations;
+pub mod orders;
+
+pub use connection::{DatabaseClock, Settings};
+pub use error::{Error, Fate, Result};
+pub use sqlx::postgres::PgConnection;

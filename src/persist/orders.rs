@@ -1,0 +1,294 @@
+//! The table `orders`: locked, read and written in sets, one statement each a batch.
+//!
+//! Invariant: an order is read under its row's lock and in a statement of its own, after placeholders for new orders are in:
+//! `select … for update` locks nothing for a row that is not there yet, and two lanes would each lose the other's update.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::error::{Error, Result};
+use crate::ids::{AmountMinor, Lane, OrderId, Timestamp};
+use crate::order::decision::Order;
+use crate::order::{Facts, View};
+
+/// The version of the rules that this release derives views by.
+pub const MACHINE_VERSION: i16 = 1;
+
+/// An order under lock.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    /// The lane of its first event.
+    pub home_lane: Lane,
+    /// What is stored of it.
+    pub order: Order,
+    /// The facts as they were read, for taking an event back; none for a new order.
+    pub stored_facts: Option<String>,
+}
+
+impl Locked {
+    /// The facts as they were when the order was locked.
+    ///
+    /// # Errors
+    /// A bug: facts that were written by us and cannot be read.
+    pub fn facts_before(&self) -> Result<Facts> {
+        self.stored_facts.as_deref().map_or_else(|| Ok(Facts::default()), read_facts)
+    }
+}
+
+/// Makes a row for each order that has none, at home in the lane of its event. `orders` is sorted, so no two writers deadlock.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn insert_placeholders(connection: &mut PgConnection, orders: &BTreeMap<OrderId, Lane>) -> Result<()> {
+    sqlx::query(
+        "insert into orders (order_id, home_lane)
+         select n.order_id, n.lane from unnest($1::text[], $2::int[]) with ordinality as n(order_id, lane, place)
+          order by n.place
+             on conflict do nothing",
+    )
+    .bind(orders.keys().map(OrderId::as_str).collect::<Vec<_>>())
+    .bind(orders.values().map(|lane| lane.0).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks orders in the order of their ids and reads them.
+///
+/// # Errors
+/// The query's failure; a bug when a row is missing or holds what this release cannot read.
+pub async fn lock(
+    connection: &mut PgConnection,
+    orders: &BTreeMap<OrderId, Lane>,
+) -> Result<BTreeMap<OrderId, Locked>> {
+    let rows = sqlx::query(
+        "select order_id, home_lane, version, facts::text, status::text, payment::text, inventory::text, fulfilment::text,
+                returns::text, flags, attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor,
+                refunded_minor, charged_back_minor, lines::text, owed::text
+           from orders where order_id = any($1) order by order_id for update",
+    )
+    .bind(orders.keys().map(OrderId::as_str).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let mut locked = BTreeMap::new();
+    for row in &rows {
+        let order_id: OrderId = row.try_get::<&str, _>(0)?.into();
+        let read = read_row(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
+        locked.insert(order_id, read);
+    }
+    match orders.keys().find(|order_id| !locked.contains_key(*order_id)) {
+        Some(missing) => Err(Error::bug(format!("order `{missing}` has no row although its placeholder was inserted"))),
+        None => Ok(locked),
+    }
+}
+
+fn read_row(row: &PgRow) -> Result<Locked> {
+    let version: i64 = row.try_get(2)?;
+    let stored_facts: Option<String> = row.try_get(3)?;
+    let order = Order {
+        version,
+        facts: stored_facts.as_deref().map_or_else(|| Ok(Facts::default()), read_facts)?,
+        view: if version == 0 { None } else { Some(read_view(row)?) },
+    };
+    Ok(Locked { home_lane: Lane(row.try_get(1)?), order, stored_facts })
+}
+
+fn read_facts(text: &str) -> Result<Facts> {
+    serde_json::from_str(text).map_err(|error| Error::bug(format!("its facts cannot be read: {error}")))
+}
+
+fn read_view(row: &PgRow) -> Result<View> {
+    Ok(View {
+        status: named(row.try_get(4)?)?,
+        payment: named(row.try_get(5)?)?,
+        inventory: named(row.try_get(6)?)?,
+        fulfilment: named(row.try_get(7)?)?,
+        returns: named(row.try_get(8)?)?,
+        flags: set(row.try_get(9)?)?,
+        attention: set(row.try_get(10)?)?,
+        cancel_reason: row.try_get::<Option<&str>, _>(11)?.map(named).transpose()?,
+        currency: row.try_get::<Option<&str>, _>(12)?.map(named).transpose()?,
+        total_minor: row.try_get::<Option<i64>, _>(13)?.map(AmountMinor),
+        authorized_minor: AmountMinor(row.try_get(14)?),
+        captured_minor: AmountMinor(row.try_get(15)?),
+        refunded_minor: AmountMinor(row.try_get(16)?),
+        charged_back_minor: AmountMinor(row.try_get(17)?),
+        lines: json(row.try_get(18)?)?,
+        owed: json(row.try_get(19)?)?,
+    })
+}
+
+fn named<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(|error| Error::bug(format!("{error}")))
+}
+
+fn set<T: FromStr<Err: std::fmt::Display> + Ord>(texts: Vec<String>) -> Result<BTreeSet<T>> {
+    texts.iter().map(|text| named(text)).collect()
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::bug(format!("its view cannot be read: {error}")))
+}
+
+/// An order on its way back into its row.
+#[derive(Debug)]
+pub struct Changed<'a> {
+    /// Which order.
+    pub order_id: &'a OrderId,
+    /// What it is now.
+    pub order: &'a Order,
+    /// The journal rows of this batch that speak of it.
+    pub journal_rows: Vec<i64>,
+    /// The earliest deadline that is armed.
+    pub next_deadline: Option<Timestamp>,
+}
+
+/// Writes orders back. Those that no event of which was applied, only to note where their history is.
+///
+/// # Errors
+/// The statement's failure; a bug when a row was not there to be written.
+pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(orders)?;
+    let statement = sqlx::query(
+        "update orders o
+            set version = n.version, facts = n.facts::jsonb, status = n.status::order_status,
+                payment = n.payment::payment_region, inventory = n.inventory::inventory_region,
+                fulfilment = n.fulfilment::fulfilment_region, returns = n.returns::returns_region,
+                flags = n.flags::text[], attention = n.attention::text[], cancel_reason = n.cancel_reason,
+                currency = n.currency, total_minor = n.total_minor, authorized_minor = n.authorized_minor,
+                captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
+                charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
+                journal_rows = o.journal_rows || n.journal_rows::bigint[],
+                next_deadline = 'epoch'::timestamptz + n.next_deadline * interval '1 microsecond',
+                machine_version = $22, changed_at = case when n.version > o.version then now() else o.changed_at end
+           from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                       $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
+                       $16::bigint[], $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bigint[])
+                as n(order_id, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
+                     cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor,
+                     charged_back_minor, lines, owed, journal_rows, next_deadline)
+          where o.order_id = n.order_id",
+    );
+    let written = columns.bind_to(statement).execute(connection).await?.rows_affected();
+    if usize::try_from(written).ok() == Some(orders.len()) {
+        Ok(())
+    } else {
+        Err(Error::bug(format!("{written} of {} orders were written", orders.len())))
+    }
+}
+
+/// Takes the placeholders of orders away again that nothing was applied to: every event of theirs was refused.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn remove_placeholders(connection: &mut PgConnection, orders: &[&str]) -> Result<()> {
+    if !orders.is_empty() {
+        sqlx::query("delete from orders where order_id = any($1) and version = 0").bind(orders).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// The orders of a batch turned into columns, as UNNEST takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    texts: [Vec<&'a str>; 6],
+    versions: Vec<i64>,
+    facts: Vec<String>,
+    flags: Vec<String>,
+    attention: Vec<String>,
+    cancel_reasons: Vec<Option<&'static str>>,
+    currencies: Vec<Option<&'a str>>,
+    totals: Vec<Option<i64>>,
+    amounts: [Vec<i64>; 4],
+    lines: Vec<String>,
+    owed: Vec<String>,
+    journal_rows: Vec<String>,
+    next_deadlines: Vec<Option<i64>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(orders: &'a [Changed<'a>]) -> Result<Self> {
+        let mut columns = Self::default();
+        for changed in orders {
+            let order = changed.order;
+            // A row without a version would say that nothing was ever said of an order that has facts.
+            let view = order.view.as_ref().ok_or_else(|| {
+                Error::bug(format!("order `{}` was touched and has no view", changed.order_id))
+            })?;
+            columns.push(changed, view)?;
+        }
+        Ok(columns)
+    }
+
+    fn push(&mut self, changed: &'a Changed<'a>, view: &'a View) -> Result<()> {
+        let texts = [
+            changed.order_id.as_str(),
+            view.status.as_str(),
+            view.payment.as_str(),
+            view.inventory.as_str(),
+            view.fulfilment.as_str(),
+            view.returns.as_str(),
+        ];
+        self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text));
+        self.versions.push(changed.order.version);
+        self.facts.push(to_json(&changed.order.facts)?);
+        self.flags.push(array_literal(view.flags.iter().map(|flag| flag.as_str())));
+        self.attention.push(array_literal(view.attention.iter().map(|reason| reason.as_str())));
+        self.cancel_reasons.push(view.cancel_reason.map(|reason| reason.as_str()));
+        self.currencies.push(view.currency.as_ref().map(|currency| currency.as_str()));
+        self.totals.push(view.total_minor.map(|amount| amount.0));
+        let amounts = [view.authorized_minor, view.captured_minor, view.refunded_minor, view.charged_back_minor];
+        self.amounts.iter_mut().zip(amounts).for_each(|(column, amount)| column.push(amount.0));
+        self.lines.push(to_json(&view.lines)?);
+        self.owed.push(to_json(&view.owed)?);
+        self.journal_rows.push(array_literal(changed.journal_rows.iter()));
+        self.next_deadlines.push(changed.next_deadline.map(|due| due.0));
+        Ok(())
+    }
+
+    fn bind_to(self, statement: Statement<'a>) -> Statement<'a> {
+        let [order_ids, statuses, payments, inventories, fulfilments, returns] = self.texts;
+        let [authorized, captured, refunded, charged_back] = self.amounts;
+        statement
+            .bind(order_ids)
+            .bind(self.versions)
+            .bind(self.facts)
+            .bind(statuses)
+            .bind(payments)
+            .bind(inventories)
+            .bind(fulfilments)
+            .bind(returns)
+            .bind(self.flags)
+            .bind(self.attention)
+            .bind(self.cancel_reasons)
+            .bind(self.currencies)
+            .bind(self.totals)
+            .bind(authorized)
+            .bind(captured)
+            .bind(refunded)
+            .bind(charged_back)
+            .bind(self.lines)
+            .bind(self.owed)
+            .bind(self.journal_rows)
+            .bind(self.next_deadlines)
+            .bind(MACHINE_VERSION)
+    }
+}
+
+type Statement<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::bug(format!("an order cannot be written as JSON: {error}")))
+}
+
+/// A Postgres array of words or numbers that need no quoting.
+fn array_literal(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    format!("{{{}}}", items.join(","))
+}

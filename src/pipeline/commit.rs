@@ -1,0 +1,256 @@
+//! A batch until it is committed, whatever happens on the way: lost connections, lost lanes, records the database refuses.
+//!
+//! `super::apply` is one attempt; here is what its end means. Invariant: after a COMMIT without an answer nothing is repeated
+//! and nothing is published before the lanes' rows, read `for update` on a new connection, have said what happened.
+
+use std::time::Duration;
+
+use super::batch::{Batch, LaneBatch};
+use super::decide::Decided;
+use super::process::Process;
+use super::writer::{LaneState, Writer};
+use super::{Attempt, Failed};
+use crate::cli::exit::Exit;
+use crate::decode::{Reason, Refusal};
+use crate::ids::Lane;
+use crate::metrics;
+use crate::persist::connection::{self, DatabaseClock};
+use crate::persist::lanes::{self, Standing, Step};
+use crate::persist::{Error, Fate, PgConnection, Result};
+use crate::publish::chunk::Chunk;
+use crate::publish::relay::ToRelay;
+use crate::retry::Retry;
+
+/// How often a writer that waits for room in the relay's queue looks whether its tenure still stands.
+const LOOK_AT_TENURE: Duration = Duration::from_millis(100);
+
+/// A writer's connection.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection; never inside a transaction between two batches.
+    pub connection: PgConnection,
+}
+
+/// What became of a part of a batch.
+enum Outcome {
+    Committed(Decided),
+    Halves(Batch, Batch),
+    GivenUp,
+}
+
+impl Writer {
+    /// Applies a batch, in parts where it must.
+    pub(super) async fn apply(&mut self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.apply_part(&mut part).await {
+                Outcome::Committed(decided) => self.committed(part, decided).await,
+                Outcome::Halves(first, second) => parts.extend([second, first]),
+                Outcome::GivenUp => {}
+            }
+        }
+    }
+
+    async fn apply_part(&mut self, part: &mut Batch) -> Outcome {
+        let mut retry = Retry::new("database");
+        let mut in_doubt: Option<Decided> = None;
+        loop {
+            self.refresh(part);
+            if part.is_empty() {
+                return Outcome::GivenUp;
+            }
+            if self.session.is_none() {
+                match self.reconnect(part, in_doubt.is_some()).await {
+                    Ok(true) => match in_doubt.take() {
+                        Some(decided) => return Outcome::Committed(decided),
+                        None => continue,
+                    },
+                    Ok(false) => in_doubt = None,
+                    Err(error) if self.give_up(&error, &mut retry).await => return Outcome::GivenUp,
+                    Err(_) => {}
+                }
+                continue;
+            }
+            let Some(session) = self.session.as_mut() else { continue };
+            match super::apply(&mut session.connection, part, &self.process).await {
+                Ok(Attempt::Committed(decided)) => return Outcome::Committed(decided),
+                Ok(Attempt::Lost(lost)) => self.roll_back_and_lose(&lost).await,
+                Ok(Attempt::TooMuch) => {
+                    self.roll_back().await;
+                    return halves(part);
+                }
+                Ok(Attempt::Mismatch(text)) => {
+                    metrics::LANES_STOPPED.set(1.0, &["checkpoint_mismatch"]);
+                    self.process.shutdown.stop(Exit::Software, text);
+                    return Outcome::GivenUp;
+                }
+                Err(Failed { error, decided }) => {
+                    self.session = None;
+                    self.doubt(true);
+                    in_doubt = decided;
+                    if in_doubt.is_none() && error.fate() == Fate::Quarantine {
+                        match quarantine(part, &error) {
+                            Some(outcome) => return outcome,
+                            None => continue,
+                        }
+                    }
+                    if self.give_up(&error, &mut retry).await {
+                        return Outcome::GivenUp;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings a part up to what the lanes' state is by now: parts before it may have moved it, tenures may have ended.
+    fn refresh(&self, part: &mut Batch) {
+        part.lanes.retain_mut(|lane| {
+            let state = self.lanes.get(&lane.lane()).filter(|state| state.tenure.id == lane.tenure.id);
+            let Some(state) = state.filter(|state| !state.tenure.is_ended()) else { return false };
+            lane.last_seq = state.last_seq;
+            lane.checkpoints.clone_from(&state.checkpoints);
+            true
+        });
+    }
+
+    /// Opens a connection and compares every lane with memory. True when the transaction in doubt turns out committed.
+    async fn reconnect(&mut self, part: &Batch, in_doubt: bool) -> Result<bool> {
+        let mut connection = connection::connect(&self.process.database, &self.name).await?;
+        let clock = DatabaseClock::read(&mut connection).await?;
+        let steps: Vec<Step> = self.lanes.values().map(LaneState::step).collect();
+        let standings = lanes::resolve(&mut connection, &steps).await?;
+        let (mut lost, mut moved, mut unmoved) = (Vec::new(), Vec::new(), Vec::new());
+        for (lane, standing) in standings {
+            match standing {
+                Standing::Unmoved => unmoved.push(lane),
+                Standing::Moved => moved.push(lane),
+                Standing::Taken => lost.push(lane),
+                Standing::Impossible { found } => return Err(went_back(lane, &self.lanes[&lane].step(), found)),
+            }
+        }
+        let ours: Vec<Lane> = part.lanes.iter().map(LaneBatch::lane).collect();
+        let half_moved = ours.iter().any(|lane| moved.contains(lane)) && ours.iter().any(|lane| unmoved.contains(lane));
+        if half_moved || moved.iter().any(|lane| !in_doubt || !ours.contains(lane)) {
+            return Err(Error::bug(format!("lanes {moved:?} have a journal row that nobody wrote, {unmoved:?} have none")));
+        }
+        self.lose(&lost);
+        self.process.set_clock(clock);
+        self.session = Some(Session { connection });
+        self.doubt(false);
+        Ok(!moved.is_empty())
+    }
+
+    /// Holds the relay back from lanes that were not compared with memory since the connection was lost.
+    fn doubt(&self, in_doubt: bool) {
+        self.lanes.values().for_each(|lane| lane.tenure.set_in_doubt(in_doubt));
+    }
+
+    async fn roll_back(&mut self) {
+        if let Some(session) = self.session.as_mut()
+            && connection::rollback(&mut session.connection).await.is_err()
+        {
+            self.session = None;
+        }
+    }
+
+    async fn roll_back_and_lose(&mut self, lost: &[Lane]) {
+        self.roll_back().await;
+        self.lose(lost);
+    }
+
+    /// Decides what an error means for the process: pauses and says false where it passes, true where it is over.
+    async fn give_up(&self, error: &Error, retry: &mut Retry) -> bool {
+        let exit = match error.fate() {
+            Fate::Retry(cause) => {
+                tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
+                if retry.pause(&self.process.shutdown).await.is_err() {
+                    // While the process stops, what is under way may still end well until the tenures are ended.
+                    tokio::time::sleep(LOOK_AT_TENURE).await;
+                }
+                return self.lanes.values().all(|lane| lane.tenure.is_ended());
+            }
+            Fate::Misconfigured => Exit::Config,
+            Fate::Quarantine | Fate::Bug => Exit::Software,
+        };
+        metrics::LANES_STOPPED.set(1.0, &["database_refused"]);
+        self.process.shutdown.stop(exit, error.to_string());
+        true
+    }
+
+    /// The database confirmed a part: memory follows, and the chunks go to the relay.
+    async fn committed(&mut self, part: Batch, decided: Decided) {
+        self.process.count(&part, &decided);
+        for (lane, decided) in part.lanes.iter().zip(decided.lanes) {
+            self.confirmed(lane);
+            let mut chunk = Chunk {
+                tenure: lane.tenure.clone(),
+                seq: lane.seq(),
+                records: decided.emitted,
+                offsets: lane.checkpoints_after(),
+                causes: decided.causes,
+                share: None,
+            };
+            while !lane.tenure.is_ended() {
+                let room = self.process.room_in_relay(chunk.size_bytes());
+                if let Ok(share) = tokio::time::timeout(LOOK_AT_TENURE, room).await {
+                    chunk.share = share;
+                    // A relay that is gone takes its process with it; the journal has the chunk.
+                    let _ = self.process.relay.send(ToRelay::Chunk(chunk));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// What a record that the database refuses does to its batch: the batch is halved until the record stands alone, and then
+/// becomes a dead letter. `None`: try the part again as it now is.
+fn quarantine(part: &mut Batch, error: &Error) -> Option<Outcome> {
+    if part.len() > 1 {
+        return Some(halves(part));
+    }
+    if let Some(item) = part.lanes.iter_mut().flat_map(|lane| &mut lane.items).next() {
+        item.decoded = Err(Refusal::new(Reason::ApplyFailed, error.to_string()));
+    }
+    None
+}
+
+fn halves(part: &mut Batch) -> Outcome {
+    let whole = Batch { lanes: std::mem::take(&mut part.lanes) };
+    match whole.split() {
+        Ok((first, second)) => Outcome::Halves(first, second),
+        // One record alone is never too much, and a refused one was set aside before.
+        Err(_) => Outcome::GivenUp,
+    }
+}
+
+fn went_back(lane: Lane, step: &Step, found: crate::ids::Seq) -> Error {
+    Error::misconfigured(format!(
+        "the journal of lane {lane} ends at row {found} and had reached row {}: the database lost commits that it had confirmed (a restored backup, or a failover); use `orderstream recover`",
+        step.last_seq
+    ))
+}
+
+impl Process {
+    /// Counts a committed batch.
+    fn count(&self, part: &Batch, decided: &Decided) {
+        metrics::BATCHES.increment(1, &[]);
+        #[expect(clippy::cast_precision_loss, reason = "counts of records and bytes are far below 2^52")]
+        {
+            metrics::BATCH_RECORDS.record(part.len() as f64, &[]);
+            metrics::BATCH_BYTES.record(part.size_bytes() as f64, &[]);
+        }
+        metrics::STATUS_EVENTS.increment(decided.tally.status_events, &[]);
+        for ((source, outcome), count) in &decided.tally.events {
+            metrics::EVENTS.increment(*count, &[source.as_str(), outcome]);
+        }
+        for (reason, count) in &decided.tally.dead_letters {
+            metrics::DEAD_LETTERS.increment(*count, &[reason]);
+        }
+        for (order_id, producer, lane, home) in &decided.tally.off_lane {
+            metrics::ORDERS_OFF_LANE.increment(1, &[]);
+            self.warn_off_lane(order_id, producer.as_deref(), *lane, *home);
+        }
+        self.progressed();
+    }
+}

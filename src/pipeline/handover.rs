@@ -1,0 +1,244 @@
+//! How lanes come and go: the claim in Postgres, the opening of tenures, the drain and the end.
+//!
+//! Called inside the group's callbacks, on the poll thread. Invariant: a tenure is opened for the relay before it is opened for a
+//! writer, so no chunk arrives for a lane that the relay does not know; and when [`Owner::give_back`] returns, all have ended.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::statistics::Statistics;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::batch::step;
+use super::observe;
+use super::process::Process;
+use crate::cli::exit::Exit;
+use crate::consume::capture::Capture;
+use crate::consume::client::MAX_POLL_INTERVAL;
+use crate::consume::inlet::{self, Inlet, ToWriter};
+use crate::consume::rebalance::Owner;
+use crate::consume::tenure::{End, Tenure};
+use crate::consume::topics::{self, TopicError};
+use crate::ids::{Lane, NextOffset};
+use crate::metrics;
+use crate::order::Source;
+use crate::persist::checkpoints;
+use crate::persist::deployment::{self, Identity};
+use crate::persist::lanes::{self, Claimed, Step};
+use crate::persist::{Error, Fate, PgConnection, connection};
+use crate::publish::relay::{self, ToRelay};
+use crate::retry::Retry;
+
+/// How long a claim waits for a lane's lock before it ends the session that holds it.
+const PATIENCE: Duration = Duration::from_secs(2);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Takes lanes for the process and gives them back.
+pub struct LaneOwner {
+    process: Arc<Process>,
+    writers: Vec<UnboundedSender<ToWriter>>,
+    transactional_id: String,
+    identity: Identity,
+    observer: BaseConsumer,
+    drain_timeout: Duration,
+    runtime: Handle,
+    tenures: Mutex<BTreeMap<Lane, Arc<Tenure>>>,
+}
+
+/// What a [`LaneOwner`] is made of.
+pub struct Parts {
+    /// What the process shares.
+    pub process: Arc<Process>,
+    /// The writers' channels.
+    pub writers: Vec<UnboundedSender<ToWriter>>,
+    /// The transactional id of the process.
+    pub transactional_id: String,
+    /// What the database must belong to.
+    pub identity: Identity,
+    /// A client to ask about topics.
+    pub observer: BaseConsumer,
+    /// How long a revoke waits for the drain.
+    pub drain_timeout: Duration,
+}
+
+/// A lane as the database gave it to us.
+type Taken = (Claimed, Vec<(Source, NextOffset)>);
+
+impl LaneOwner {
+    /// An owner without lanes, working on the current runtime.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            process: parts.process,
+            writers: parts.writers,
+            transactional_id: parts.transactional_id,
+            identity: parts.identity,
+            observer: parts.observer,
+            drain_timeout: parts.drain_timeout,
+            runtime: Handle::current(),
+            tenures: Mutex::default(),
+        }
+    }
+
+    /// Claims lanes, again and again until it works; `None` when the process stops instead.
+    fn claim(&self, lanes: &[Lane]) -> Option<Vec<Taken>> {
+        let since = Instant::now();
+        let mut retry = Retry::new("take_over");
+        loop {
+            let claimed = self.still_co_partitioned().and_then(|()| self.runtime.block_on(self.claim_once(lanes)));
+            let error = match claimed {
+                Ok(taken) => return Some(taken),
+                Err(error) => error,
+            };
+            let exit = match error.fate() {
+                Fate::Retry(_) if since.elapsed() > MAX_POLL_INTERVAL / 2 => Exit::TempFail,
+                Fate::Retry(_) => {
+                    tracing::warn!(%error, "taking lanes over, trying again");
+                    retry.pause_blocking(&self.process.shutdown).ok()?;
+                    continue;
+                }
+                Fate::Misconfigured => Exit::Config,
+                Fate::Quarantine | Fate::Bug => Exit::Software,
+            };
+            self.process.shutdown.stop(exit, error.to_string());
+            return None;
+        }
+    }
+
+    async fn claim_once(&self, lanes: &[Lane]) -> Result<Vec<Taken>, Error> {
+        let claimed = lanes::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
+        let (mut connection, claimed) = claimed?;
+        deployment::compare(&mut connection, &self.identity).await?;
+        let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
+        let stored = checkpoints::read(&mut connection, &names, lanes).await?;
+        let mut taken = Vec::with_capacity(claimed.len());
+        for claim in claimed {
+            let mut offsets = Vec::with_capacity(names.len());
+            for (source, name) in self.process.rules.topics.iter() {
+                let checkpoint = stored.iter().find(|stored| stored.topic == name && stored.lane == claim.lane);
+                let next_offset = checkpoint.map(|checkpoint| checkpoint.next_offset).ok_or_else(|| {
+                    Error::bug(format!("topic `{name}` partition {} has no checkpoint", claim.lane))
+                })?;
+                offsets.push((source, next_offset));
+            }
+            taken.push((claim, offsets));
+        }
+        Ok(taken)
+    }
+
+    /// The partition counts are still what the database says; somebody may have added some since the last assignment.
+    fn still_co_partitioned(&self) -> Result<(), Error> {
+        let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
+        let counts = topics::partition_counts(&self.observer, &names, METADATA_TIMEOUT).map_err(|error| match error {
+            TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
+            TopicError::Missing(_) => Error::misconfigured(error.to_string()),
+        })?;
+        let count = self.process.rules.topics.lane_count(&counts).map_err(Error::misconfigured)?;
+        if count == self.identity.lane_count {
+            return Ok(());
+        }
+        Err(Error::misconfigured(format!(
+            "the input topics have {count} partitions and had {} when this process started: stop all workers, then move the orders with `orderstream repartition`",
+            self.identity.lane_count
+        )))
+    }
+
+    /// Lets running batches end, publishes what they left, and says so in the database; up to a deadline.
+    async fn drain(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) {
+        let drained = tokio::time::timeout(self.drain_timeout, async {
+            let lanes: Vec<Lane> = tenures.keys().copied().collect();
+            let mut closings = Vec::with_capacity(self.writers.len());
+            for writer in &self.writers {
+                let (done, closed) = oneshot::channel();
+                let _ = writer.send(ToWriter::Close(lanes.clone(), done));
+                closings.push(closed);
+            }
+            for closed in closings {
+                let _ = closed.await;
+            }
+            let (done, closed) = oneshot::channel();
+            let _ = self.process.relay.send(ToRelay::Close(done));
+            let published = closed.await.is_ok();
+            if published { self.leave(tenures).await } else { Ok(()) }
+        });
+        match drained.await {
+            Ok(Ok(())) => tracing::info!(lanes = tenures.len(), "lanes drained"),
+            Ok(Err(error)) => tracing::warn!(%error, "lanes drained, but the database could not be told"),
+            Err(_) => tracing::warn!(lanes = tenures.len(), "lanes not drained in time: their next owner goes on from the journal"),
+        }
+    }
+
+    /// Notes that everything of the lanes is published, so that their next owner need not end our transactions.
+    async fn leave(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) -> Result<(), Error> {
+        let open = tenures.values().filter(|tenure| !tenure.is_ended());
+        let steps: Vec<Step> = open.map(|tenure| step(tenure, tenure.published())).collect();
+        let mut connection: PgConnection = connection::connect(&self.process.database, "leave").await?;
+        lanes::note_published(&mut connection, &steps, true).await
+    }
+}
+
+impl Owner for LaneOwner {
+    fn take(&self, lanes: &[Lane], capture: Arc<Capture>) -> Option<Vec<Inlet>> {
+        metrics::REBALANCES.increment(1, &["assign"]);
+        let since = Instant::now();
+        let taken = if lanes.is_empty() { Vec::new() } else { self.claim(lanes)? };
+        let (mut openings, mut inlets) = (Vec::new(), Vec::new());
+        let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
+        for (claim, checkpoints) in taken {
+            let identity = (claim.epoch, claim.tenure);
+            let tenure = Arc::new(Tenure::open(claim.lane, identity, capture.clone(), claim.published_seq));
+            tenure.set_applied(claim.last_seq, &checkpoints, None);
+            openings.push(relay::Opening {
+                tenure: tenure.clone(),
+                last_seq: claim.last_seq,
+                former_transactional_id: claim.former_transactional_id,
+                checkpoints: checkpoints.clone(),
+            });
+            let number = usize::try_from(claim.lane.0).unwrap_or_default() % self.writers.len();
+            let writer = self.writers[number].clone();
+            let expected = checkpoints.iter().copied().collect();
+            inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, {
+                Inlet { tenure: tenure.clone(), writer, expected, paused: false }
+            }));
+            tenures.insert(claim.lane, tenure);
+        }
+        metrics::TENURES_OPENED.increment(u64::try_from(openings.len()).unwrap_or(u64::MAX), &[]);
+        metrics::LANES_OWNED.set_count(openings.len(), &[]);
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
+        let _ = self.process.relay.send(ToRelay::Open(openings));
+        let inlets = inlets.into_iter().map(|(opening, inlet)| {
+            let _ = inlet.writer.send(ToWriter::Open(opening));
+            inlet
+        });
+        Some(inlets.collect())
+    }
+
+    fn give_back(&self, why: End) {
+        metrics::REBALANCES.increment(1, &[if why == End::Lost { "lost" } else { "revoke" }]);
+        let tenures = std::mem::take(&mut *self.tenures.lock().unwrap_or_else(PoisonError::into_inner));
+        if why == End::Revoked && !tenures.is_empty() {
+            self.runtime.block_on(self.drain(&tenures));
+        }
+        for (lane, tenure) in &tenures {
+            if tenure.end(why) {
+                metrics::TENURES_ENDED.increment(1, &[why.as_str()]);
+            }
+            observe::forget(*lane);
+        }
+        metrics::LANES_OWNED.set_count(0, &[]);
+    }
+
+    fn refuse(&self, text: String) {
+        self.process.shutdown.stop(Exit::Config, text);
+    }
+
+    fn observe(&self, statistics: &Statistics) {
+        let tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
+        observe::lag(statistics, &self.process.rules.topics, &tenures, self.process.now());
+    }
+}

@@ -1,0 +1,140 @@
+//! The guarantee on one screen: [`apply`] is one batch in one transaction, step by step.
+//!
+//! Around it: `batch` is what it applies, `decide` what follows from it, `commit` what its end means, `writer` where batches come
+//! from, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
+//! Invariant: orders, checkpoints and journal move together or not at all, and only under the claim that the fence compared.
+
+mod batch;
+mod commit;
+mod decide;
+mod handover;
+mod journal_reader;
+mod meaning;
+mod observe;
+mod process;
+mod run;
+mod start;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::ids::{Lane, OrderId};
+use crate::metrics;
+use crate::persist::checkpoints::{self, Advanced};
+use crate::persist::lanes::{self, Fenced};
+use crate::persist::{Error, PgConnection, connection, dead_letters, journal, orders};
+use batch::Batch;
+use decide::{Decided, Verdict, decide};
+use process::Process;
+
+pub use run::run;
+
+/// What one attempt at a batch comes to.
+enum Attempt {
+    /// Done: this is what it decided.
+    Committed(Decided),
+    /// These lanes are not ours any more. The transaction is open, with nothing written; roll it back.
+    Lost(Vec<Lane>),
+    /// It would publish too much. The transaction is open; roll it back and cut the batch in two.
+    TooMuch,
+    /// A checkpoint stands elsewhere than we believe; the text says both numbers.
+    Mismatch(String),
+}
+
+/// An attempt that ended in an error; the connection is not to be used again.
+struct Failed {
+    error: Error,
+    /// What was decided, if COMMIT was sent: then the outcome is unknown.
+    decided: Option<Decided>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, decided: None }
+    }
+}
+
+/// One batch in one transaction (DESIGN section 3).
+async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) -> Result<Attempt, Failed> {
+    let rules = &process.rules;
+    let mut steps = Steps::begin();
+    connection::begin(connection).await?;
+
+    // 1. The fence: every lane is still ours, and its next journal row is the one we think.
+    let now = match lanes::fence(connection, &batch.steps()).await? {
+        Fenced::Held(now) => now,
+        Fenced::Lost(lanes) => return Ok(Attempt::Lost(lanes)),
+    };
+    steps.end("fence");
+
+    // 2. The checkpoints move from where we believe them to be.
+    if let Advanced::Mismatch { text, .. } = checkpoints::advance(connection, &batch.advances(&rules.topics)).await? {
+        return Ok(Attempt::Mismatch(text));
+    }
+    steps.end("checkpoints");
+
+    // 3. Placeholders for new orders, then, in a statement of its own, every order under lock.
+    let touched = orders_of(batch);
+    orders::insert_placeholders(connection, &touched).await?;
+    let mut orders = orders::lock(connection, &touched).await?;
+    steps.end("lock_orders");
+
+    // 4. Decide, purely.
+    let mut decided = match decide(batch, &mut orders, rules, now)? {
+        Verdict::Write(decided) => decided,
+        Verdict::TooMuch => return Ok(Attempt::TooMuch),
+    };
+    steps.end("decide");
+
+    // 5. Orders, dead letters and one journal row a lane.
+    orders::write(connection, &decided.orders(&orders, &rules.policy)).await?;
+    orders::remove_placeholders(connection, &decided.untouched(&orders)).await?;
+    dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
+    journal::append(connection, &decided.journal_rows(batch)).await?;
+    steps.end("write");
+
+    // 6. Every row count was right. From here on, only the database knows.
+    match connection::commit(connection).await {
+        Ok(()) => {
+            steps.end("commit");
+            steps.total();
+            Ok(Attempt::Committed(decided))
+        }
+        Err(error) => Err(Failed { error, decided: Some(decided) }),
+    }
+}
+
+/// The orders that a batch speaks of, each with the lane of its first event in the batch.
+fn orders_of(batch: &Batch) -> BTreeMap<OrderId, Lane> {
+    let mut orders = BTreeMap::new();
+    for item in batch.items() {
+        if let Ok(event) = &item.decoded {
+            orders.entry(event.order_id.clone()).or_insert(item.record.lane);
+        }
+    }
+    orders
+}
+
+/// Takes the time of each step.
+struct Steps {
+    began: Instant,
+    last: Instant,
+}
+
+impl Steps {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self { began: now, last: now }
+    }
+
+    fn end(&mut self, step: &'static str) {
+        let now = Instant::now();
+        metrics::BATCH_SECONDS.record_duration(now - self.last, &[step]);
+        self.last = now;
+    }
+
+    fn total(&self) {
+        metrics::BATCH_SECONDS.record_duration(self.last - self.began, &["total"]);
+    }
+}

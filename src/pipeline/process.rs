@@ -1,0 +1,153 @@
+//! What all parts of a worker process share: settings, rules, the decoder, the way to the relay and the way out.
+//!
+//! Invariant: everything here is either fixed for the life of the process or safe to touch from any thread.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::decide::Rules;
+use crate::cli::exit::Exit;
+use crate::consume::tenure::{End, Tenure};
+use crate::decode::Decoder;
+use crate::ids::{Lane, OrderId, Timestamp};
+use crate::metrics;
+use crate::persist::{self, DatabaseClock};
+use crate::publish::plan::TooOften;
+use crate::publish::relay::ToRelay;
+use crate::shutdown::Shutdown;
+
+/// The unit in which room in the relay's queue is counted.
+const ROOM_BYTES: usize = 1024;
+/// What the relay's queue may hold; a single chunk that is larger waits for all of it.
+const RELAY_ROOM: u32 = 32 * 1024;
+
+/// One worker process.
+pub struct Process {
+    /// How to reach the database.
+    pub database: persist::Settings,
+    /// What deciding depends on.
+    pub rules: Rules,
+    /// From records to events.
+    pub decoder: Decoder,
+    /// How long an unknown schema id is waited for.
+    pub unknown_id_grace: Duration,
+    /// Records in a batch, at most.
+    pub batch_max_records: usize,
+    /// Bytes of a batch's records, at most.
+    pub batch_max_bytes: usize,
+    /// How long a lane rests before what is known of it is written down alone.
+    pub idle_flush: Duration,
+    /// The relay's inbox.
+    pub relay: Sender<ToRelay>,
+    /// Set to have all lanes given up and taken anew.
+    pub rejoin: AtomicBool,
+    /// The way out.
+    pub shutdown: Shutdown,
+    clock: RwLock<DatabaseClock>,
+    relay_room: Arc<Semaphore>,
+    fences: Mutex<TooOften>,
+    off_lane_producers: Mutex<BTreeSet<String>>,
+    batches: AtomicU64,
+}
+
+/// What [`Process::new`] is given beside its fixed parts.
+pub struct Parts {
+    /// See [`Process::database`].
+    pub database: persist::Settings,
+    /// See [`Process::rules`].
+    pub rules: Rules,
+    /// See [`Process::decoder`].
+    pub decoder: Decoder,
+    /// See [`Process::relay`].
+    pub relay: Sender<ToRelay>,
+    /// See [`Process::shutdown`].
+    pub shutdown: Shutdown,
+    /// The database's clock.
+    pub clock: DatabaseClock,
+}
+
+impl Process {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts, worker: &crate::config::Worker, unknown_id_grace: Duration) -> Self {
+        Self {
+            database: parts.database,
+            rules: parts.rules,
+            decoder: parts.decoder,
+            unknown_id_grace,
+            batch_max_records: worker.batch_max_records,
+            batch_max_bytes: worker.batch_max_bytes,
+            idle_flush: worker.idle_flush,
+            relay: parts.relay,
+            rejoin: AtomicBool::new(false),
+            shutdown: parts.shutdown,
+            clock: RwLock::new(parts.clock),
+            relay_room: Arc::new(Semaphore::new(RELAY_ROOM as usize)),
+            fences: Mutex::new(TooOften::new(5, Duration::from_secs(60))),
+            off_lane_producers: Mutex::default(),
+            batches: AtomicU64::new(0),
+        }
+    }
+
+    /// The time now, by the database's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.read().unwrap_or_else(PoisonError::into_inner).now()
+    }
+
+    /// A fresher reading of the database's clock.
+    pub fn set_clock(&self, clock: DatabaseClock) {
+        *self.clock.write().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
+    /// Waits until the relay's queue has room for so many bytes; the room is given back when the permit is dropped.
+    pub async fn room_in_relay(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(RELAY_ROOM).min(RELAY_ROOM);
+        self.relay_room.clone().acquire_many_owned(units).await.ok()
+    }
+
+    /// The database refused a tenure: it ends, and unless that happens too often, the lanes are taken anew.
+    pub fn fenced(&self, tenure: &Tenure) {
+        if !tenure.end(End::Fenced) {
+            return;
+        }
+        metrics::FENCED.increment(1, &["epoch"]);
+        metrics::TENURES_ENDED.increment(1, &[End::Fenced.as_str()]);
+        tracing::warn!(lane = tenure.lane.0, epoch = tenure.epoch.0, "another process claimed the lane: our tenure ends");
+        if self.fences.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now()) {
+            let text = "lanes were claimed away from us five times in a minute: look for a second deployment on this database";
+            self.shutdown.stop(Exit::TempFail, text);
+        } else {
+            self.rejoin.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Says once a producer that its partitioner differs from the others'.
+    pub fn warn_off_lane(&self, order_id: &OrderId, producer: Option<&str>, lane: Lane, home: Lane) {
+        let producer = producer.unwrap_or("(unnamed)").to_owned();
+        let mut known = self.off_lane_producers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bounded: a producer that makes its name up anew each time is only counted.
+        if known.len() < 100 && known.insert(producer.clone()) {
+            tracing::warn!(
+                order.id = %order_id, producer, lane = lane.0, home = home.0,
+                "an event came through another lane than its order's first one: producers use different partitioners, and versions may be published out of order; give all of them murmur2 of the key"
+            );
+        }
+    }
+
+    /// A batch was committed.
+    pub fn progressed(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many batches were committed.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+}

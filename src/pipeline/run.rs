@@ -1,0 +1,163 @@
+//! A worker from its first look at the servers to its last word to the group.
+//!
+//! ```text
+//! poll thread ──records──▶ writers (tasks) ──chunks──▶ relay thread
+//!      └── tenures open and close, in order with the records ──┘
+//! ```
+//!
+//! Invariant: the poll thread ends first, inside its last revoke; then the writers, then the relay. Nobody outlives whom it feeds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::BaseConsumer;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::decide::Rules;
+use super::handover::{self, LaneOwner};
+use super::journal_reader::JournalReader;
+use super::process::{self, Process};
+use super::start::{self, Found, Refusal};
+use super::writer::Writer;
+use crate::cli::exit::Exit;
+use crate::config::Config;
+use crate::consume::client;
+use crate::consume::poll::{Limits, Poller};
+use crate::consume::rebalance::Handover;
+use crate::decode::{Decoder, Registry, RegistryError};
+use crate::persist::{self, connection, journal_days};
+use crate::publish::encode::Encoder;
+use crate::publish::producer;
+use crate::publish::relay::{Relay, Setup, ToRelay};
+use crate::shutdown::Shutdown;
+
+/// How often the journal's coming days are made.
+const MAKE_DAYS_EVERY: Duration = Duration::from_secs(3600);
+
+/// Runs a worker until it is asked to stop or cannot go on.
+pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Exit {
+    match work(&config, &shutdown).await {
+        Ok(()) => shutdown.exit(),
+        Err(None) => shutdown.exit(),
+        Err(Some(refusal)) => {
+            shutdown.stop(refusal.exit, refusal.text);
+            shutdown.exit()
+        }
+    }
+}
+
+async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Refusal>> {
+    let instance = config.kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    let short = instance.chars().take(12).collect::<String>();
+    let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
+    let database = persist::Settings::of(&config.database, &short).map_err(|error| misconfigured(error.to_string()))?;
+    let registry = registry(config).map_err(|error| misconfigured(error.to_string()))?;
+    let observer = start::observer(config, &short)?;
+    let found = start::look(config, &database, &registry, &observer, shutdown).await?;
+    let transactional_id = format!("{}-{instance}", config.kafka.group);
+    tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
+
+    let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();
+    let decoder = Decoder::new(registry, config.registry.cache_capacity, config.worker.record_max_bytes);
+    let process = Arc::new(Process::new(
+        process::Parts {
+            database: database.clone(),
+            rules: rules(config, &found),
+            decoder,
+            relay: relay_inbox.clone(),
+            shutdown: shutdown.clone(),
+            clock: found.clock,
+        },
+        &config.worker,
+        config.registry.unknown_id_grace,
+    ));
+    let setup = Setup {
+        producer: producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes),
+        transactional_id: transactional_id.clone(),
+        observer: start::observer(config, &short)?,
+        topics: start::input_topics(config),
+        status_topic: config.topics.status.clone(),
+        dead_letter_topic: config.topics.dead_letter.clone(),
+        database: found.database_id,
+        journal: Box::new(JournalReader::new(database.clone(), tokio::runtime::Handle::current())),
+        shutdown: shutdown.clone(),
+    };
+    let relay = spawn("relay", move || Relay::new(setup, relay_outlet).run())?;
+    let (mut channels, mut writers) = (Vec::new(), Vec::new());
+    for number in 0..config.worker.writers {
+        let (channel, inbox) = unbounded_channel();
+        channels.push(channel);
+        writers.push(tokio::spawn(Writer::new(process.clone(), number, inbox).run()));
+    }
+    let owner = LaneOwner::new(handover::Parts {
+        process: process.clone(),
+        writers: channels,
+        transactional_id,
+        identity: found.identity,
+        observer,
+        drain_timeout: config.worker.drain_timeout,
+    });
+    let handover = Handover::new(start::input_topics(config), Box::new(owner));
+    let consumer: BaseConsumer<Handover> = client::member(&config.kafka, &short)
+        .create_with_context(handover)
+        .map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+    let limits = Limits { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
+    let poller = {
+        let process = process.clone();
+        spawn("poll", move || Poller::new(consumer, limits, &process.rejoin, &process.shutdown).run())?
+    };
+    let days = tokio::spawn(make_days(database));
+
+    shutdown.requested().await;
+    join(poller).await;
+    for writer in writers {
+        let _ = writer.await;
+    }
+    let _ = relay_inbox.send(ToRelay::Stop);
+    join(relay).await;
+    days.abort();
+    Ok(())
+}
+
+fn registry(config: &Config) -> Result<Registry, RegistryError> {
+    let password = config.registry.password.as_ref().map(crate::config::Secret::expose);
+    Registry::new(&config.registry.url, config.registry.username.as_deref(), password, config.registry.timeout)
+}
+
+fn rules(config: &Config, found: &Found) -> Rules {
+    Rules {
+        policy: config.order_policy(),
+        topics: start::input_topics(config),
+        status_topic: config.topics.status.clone(),
+        dead_letter_topic: config.topics.dead_letter.clone(),
+        encoder: Encoder::new(found.status_schema, found.command_schema),
+        emitted_record_max_bytes: config.worker.emitted_record_max_bytes,
+        emit_max_bytes: config.worker.emit_max_bytes,
+        facts_per_order: config.worker.facts_per_order,
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, Option<Refusal>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
+        Some(Refusal { exit: Exit::Unavailable, text: format!("the system gives no thread for `{name}`: {error}") })
+    })
+}
+
+/// Waits for a thread without blocking the runtime that it may still need.
+async fn join(thread: std::thread::JoinHandle<()>) {
+    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+}
+
+/// Makes the journal's coming days, now and then. A failure waits for the next time: the default partition takes the rows.
+async fn make_days(database: persist::Settings) {
+    loop {
+        tokio::time::sleep(MAKE_DAYS_EVERY).await;
+        let made = async { journal_days::make_ahead(&mut connection::connect(&database, "days").await?).await };
+        if let Err(error) = made.await {
+            tracing::warn!(%error, "making the journal's coming days");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a worker makes sure of before it joins the group.
+//!
+//! The database is migrated and durable and belongs to this group, the topics are there and co-partitioned, the schemas of what
+//! we publish are registered. Servers that are away are waited for; what is set up wrong is refused with the remedy.
+//! Invariant: nothing is read and nothing is claimed before all of it holds.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::cli::exit::Exit;
+use crate::config::Config;
+use crate::consume::client;
+use crate::consume::topic_ids;
+use crate::consume::topics::{self, InputTopics, TopicError};
+use crate::decode::Registry;
+use crate::ids::{Lane, SchemaId};
+use crate::order::Source;
+use crate::persist::checkpoints::Checkpoint;
+use crate::persist::deployment::{self, Identity};
+use crate::persist::{self, DatabaseClock, Fate, connection, journal_days, migrations};
+use crate::publish::schemas::{self, SchemaError, TopicSchema};
+use crate::retry::Retry;
+use crate::shutdown::Shutdown;
+
+/// How long a worker waits at start for a server that is away.
+const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a worker does not start.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The exit code.
+    pub exit: Exit,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// What went wrong in one attempt.
+enum Trouble {
+    /// A server is away.
+    Away(String),
+    /// Something is set up wrong, or broken.
+    Wrong(Refusal),
+}
+
+fn wrong(text: String) -> Trouble {
+    Trouble::Wrong(Refusal { exit: Exit::Config, text })
+}
+
+/// What was found.
+pub struct Found {
+    /// The database's own id.
+    pub database_id: uuid::Uuid,
+    /// The database's clock.
+    pub clock: DatabaseClock,
+    /// What the database belongs to.
+    pub identity: Identity,
+    /// The id of the schema of status events.
+    pub status_schema: SchemaId,
+    /// The id of the schema of commands, where they are configured.
+    pub command_schema: Option<SchemaId>,
+}
+
+/// The input topics of a configuration.
+#[must_use]
+pub fn input_topics(config: &Config) -> InputTopics {
+    let topics = &config.topics;
+    let mut names = vec![
+        (Source::Payment, topics.payment.clone()),
+        (Source::Inventory, topics.inventory.clone()),
+        (Source::Shipping, topics.shipping.clone()),
+    ];
+    names.extend(topics.order.clone().map(|name| (Source::Order, name)));
+    InputTopics::new(names)
+}
+
+/// Looks at everything, waiting for servers that are away.
+///
+/// # Errors
+/// What is wrong, with the exit code; `None` when the process was asked to stop meanwhile.
+pub async fn look(
+    config: &Config,
+    database: &persist::Settings,
+    registry: &Registry,
+    observer: &BaseConsumer,
+    shutdown: &Shutdown,
+) -> Result<Found, Option<Refusal>> {
+    let topics = input_topics(config);
+    let kafka = insist("kafka_metadata", shutdown, || async { look_at_kafka(config, &topics, observer) }).await?;
+    let (identity, beginnings) = kafka;
+    let (database_id, clock) =
+        insist("database", shutdown, || look_at_database(database, &identity, &beginnings)).await?;
+    let (status_schema, command_schema) = insist("registry", shutdown, || look_at_registry(config, registry)).await?;
+    Ok(Found { database_id, clock, identity, status_schema, command_schema })
+}
+
+/// Tries until it works, something is wrong, or patience ends.
+async fn insist<T, F: Future<Output = Result<T, Trouble>>>(
+    cause: &'static str,
+    shutdown: &Shutdown,
+    attempt: impl Fn() -> F,
+) -> Result<T, Option<Refusal>> {
+    let since = Instant::now();
+    let mut retry = Retry::new(cause);
+    loop {
+        match attempt().await {
+            Ok(found) => return Ok(found),
+            Err(Trouble::Wrong(refusal)) => return Err(Some(refusal)),
+            Err(Trouble::Away(text)) if since.elapsed() > PATIENCE => {
+                let text = format!("{text}; gave up after {} s", PATIENCE.as_secs());
+                return Err(Some(Refusal { exit: Exit::Unavailable, text }));
+            }
+            Err(Trouble::Away(text)) => tracing::warn!(cause, "{text}; trying again"),
+        }
+        retry.pause(shutdown).await.map_err(|_| None)?;
+    }
+}
+
+fn look_at_kafka(
+    config: &Config,
+    topics: &InputTopics,
+    observer: &BaseConsumer,
+) -> Result<(Identity, Vec<Checkpoint>), Trouble> {
+    let away = |error: TopicError| match error {
+        TopicError::Unreachable(_) => Trouble::Away(format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers)),
+        TopicError::Missing(_) => wrong(error.to_string()),
+    };
+    let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
+    let outputs = [Some(&config.topics.status), config.topics.command.as_ref(), config.topics.dead_letter.as_ref()];
+    let outputs: Vec<String> = outputs.into_iter().flatten().cloned().collect();
+    let counts = topics::partition_counts(observer, &inputs, TIMEOUT).map_err(away)?;
+    let lane_count = topics.lane_count(&counts).map_err(wrong)?;
+    topics::partition_counts(observer, &outputs, TIMEOUT).map_err(away)?;
+    let ids: BTreeMap<String, String> = topic_ids::read(observer, &inputs, TIMEOUT).map_err(away)?;
+    let mut beginnings = Vec::new();
+    for name in &inputs {
+        for lane in (0..lane_count).map(Lane) {
+            let next_offset = topics::beginning(observer, name, lane, TIMEOUT).map_err(away)?;
+            let (topic, topic_id) = (name.clone(), ids.get(name).cloned());
+            beginnings.push(Checkpoint { topic, lane, next_offset, topic_id });
+        }
+    }
+    let kafka_cluster_id = observer.client().fetch_cluster_id(TIMEOUT);
+    let identity = Identity {
+        kafka_cluster_id: kafka_cluster_id.ok_or_else(|| Trouble::Away("kafka does not say its cluster id".to_owned()))?,
+        group: config.kafka.group.clone(),
+        topics: topics.iter().map(|(source, name)| (source.as_str().to_owned(), name.to_owned())).collect(),
+        lane_count,
+    };
+    Ok((identity, beginnings))
+}
+
+async fn look_at_database(
+    settings: &persist::Settings,
+    identity: &Identity,
+    beginnings: &[Checkpoint],
+) -> Result<(uuid::Uuid, DatabaseClock), Trouble> {
+    let look = async {
+        let mut connection = connection::connect(settings, "start").await?;
+        migrations::check(&mut connection).await?;
+        connection::check_durability(&mut connection).await?;
+        journal_days::make_ahead(&mut connection).await?;
+        let id = deployment::settle(&mut connection, identity, beginnings).await?;
+        Ok((id, DatabaseClock::read(&mut connection).await?))
+    };
+    look.await.map_err(|error: persist::Error| match error.fate() {
+        Fate::Retry(_) => Trouble::Away(error.to_string()),
+        Fate::Misconfigured => wrong(error.to_string()),
+        Fate::Quarantine | Fate::Bug => {
+            Trouble::Wrong(Refusal { exit: Exit::Software, text: error.to_string() })
+        }
+    })
+}
+
+async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(SchemaId, Option<SchemaId>), Trouble> {
+    let find = async |schema: TopicSchema| {
+        if config.registry.register_on_start {
+            schemas::register(registry, &schema).await
+        } else {
+            schemas::look_up(registry, &schema).await
+        }
+    };
+    let explain = |error: SchemaError| match error {
+        SchemaError::Registry(_) => Trouble::Away(error.to_string()),
+        SchemaError::Refused { .. } | SchemaError::NotRegistered { .. } => wrong(error.to_string()),
+    };
+    let status = find(TopicSchema::of_status(&config.topics.status)).await.map_err(explain)?;
+    let command = match &config.topics.command {
+        Some(topic) => Some(find(TopicSchema::of_commands(topic)).await.map_err(explain)?),
+        None => None,
+    };
+    Ok((status, command))
+}
+
+/// A client that asks about topics and offsets.
+///
+/// # Errors
+/// A property that librdkafka does not take.
+pub fn observer(config: &Config, instance: &str) -> Result<BaseConsumer, Refusal> {
+    client::open_observer(&config.kafka, instance)
+        .map_err(|error| Refusal { exit: Exit::Config, text: format!("[kafka]: {error}") })
+}

@@ -1,0 +1,247 @@
+//! A writer: one connection, a share of the lanes, and batches that form by themselves.
+//!
+//! While one transaction runs, records queue up; the next takes all that is there, up to the limits. No linger, so an idle
+//! system answers at once. Invariant: a lane's state here moves only when the database confirmed the batch, or said so when it
+//! was asked afterwards.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::batch::{Batch, Item, LaneBatch, step};
+use super::commit::Session;
+use super::meaning::{self, Interrupted};
+use super::process::Process;
+use crate::consume::inlet::{Opening, ToWriter};
+use crate::consume::record::Record;
+use crate::consume::tenure::{End, Tenure};
+use crate::ids::{Lane, NextOffset, Seq};
+use crate::order::Source;
+use crate::persist::lanes::{self, Step};
+
+/// What a writer remembers of a lane.
+#[derive(Debug)]
+pub struct LaneState {
+    /// The lane's tenure.
+    pub tenure: Arc<Tenure>,
+    /// The last journal row that the database confirmed.
+    pub last_seq: Seq,
+    /// The checkpoints that the database confirmed.
+    pub checkpoints: Vec<(Source, NextOffset)>,
+    queue: VecDeque<(Record, Instant)>,
+    passed: Vec<(Source, NextOffset)>,
+    published_noted: Seq,
+}
+
+impl LaneState {
+    fn open(opening: Opening) -> Self {
+        Self {
+            published_noted: opening.tenure.published(),
+            tenure: opening.tenure,
+            last_seq: opening.last_seq,
+            checkpoints: opening.checkpoints,
+            queue: VecDeque::new(),
+            passed: Vec::new(),
+        }
+    }
+
+    fn pass(&mut self, source: Source, position: NextOffset) {
+        self.passed.retain(|(other, _)| *other != source);
+        self.passed.push((source, position));
+    }
+
+    /// The lane's step of the fence as it stands.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        step(&self.tenure, self.last_seq)
+    }
+}
+
+/// One of the process's writers.
+pub struct Writer {
+    pub(super) process: Arc<Process>,
+    pub(super) name: String,
+    pub(super) session: Option<Session>,
+    pub(super) lanes: BTreeMap<Lane, LaneState>,
+    inbox: UnboundedReceiver<ToWriter>,
+    turn: usize,
+    flushed_at: Instant,
+}
+
+impl Writer {
+    /// A writer without lanes, the `number`th of the process.
+    #[must_use]
+    pub fn new(process: Arc<Process>, number: usize, inbox: UnboundedReceiver<ToWriter>) -> Self {
+        Self {
+            process,
+            name: format!("writer-{number}"),
+            session: None,
+            lanes: BTreeMap::new(),
+            inbox,
+            turn: number,
+            flushed_at: Instant::now(),
+        }
+    }
+
+    /// Applies what comes in until nobody can send any more.
+    pub async fn run(mut self) {
+        while self.receive().await {
+            let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
+            if let Some(batch) = self.take_batch(idle).await {
+                self.apply(batch).await;
+            } else if idle {
+                self.note_published().await;
+                self.flushed_at = Instant::now();
+            }
+        }
+    }
+
+    /// Takes what is in the inbox; waits where nothing is queued. False at the end.
+    async fn receive(&mut self) -> bool {
+        if self.lanes.values().all(|lane| lane.queue.is_empty()) {
+            let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
+            match tokio::time::timeout(until_flush.max(Duration::from_millis(1)), self.inbox.recv()).await {
+                Ok(Some(message)) => self.take(message),
+                Ok(None) => return false,
+                Err(_) => {}
+            }
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message);
+        }
+        self.lanes.retain(|_, lane| !lane.tenure.is_ended());
+        true
+    }
+
+    fn take(&mut self, message: ToWriter) {
+        match message {
+            ToWriter::Open(opening) => {
+                self.lanes.insert(opening.tenure.lane, LaneState::open(opening));
+            }
+            ToWriter::Record(record, consumed_at) => {
+                if let Some(lane) = self.lanes.get_mut(&record.lane) {
+                    lane.queue.push_back((record, consumed_at));
+                }
+            }
+            ToWriter::Passed(lane, source, position) => {
+                if let Some(lane) = self.lanes.get_mut(&lane) {
+                    lane.pass(source, position);
+                }
+            }
+            ToWriter::Close(lanes, done) => {
+                self.lanes.retain(|lane, _| !lanes.contains(lane));
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// What all lanes have, up to the limits, beginning with another lane each time; positions alone only when `idle`.
+    async fn take_batch(&mut self, idle: bool) -> Option<Batch> {
+        let (mut records, mut bytes) = (self.process.batch_max_records, self.process.batch_max_bytes);
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % self.lanes.len().max(1);
+        let mut taken = Vec::new();
+        let numbers: Vec<Lane> = self.lanes.keys().copied().collect();
+        for number in numbers.iter().cycle().skip(first).take(numbers.len()) {
+            let Some(lane) = self.lanes.get_mut(number) else { continue };
+            let mut mine = Vec::new();
+            while let Some((record, _)) = lane.queue.front() {
+                let size = record.size_bytes();
+                if records == 0 || (size > bytes && !(taken.is_empty() && mine.is_empty())) {
+                    break;
+                }
+                (records, bytes) = (records - 1, bytes.saturating_sub(size));
+                mine.extend(lane.queue.pop_front());
+            }
+            let at_end = lane.queue.is_empty() && (!mine.is_empty() || idle);
+            let passed = if at_end { std::mem::take(&mut lane.passed) } else { Vec::new() };
+            if !mine.is_empty() || !passed.is_empty() {
+                taken.push((*number, mine, passed));
+            }
+        }
+        if taken.is_empty() { None } else { self.understand(taken).await }
+    }
+
+    /// Decodes what was taken; lanes whose tenure ends meanwhile drop out.
+    async fn understand(&self, taken: Vec<Taken>) -> Option<Batch> {
+        let mut lanes = Vec::with_capacity(taken.len());
+        for (number, records, passed) in taken {
+            let state = self.lanes.get(&number)?;
+            let mut items = Vec::with_capacity(records.len());
+            for (record, consumed_at) in records {
+                match meaning::of(&record, &self.process, &state.tenure).await {
+                    Ok(decoded) => items.push(Item { record, consumed_at, decoded }),
+                    Err(Interrupted) => break,
+                }
+            }
+            let tenure = state.tenure.clone();
+            if !tenure.is_ended() {
+                let (last_seq, checkpoints) = (state.last_seq, state.checkpoints.clone());
+                lanes.push(LaneBatch { tenure, last_seq, checkpoints, items, passed });
+            }
+        }
+        lanes.sort_by_key(LaneBatch::lane);
+        let batch = Batch { lanes };
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// The database confirmed a lane's part of a batch.
+    pub(super) fn confirmed(&mut self, part: &LaneBatch) {
+        let bytes = part.items.iter().map(|item| item.record.size_bytes()).sum();
+        part.tenure.records_done(part.items.len(), bytes);
+        if let Some(lane) = self.lanes.get_mut(&part.lane())
+            && lane.tenure.id == part.tenure.id
+        {
+            lane.last_seq = part.seq();
+            lane.checkpoints = part.checkpoints_after();
+            lane.tenure.set_applied(part.seq(), &lane.checkpoints, part.items.last().map(|item| item.record.timestamp));
+        }
+    }
+
+    /// Ends tenures that the database refused, and asks for the lanes to be taken anew.
+    pub(super) fn lose(&mut self, lost: &[Lane]) {
+        for number in lost {
+            if let Some(lane) = self.lanes.remove(number) {
+                self.process.fenced(&lane.tenure);
+            }
+        }
+    }
+
+    /// Writes down how far lanes are published, where no batch did it for a while.
+    async fn note_published(&mut self) {
+        let behind: Vec<Lane> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.tenure.published() > lane.published_noted)
+            .map(|(number, _)| *number)
+            .collect();
+        let steps: Vec<Step> = behind.iter().filter_map(|number| self.lanes.get(number)).map(LaneState::step).collect();
+        let Some(session) = self.session.as_mut().filter(|_| !steps.is_empty()) else { return };
+        match lanes::note_published(&mut session.connection, &steps, false).await {
+            Ok(()) => {
+                for step in steps {
+                    if let Some(lane) = self.lanes.get_mut(&step.lane) {
+                        lane.published_noted = step.published_seq;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, writer = self.name, "noting what is published, trying again");
+                self.session = None;
+            }
+        }
+    }
+}
+
+/// A lane's records on their way into a batch, and where the consumer stands behind them.
+type Taken = (Lane, Vec<(Record, Instant)>, Vec<(Source, NextOffset)>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        for lane in self.lanes.values() {
+            lane.tenure.end(End::Stopped);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Kafka out: the relay, encoding, and the position in the group's offsets.
+//!
+//! One thread with one transactional producer a process. A [`chunk::Chunk`] is what one batch of one lane publishes; a Kafka
+//! transaction carries chunks and, in the same breath, how far their lanes are published. Invariant: "published" and "how far"
+//! are one atomic thing in Kafka, fenced by the generation under which the lane was given to us.
+
+pub mod chunk;
+pub mod dead_letter;
+pub mod encode;
+pub mod names;
+pub mod plan;
+pub mod position;
+pub mod producer;
+pub mod relay;
+pub mod schemas;
+pub mod status_event;
+pub mod takeover;
+pub mod values;

@@ -1,0 +1,184 @@
+//! The transactional producer: one transaction at a time, and no benefit of the doubt.
+//!
+//! librdkafka speaks the older transaction protocol, without an epoch a transaction (KIP-890 part 2): a delayed EndTxn of one
+//! transaction may hit the next. Invariant: every delivery is drained before offsets are sent, and a producer that failed, took
+//! too long or lost a broker during a transaction is never used again; making a new one with the same id ends what was open.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use crate::config;
+use crate::consume::client;
+use crate::persist::journal_format::EmittedRecord;
+
+/// A transactional call that takes longer than this leaves doubt about what the broker will still do.
+const DOUBTFUL: Duration = Duration::from_secs(2);
+const DRAIN_POLL: Duration = Duration::from_micros(500);
+/// What a record weighs beside key, value and headers, generously.
+const RECORD_OVERHEAD_BYTES: usize = 1024;
+
+/// Settings of the producer.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    kafka: config::Kafka,
+    instance: String,
+    record_max_bytes: usize,
+}
+
+impl Settings {
+    /// Takes what a producer needs from the configuration.
+    #[must_use]
+    pub fn new(kafka: &config::Kafka, instance: &str, record_max_bytes: usize) -> Self {
+        Self { kafka: kafka.clone(), instance: instance.to_owned(), record_max_bytes }
+    }
+
+    /// How long a transaction may stay open, and any call about one may take.
+    #[must_use]
+    pub fn transaction_timeout(&self) -> Duration {
+        self.kafka.transaction_timeout
+    }
+}
+
+/// Whether a transaction that was committed left the producer fit for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Go on with it.
+    Fit,
+    /// Make a new one.
+    Doubtful,
+}
+
+/// A producer that has taken its transactional id over.
+pub struct Producer {
+    inner: BaseProducer<Deliveries>,
+    timeout: Duration,
+}
+
+impl Producer {
+    /// Makes a producer and takes the transactional id over: fences whoever had it, and ends what they left open.
+    ///
+    /// # Errors
+    /// A broker out of reach, or a former transaction that cannot be ended yet.
+    pub fn open(settings: &Settings, transactional_id: &str) -> KafkaResult<Self> {
+        let timeout = settings.transaction_timeout();
+        let inner: BaseProducer<Deliveries> = client::shared(&settings.kafka, &settings.instance)
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", timeout.as_millis().to_string())
+            .set("message.timeout.ms", timeout.as_millis().to_string())
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // As Java does it, so that consumers find a key where they expect it.
+            .set("partitioner", "murmur2_random")
+            .set("message.max.bytes", (settings.record_max_bytes + RECORD_OVERHEAD_BYTES).to_string())
+            .set("linger.ms", "0")
+            .create_with_context(Deliveries::default())?;
+        inner.init_transactions(timeout)?;
+        Ok(Self { inner, timeout })
+    }
+
+    /// Publishes records and offsets in one transaction, fenced by the group's metadata.
+    ///
+    /// # Errors
+    /// Any failure leaves the outcome open: drop the producer, make a new one, read the positions again.
+    pub fn publish<'a>(
+        &self,
+        records: impl Iterator<Item = &'a EmittedRecord>,
+        offsets: &TopicPartitionList,
+        metadata: &ConsumerGroupMetadata,
+    ) -> KafkaResult<Trust> {
+        let deliveries = self.inner.context();
+        deliveries.start();
+        self.inner.begin_transaction()?;
+        let deadline = Instant::now() + self.timeout;
+        for record in records {
+            self.send(record, deadline)?;
+        }
+        self.drain(deadline)?;
+        let since = Instant::now();
+        self.inner.send_offsets_to_transaction(offsets, metadata, self.timeout)?;
+        let offsets_took = since.elapsed();
+        let since = Instant::now();
+        self.inner.commit_transaction(self.timeout)?;
+        let doubtful = offsets_took > DOUBTFUL || since.elapsed() > DOUBTFUL || deliveries.lost_a_broker();
+        Ok(if doubtful { Trust::Doubtful } else { Trust::Fit })
+    }
+
+    fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {
+        let headers = record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |all, (key, value)| {
+            all.insert(Header { key, value: value.as_deref() })
+        });
+        let mut message: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        message.timestamp = record.timestamp.map(|timestamp| timestamp.0 / 1000);
+        message.headers = (!record.headers.is_empty()).then_some(headers);
+        loop {
+            match self.inner.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if Instant::now() < deadline => {
+                    message = back;
+                    self.inner.poll(DRAIN_POLL);
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until every record has been acknowledged. `flush` would poll in slices of 100 ms.
+    fn drain(&self, deadline: Instant) -> KafkaResult<()> {
+        while self.inner.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
+            self.inner.poll(DRAIN_POLL);
+        }
+        self.inner.context().failure().map_or(Ok(()), Err)
+    }
+}
+
+/// What became of the records of the transaction under way.
+#[derive(Default)]
+struct Deliveries {
+    failed: Mutex<Option<KafkaError>>,
+    lost_a_broker: AtomicBool,
+}
+
+impl Deliveries {
+    fn start(&self) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.lost_a_broker.store(false, Ordering::SeqCst);
+    }
+
+    fn failure(&self) -> Option<KafkaError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn lost_a_broker(&self) -> bool {
+        self.lost_a_broker.load(Ordering::SeqCst)
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.lost_a_broker.store(true, Ordering::SeqCst);
+        tracing::debug!(%error, reason, "producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = delivery {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The relay: one thread that publishes chunks in the order of their lanes' journals, exactly once.
+//!
+//! A Kafka transaction carries chunks of tenures of one capture, each lane's in seq order, and the group's offsets of all
+//! input partitions of those lanes, whose metadata says how far each lane is published. Invariant: what a lane's position is, is
+//! read back from Kafka at every take-over and after every doubt, and never while a transaction of ours is open.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::chunk::Chunk;
+use super::plan::{self, Failure, Next, TooOften};
+use super::position::{Known, Mark, Verdict, judge};
+use super::producer::{Producer, Settings, Trust};
+use super::takeover;
+use crate::cli::exit::Exit;
+use crate::consume::tenure::{End, Tenure};
+use crate::consume::topics::InputTopics;
+use crate::ids::{Lane, NextOffset, Seq, Timestamp};
+use crate::metrics;
+use crate::order::Source;
+use crate::persist::{self, journal_format::EmittedRecord};
+use crate::retry::Retry;
+use crate::shutdown::Shutdown;
+
+/// What one transaction carries at most, so that it ends well before its time-out.
+const TRANSACTION_BYTES: usize = 8 << 20;
+const TRANSACTION_CHUNKS: usize = 256;
+const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(1);
+/// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
+const FAILURES_UNTIL_ALONE: u32 = 2;
+
+/// A lane as the relay takes it over.
+#[derive(Debug)]
+pub struct Opening {
+    /// The tenure that begins.
+    pub tenure: Arc<Tenure>,
+    /// The lane's last journal row.
+    pub last_seq: Seq,
+    /// The producer that may have left a transaction open.
+    pub former_transactional_id: Option<String>,
+    /// The lane's checkpoints, one a topic.
+    pub checkpoints: Vec<(Source, NextOffset)>,
+}
+
+/// What the relay receives, in order.
+#[derive(Debug)]
+pub enum ToRelay {
+    /// Tenures of one capture begin.
+    Open(Vec<Opening>),
+    /// A batch was committed.
+    Chunk(Chunk),
+    /// Publish what is there; answered when nothing is left to publish, and all lanes are let go.
+    Close(oneshot::Sender<()>),
+    /// Nothing more comes.
+    Stop,
+}
+
+/// Reads journal rows for the relay, which is no async code and knows no SQL.
+pub trait Journal: Send {
+    /// The records of the rows from `first` to at most `last`.
+    ///
+    /// # Errors
+    /// As [`persist::journal::emitted_between`].
+    fn load(&mut self, lane: Lane, first: Seq, last: Seq) -> persist::Result<Vec<(Seq, Vec<EmittedRecord>)>>;
+}
+
+/// What the relay needs to know of the process.
+pub struct Setup {
+    /// How its producers are made.
+    pub producer: Settings,
+    /// The transactional id of the process.
+    pub transactional_id: String,
+    /// A client of the group that never joins it, to read committed offsets.
+    pub observer: BaseConsumer,
+    /// The input topics.
+    pub topics: InputTopics,
+    /// Where status events go, for the metrics.
+    pub status_topic: String,
+    /// Where dead letters go, for the metrics.
+    pub dead_letter_topic: Option<String>,
+    /// The database's own id.
+    pub database: Uuid,
+    /// Where missing rows come from.
+    pub journal: Box<dyn Journal>,
+    /// Where the process is told to stop.
+    pub shutdown: Shutdown,
+}
+
+/// A lane that the relay publishes.
+struct RelayLane {
+    tenure: Arc<Tenure>,
+    /// The last row that is known to be committed.
+    last_seq: Seq,
+    /// What Kafka said is published; `None` until it was asked.
+    position: Option<Seq>,
+    offsets: Vec<(Source, NextOffset)>,
+    queue: VecDeque<Chunk>,
+}
+
+impl RelayLane {
+    /// Whether something of the lane waits to be published.
+    fn has_work(&self) -> bool {
+        self.position.is_none_or(|position| self.last_seq > position)
+    }
+}
+
+/// The thread's state.
+pub struct Relay {
+    setup: Setup,
+    inbox: Receiver<ToRelay>,
+    producer: Option<Producer>,
+    lanes: BTreeMap<Lane, RelayLane>,
+    former: BTreeSet<String>,
+    closing: Option<oneshot::Sender<()>>,
+    retry: Retry,
+    failures: u32,
+    turn: usize,
+    fences: TooOften,
+}
+
+impl Relay {
+    /// A relay without lanes.
+    #[must_use]
+    pub fn new(setup: Setup, inbox: Receiver<ToRelay>) -> Self {
+        Self {
+            setup,
+            inbox,
+            producer: None,
+            lanes: BTreeMap::new(),
+            former: BTreeSet::new(),
+            closing: None,
+            retry: Retry::new("kafka_publish"),
+            failures: 0,
+            turn: 0,
+            fences: TooOften::new(3, Duration::from_secs(60)),
+        }
+    }
+
+    /// Publishes until it is told to stop.
+    pub fn run(mut self) {
+        let mut pause = Duration::ZERO;
+        while self.receive(pause) {
+            pause = Duration::ZERO;
+            self.lanes.retain(|_, lane| !lane.tenure.is_ended());
+            match self.publish_some() {
+                Ok(()) => {}
+                Err(Trouble::Kafka(error)) => pause = self.recycle(&error),
+                Err(Trouble::Database(error)) => pause = self.wait_for_database(&error),
+            }
+            self.answer_close();
+            metrics::RELAY_QUEUE_CHUNKS.set_count(self.lanes.values().map(|lane| lane.queue.len()).sum(), &[]);
+        }
+    }
+
+    /// Takes what is in the inbox; waits where there is nothing to do, or for `pause` after trouble. False at the end.
+    fn receive(&mut self, pause: Duration) -> bool {
+        let busy = self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
+        let mut wait = if busy { pause } else { pause.max(IDLE) };
+        let until = Instant::now() + wait;
+        loop {
+            match self.inbox.recv_timeout(wait) {
+                Ok(ToRelay::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return true,
+            }
+            // After trouble the pause is kept, so that a stream of chunks does not turn it into a storm of attempts.
+            wait = if pause.is_zero() { Duration::ZERO } else { until.saturating_duration_since(Instant::now()) };
+        }
+    }
+
+    fn take(&mut self, message: ToRelay) {
+        match message {
+            ToRelay::Open(openings) => {
+                self.lanes.clear();
+                for opening in openings {
+                    self.former.extend(opening.former_transactional_id.filter(|id| *id != self.setup.transactional_id));
+                    let lane = RelayLane {
+                        last_seq: opening.last_seq,
+                        position: None,
+                        offsets: opening.checkpoints,
+                        queue: VecDeque::new(),
+                        tenure: opening.tenure,
+                    };
+                    self.lanes.insert(lane.tenure.lane, lane);
+                }
+            }
+            ToRelay::Chunk(chunk) => {
+                // A chunk of another claim of the lane is the business of the lane's journal.
+                let lane = self.lanes.get_mut(&chunk.tenure.lane).filter(|lane| lane.tenure.id == chunk.tenure.id);
+                if let Some(lane) = lane {
+                    lane.last_seq = lane.last_seq.max(chunk.seq);
+                    lane.offsets.clone_from(&chunk.offsets);
+                    lane.queue.push_back(chunk);
+                }
+            }
+            ToRelay::Close(done) => self.closing = Some(done),
+            ToRelay::Stop => {}
+        }
+    }
+
+    /// Answers a request to close once nothing is left to publish.
+    fn answer_close(&mut self) {
+        self.lanes.retain(|_, lane| !lane.tenure.is_ended());
+        if !self.lanes.values().any(RelayLane::has_work)
+            && let Some(done) = self.closing.take()
+        {
+            self.lanes.clear();
+            let _ = done.send(());
+        }
+    }
+
+    /// One transaction with what is there, after everything that must come before it.
+    fn publish_some(&mut self) -> Result<(), Trouble> {
+        if !self.lanes.values().any(RelayLane::has_work) {
+            return Ok(());
+        }
+        if self.producer.is_none() {
+            self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
+        }
+        takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
+        self.read_positions()?;
+        let lanes = self.lanes_of_this_turn()?;
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        let trust = self.transact(&lanes)?;
+        self.retry.reset();
+        self.failures = 0;
+        if trust == Trust::Doubtful {
+            metrics::PRODUCER_RECYCLES.increment(1, &["slow"]);
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// Asks Kafka where lanes stand that nobody has asked for.
+    fn read_positions(&mut self) -> Result<(), Trouble> {
+        let unknown: Vec<Lane> =
+            self.lanes.iter().filter(|(_, lane)| lane.position.is_none()).map(|(number, _)| *number).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let setup = &self.setup;
+        let committed = takeover::read_positions(&setup.observer, &setup.topics, &unknown, POSITION_TIMEOUT)?;
+        for number in unknown {
+            let Some(lane) = self.lanes.get_mut(&number) else { continue };
+            let known = Known {
+                database: setup.database,
+                epoch: lane.tenure.epoch,
+                last_seq: lane.last_seq,
+                published_seq: lane.tenure.published(),
+            };
+            match judge(&known, committed.get(&number).map_or(&[], Vec::as_slice)) {
+                Verdict::Continue(seq) => lane.position = Some(seq),
+                Verdict::KafkaWentBack(seq) => {
+                    metrics::POSITIONS_LOST.increment(1, &[]);
+                    tracing::warn!(
+                        lane = number.0, from = seq.0,
+                        "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
+                    );
+                    lane.position = Some(seq);
+                }
+                Verdict::Stop(text) => {
+                    lane.tenure.end(End::Stopped);
+                    metrics::LANES_STOPPED.set(1.0, &["position_ahead"]);
+                    setup.shutdown.stop(Exit::Config, format!("lane {number}: {text}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The lanes with something to publish in the next transaction, their next rows in memory.
+    fn lanes_of_this_turn(&mut self) -> Result<Vec<Lane>, Trouble> {
+        let mut ready = Vec::new();
+        for (number, lane) in &mut self.lanes {
+            let Some(position) = lane.position.filter(|_| !lane.tenure.is_in_doubt() && !lane.tenure.is_ended()) else {
+                continue;
+            };
+            while lane.queue.front().is_some_and(|chunk| plan::next(position, chunk.seq) == Next::Drop) {
+                lane.queue.pop_front();
+            }
+            let missing = match lane.queue.front().map(|chunk| plan::next(position, chunk.seq)) {
+                Some(Next::Load { first, last }) => Some((first, last)),
+                None if lane.last_seq > position => Some((position.next(), lane.last_seq)),
+                Some(Next::Publish | Next::Drop) | None => None,
+            };
+            if let Some((first, last)) = missing {
+                let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
+                for (seq, records) in rows.into_iter().rev() {
+                    let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
+                    lane.queue.push_front(Chunk { tenure, seq, records, offsets, causes: Vec::new(), share: None });
+                }
+            }
+            if !lane.queue.is_empty() {
+                ready.push(*number);
+            }
+        }
+        if self.failures >= FAILURES_UNTIL_ALONE && !ready.is_empty() {
+            self.turn = self.turn.wrapping_add(1);
+            ready = vec![ready[self.turn % ready.len()]];
+        }
+        Ok(ready)
+    }
+
+    /// How many chunks of each lane go into the next transaction: in order, without gaps, within the limits.
+    fn portions(&self, lanes: &[Lane]) -> Vec<(Lane, usize)> {
+        let (mut bytes, mut chunks) = (0, 0);
+        let mut portions = Vec::with_capacity(lanes.len());
+        for number in lanes {
+            let Some(lane) = self.lanes.get(number) else { continue };
+            let mut position = lane.position.unwrap_or_default();
+            let mut taken = 0;
+            for chunk in &lane.queue {
+                if plan::next(position, chunk.seq) != Next::Publish
+                    || (chunks > 0 && (bytes >= TRANSACTION_BYTES || chunks >= TRANSACTION_CHUNKS))
+                {
+                    break;
+                }
+                (position, taken, chunks, bytes) = (chunk.seq, taken + 1, chunks + 1, bytes + chunk.size_bytes());
+            }
+            if taken > 0 {
+                portions.push((*number, taken));
+            }
+        }
+        portions
+    }
+
+    fn transact(&mut self, lanes: &[Lane]) -> KafkaResult<Trust> {
+        let portions = self.portions(lanes);
+        let Some(capture) = portions.first().and_then(|(lane, _)| self.lanes.get(lane)).map(|l| l.tenure.capture.clone())
+        else {
+            return Ok(Trust::Fit);
+        };
+        let since = Instant::now();
+        let offsets = self.offsets(&portions)?;
+        let chunks = |(lane, taken): &(Lane, usize)| self.lanes.get(lane).map(|l| l.queue.iter().take(*taken));
+        let records = portions.iter().filter_map(chunks).flatten().flat_map(|chunk| &chunk.records);
+        let Some(producer) = &self.producer else { return Ok(Trust::Fit) };
+        let trust = producer.publish(records, &offsets, capture.metadata())?;
+        metrics::TRANSACTION_SECONDS.record_duration(since.elapsed(), &[]);
+        for (number, taken) in portions {
+            let Some(lane) = self.lanes.get_mut(&number) else { continue };
+            for chunk in lane.queue.drain(..taken) {
+                lane.position = Some(chunk.seq);
+                lane.tenure.set_published(chunk.seq);
+                count(&chunk, &self.setup);
+            }
+        }
+        Ok(trust)
+    }
+
+    /// The group's offsets of every input partition of these lanes, each saying how far its lane will be published.
+    fn offsets(&self, portions: &[(Lane, usize)]) -> KafkaResult<TopicPartitionList> {
+        let mut offsets = TopicPartitionList::new();
+        for (number, taken) in portions {
+            let Some(lane) = self.lanes.get(number) else { continue };
+            let Some(last) = lane.queue.get(taken - 1) else { continue };
+            let mark = Mark { seq: last.seq, epoch: lane.tenure.epoch, database: self.setup.database }.to_string();
+            for (source, next_offset) in &last.offsets {
+                // librdkafka drops an offset below 0 without a word, and with it the position.
+                assert!(next_offset.0 >= 0, "a checkpoint is never negative");
+                let topic = self.setup.topics.name(*source);
+                offsets.add_partition_offset(topic, number.0, Offset::Offset(next_offset.0))?;
+            }
+            for mut element in offsets.elements() {
+                if element.partition() == number.0 {
+                    element.set_metadata(&mark);
+                }
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Doubt means recycle: nothing that was in memory about Kafka is believed any more.
+    fn recycle(&mut self, error: &KafkaError) -> Duration {
+        self.failures += 1;
+        let cause = match plan::failure(error) {
+            Failure::Generation => {
+                metrics::FENCED.increment(1, &["generation"]);
+                self.lanes.values().for_each(|lane| {
+                    lane.tenure.end(End::Generation);
+                });
+                "generation"
+            }
+            Failure::Fenced => {
+                metrics::FENCED.increment(1, &["producer"]);
+                if self.fences.count(Instant::now()) {
+                    let id = &self.setup.transactional_id;
+                    let text = format!(
+                        "another process uses the transactional id `{id}`: instance id used twice; give each process its own `kafka.instance`, or none"
+                    );
+                    self.setup.shutdown.stop(Exit::Config, text);
+                }
+                "fenced"
+            }
+            Failure::Doubt => "error",
+        };
+        metrics::PRODUCER_RECYCLES.increment(1, &[cause]);
+        tracing::warn!(%error, cause, failures = self.failures, "publishing failed: making a new producer and reading the positions again");
+        self.forget();
+        self.retry.next_delay()
+    }
+
+    fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
+        match error.fate() {
+            persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
+            persist::Fate::Misconfigured => self.setup.shutdown.stop(Exit::Config, error.to_string()),
+            persist::Fate::Quarantine | persist::Fate::Bug => self.setup.shutdown.stop(Exit::Software, error.to_string()),
+        }
+        self.retry.next_delay()
+    }
+
+    fn forget(&mut self) {
+        self.producer = None;
+        self.lanes.values_mut().for_each(|lane| lane.position = None);
+    }
+}
+
+/// Counts a chunk that Kafka confirmed.
+fn count(chunk: &Chunk, setup: &Setup) {
+    for record in &chunk.records {
+        let target = if record.topic == setup.status_topic {
+            "status"
+        } else if Some(&record.topic) == setup.dead_letter_topic.as_ref() {
+            "dead_letter"
+        } else {
+            "command"
+        };
+        metrics::RECORDS_PUBLISHED.increment(1, &[target]);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for cause in &chunk.causes {
+        let since = |instant: Timestamp| {
+            let micros = u64::try_from(instant.0).unwrap_or_default();
+            now.saturating_sub(Duration::from_micros(micros))
+        };
+        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(since(cause.occurred_at), &["occurred"]);
+        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(since(cause.record_timestamp), &["recorded"]);
+        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(cause.consumed_at.elapsed(), &["consumed"]);
+    }
+}
+
+/// What kept a transaction from happening.
+enum Trouble {
+    Kafka(KafkaError),
+    Database(persist::Error),
+}
+
+impl From<KafkaError> for Trouble {
+    fn from(error: KafkaError) -> Self {
+        Self::Kafka(error)
+    }
+}

@@ -1,0 +1,85 @@
+//! What an input record must come to: an event, or a refusal with a reason.
+//!
+//! Reads the bytes by the general way and asks the product only for the rules of DOMAIN sections 2-5 (`decode::json`). Size,
+//! key, framing and schema are judged here.
+
+use orderstream::decode::json;
+use orderstream::decode::refusal::Reason;
+use orderstream::ids::Timestamp;
+use orderstream::order::Event;
+use serde_json::{Map, Value as Json};
+
+use crate::avro;
+use crate::avro_reader::{self, Unreadable};
+use crate::registry::SchemaCache;
+use crate::topics::Input;
+
+/// A record as far as judging goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// The header that may name the schema.
+    pub schema_id_header: Option<&'a [u8]>,
+    /// Bytes of all headers together.
+    pub header_bytes: usize,
+}
+
+/// Judges records.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    schemas: &'a SchemaCache,
+    now: Timestamp,
+    record_max_bytes: usize,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge with these schemas, for whom it is `now`.
+    #[must_use]
+    pub fn new(schemas: &'a SchemaCache, now: Timestamp, record_max_bytes: usize) -> Self {
+        Self { schemas, now, record_max_bytes }
+    }
+
+    /// What the record must come to.
+    ///
+    /// # Errors
+    /// Why it must be refused.
+    pub fn judge(&self, input: Input, record: &Evidence<'_>) -> Result<Event, Reason> {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        if length(record.key) + length(record.value) + record.header_bytes > self.record_max_bytes {
+            return Err(Reason::TooLarge);
+        }
+        let key = record.key.ok_or(Reason::NoKey)?;
+        let key = str::from_utf8(key).map_err(|_| Reason::KeyMismatch)?;
+        let framed = avro_reader::framed(record.value, record.schema_id_header).map_err(reason)?;
+        let fields = avro_reader::read(self.schemas, record_name(input), framed).map_err(reason)?;
+        let event = json::from_json(flat(input, fields), self.now).map_err(|refusal| refusal.reason)?;
+        if event.order_id.as_str() == key { Ok(event) } else { Err(Reason::KeyMismatch) }
+    }
+}
+
+fn reason(why: Unreadable) -> Reason {
+    match why {
+        Unreadable::Framing => Reason::BadFraming,
+        Unreadable::UnknownSchema => Reason::UnknownSchema,
+        Unreadable::Avro => Reason::BadAvro,
+    }
+}
+
+fn record_name(input: Input) -> &'static str {
+    match input {
+        Input::Payment => "PaymentEvent",
+        Input::Inventory => "InventoryEvent",
+        Input::Shipping => "ShippingEvent",
+        Input::Order => "OrderEvent",
+    }
+}
+
+/// The flat form: with the topic, without fields that only a newer schema has, and without those that say nothing.
+fn flat(input: Input, mut fields: Map<String, Json>) -> Json {
+    fields.retain(|name, value| !value.is_null() && avro::has_field(input, name));
+    fields.insert("topic".to_owned(), input.as_str().into());
+    Json::Object(fields)
+}

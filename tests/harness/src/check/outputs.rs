@@ -1,0 +1,210 @@
+//! What stands on the output topics: every record once, every order's versions in sequence, and what was said last.
+//!
+//! Kafka's side is taken in first, then the journal says record by record what it published. Pure. Invariant: a record counts
+//! as published only if topic, key, value and headers are those of the journal, byte for byte.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use orderstream::ids::OrderId;
+use orderstream::order::Status;
+
+use super::findings::{Findings, Kind};
+use super::input_log::place;
+use super::replay;
+use crate::output::StatusChanged;
+
+/// How often a record stands in Kafka and in the journal, and where it was seen first.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    topic: usize,
+    partition: i32,
+    offset: i64,
+    on_topic: u32,
+    in_journal: u32,
+    published_at_millis: i64,
+}
+
+/// What was said of an order, one version after the other as the topic holds them.
+#[derive(Clone, Debug)]
+struct Said {
+    versions: Vec<Version>,
+    last: StatusChanged,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    number: i64,
+    partition: i32,
+    status: Status,
+    previous: Option<Status>,
+}
+
+/// The parts of a record that make it the one it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// The headers in their order.
+    pub headers: &'a [(String, Option<Bytes>)],
+}
+
+impl Identity<'_> {
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.topic, self.key, self.value, self.headers).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What stands on the output topics.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    topics: Vec<String>,
+    records: HashMap<u64, Sight>,
+    orders: HashMap<OrderId, Said>,
+}
+
+impl Outputs {
+    /// Takes in a record as Kafka holds it.
+    pub fn saw(&mut self, record: Identity<'_>, (partition, offset): (i32, i64), published_at_millis: i64) {
+        let topic = self.topics.iter().position(|known| known == record.topic).unwrap_or_else(|| {
+            self.topics.push(record.topic.to_owned());
+            self.topics.len() - 1
+        });
+        let first = Sight { topic, partition, offset, on_topic: 0, in_journal: 0, published_at_millis };
+        self.records.entry(record.digest()).or_insert(first).on_topic += 1;
+    }
+
+    /// Takes in a status event as Kafka holds it, in the order of its partition.
+    pub fn heard(&mut self, changed: StatusChanged, partition: i32, findings: &mut Findings) {
+        let envelope = &changed.envelope;
+        let order = OrderId::from(envelope.order_id.as_str());
+        let id = replay::event_id(order.as_str(), envelope.order_version);
+        if envelope.event_id != id.to_string() {
+            findings.add_of(Kind::OutputMistold, &order, || format!("event_id is {} and not {id}", envelope.event_id));
+        }
+        let number = envelope.order_version;
+        let version = Version { number, partition, status: changed.view.status, previous: envelope.previous_status };
+        match self.orders.get_mut(&order) {
+            None => _ = self.orders.insert(order, Said { versions: vec![version], last: changed }),
+            Some(said) => {
+                said.versions.push(version);
+                if number >= said.last.envelope.order_version {
+                    said.last = changed;
+                }
+            }
+        }
+    }
+
+    /// The journal says that it published this record, in a row of that name. Returns when Kafka got it.
+    pub fn published(&mut self, record: Identity<'_>, row: impl FnOnce() -> String, findings: &mut Findings) -> Option<i64> {
+        match self.records.get_mut(&record.digest()) {
+            Some(sight) => {
+                sight.in_journal += 1;
+                Some(sight.published_at_millis)
+            }
+            None => {
+                let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                findings.add(Kind::OutputLost, || format!("{} for {}, key `{key}`", row(), record.topic));
+                None
+            }
+        }
+    }
+
+    /// Once the whole journal has spoken: what is there too often, and what is there without it.
+    pub fn close(&self, findings: &mut Findings) {
+        for sight in self.records.values() {
+            let name = || place(&self.topics[sight.topic], sight.partition, sight.offset);
+            if sight.in_journal == 0 {
+                findings.add(Kind::OutputForeign, name);
+            } else if sight.on_topic > sight.in_journal {
+                for _ in sight.in_journal..sight.on_topic {
+                    findings.add(Kind::OutputDoubled, || format!("{} and {} times more", name(), sight.on_topic - 1));
+                }
+            }
+        }
+    }
+
+    /// Whether every order's versions are 1, 2, 3 … once each, in this order where its events came through one lane.
+    pub fn check_versions(&self, of_several_lanes: impl Fn(&OrderId) -> bool, findings: &mut Findings) {
+        for (order, said) in &self.orders {
+            check_versions(order, said, !of_several_lanes(order), findings);
+        }
+    }
+
+    /// What was last said of an order.
+    #[must_use]
+    pub fn last_word(&self, order: &OrderId) -> Option<&StatusChanged> {
+        self.orders.get(order).map(|said| &said.last)
+    }
+
+    /// How many orders were spoken of.
+    #[must_use]
+    pub fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// How many status events there are.
+    #[must_use]
+    pub fn status_events(&self) -> u64 {
+        self.orders.values().map(|said| said.versions.len() as u64).sum()
+    }
+
+    /// How many orders stand at each status by their last word.
+    #[must_use]
+    pub fn by_status(&self) -> HashMap<Status, u64> {
+        let mut counts = HashMap::new();
+        for said in self.orders.values() {
+            *counts.entry(said.last.view.status).or_default() += 1;
+        }
+        counts
+    }
+
+    /// When Kafka got the records of a topic, in milliseconds, sorted.
+    #[must_use]
+    pub fn published_at_millis(&self, topic: &str) -> Vec<i64> {
+        let of_topic = self.records.values().filter(|sight| self.topics[sight.topic] == topic);
+        let mut times: Vec<i64> = of_topic.map(|sight| sight.published_at_millis).collect();
+        times.sort_unstable();
+        times
+    }
+}
+
+fn check_versions(order: &OrderId, said: &Said, in_order: bool, findings: &mut Findings) {
+    let mut versions = said.versions.clone();
+    if in_order {
+        let disordered = versions.windows(2).find(|pair| pair[0].number > pair[1].number);
+        let moved = versions.windows(2).find(|pair| pair[0].partition != pair[1].partition);
+        if let Some(pair) = disordered.or(moved) {
+            findings.add_of(Kind::VersionDisordered, order, || {
+                let [first, second] = [pair[0], pair[1]].map(|v| format!("{} in partition {}", v.number, v.partition));
+                format!("version {second} comes after {first}")
+            });
+        }
+    }
+    versions.sort_by_key(|version| version.number);
+    let mut expected = 1;
+    let mut previous: Option<Status> = None;
+    for version in versions {
+        if version.number < expected {
+            findings.add_of(Kind::VersionDoubled, order, || format!("version {}", version.number));
+            continue;
+        }
+        for missing in expected..version.number {
+            findings.add_of(Kind::VersionMissing, order, || format!("version {missing}"));
+        }
+        if version.number == expected && version.previous != previous {
+            findings.add_of(Kind::OutputMistold, order, || {
+                format!("version {} says it was {:?} before and it was {previous:?}", version.number, version.previous)
+            });
+        }
+        expected = version.number + 1;
+        previous = Some(version.status);
+    }
+}

@@ -1,0 +1,82 @@
+//! One deployment of orderstream as seen from outside: its servers, topics, group, database and policy.
+//!
+//! Read from a worker's configuration, or made afresh under a name of its own, so that tests and demonstrations never meet.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use orderstream::config::{self, Config, Environment};
+use orderstream::order::Policy;
+
+use crate::config_file::ConfigFile;
+use crate::stack::Stack;
+use crate::topics::Topics;
+
+/// A deployment.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Its servers; the database is the deployment's own.
+    pub stack: Stack,
+    /// Its topics.
+    pub topics: Topics,
+    /// Its consumer group.
+    pub group: String,
+    /// How its orders are judged.
+    pub policy: Policy,
+    /// The largest record that its workers take.
+    pub record_max_bytes: usize,
+}
+
+impl Deployment {
+    /// The deployment that a worker's configuration file and the environment describe.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration.
+    pub fn from_config(path: &Path) -> Result<Self> {
+        let config = config::load(Some(path), &Environment::of_process()).context("configuration cannot be used")?;
+        Ok(Self::of(&config))
+    }
+
+    /// A deployment of its own on these servers: topics and group are named after it, the database is `database`.
+    ///
+    /// # Errors
+    /// The name or the addresses make no valid configuration.
+    pub fn fresh(stack: &Stack, name: &str, database: &str) -> Result<Self> {
+        let stack = Stack { database: database.to_owned(), ..stack.clone() };
+        let topics = Topics::with_prefix(&format!("{name}-"));
+        let bare = Self { stack, topics, group: name.to_owned(), policy: Policy::default(), record_max_bytes: 0 };
+        Self::from_file(&ConfigFile::of(&bare))
+    }
+
+    /// The deployment that a file describes by itself.
+    ///
+    /// # Errors
+    /// All that is wrong with the file.
+    pub fn from_file(file: &ConfigFile) -> Result<Self> {
+        let config = Config::read(Some(("the deployment's file", &file.text())), &Environment::default())?;
+        Ok(Self::of(&config))
+    }
+
+    fn of(config: &Config) -> Self {
+        let topics = &config.topics;
+        Self {
+            stack: Stack {
+                brokers: config.kafka.brokers.clone(),
+                registry: config.registry.url.clone(),
+                database: config.database.url.expose().to_owned(),
+            },
+            topics: Topics {
+                payment: topics.payment.clone(),
+                inventory: topics.inventory.clone(),
+                shipping: topics.shipping.clone(),
+                order: topics.order.clone(),
+                status: topics.status.clone(),
+                command: topics.command.clone(),
+                dead_letter: topics.dead_letter.clone(),
+            },
+            group: config.kafka.group.clone(),
+            policy: config.order_policy(),
+            record_max_bytes: config.worker.record_max_bytes,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The harness of orderstream: traffic to feed it, a checker that trusts it in nothing, and the stage for its tests.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`traffic`], [`event`], [`avro`] | records from a seed, as bytes: pure |
+//! | [`produce`], [`simulate`] | records into Kafka |
+//! | [`check`] | compares input topics, database and output topics from outside |
+//! | [`demo`] | two workers, a SIGKILL, and a report about it |
+//! | [`stack`], [`topics`], [`registry`], [`database`] | the servers, and what is made in them |
+//! | [`deployment`], [`config_file`], [`worker`], [`wait`] | workers, and waiting for what they do |
+//! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
+//!
+//! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
+//! reads and counts by itself.
+
+pub mod avro;
+pub mod avro_reader;
+pub mod config_file;
+pub mod database;
+pub mod deployment;
+pub mod event;
+pub mod output;
+pub mod produce;
+pub mod progress;
+pub mod registry;
+pub mod simulate;
+pub mod stack;
+pub mod topic_log;
+pub mod topics;
+pub mod traffic;
+pub mod wait;
+pub mod worker;

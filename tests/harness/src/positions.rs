@@ -1,0 +1,128 @@
+//! The consumer group's committed offsets, with the metadata that says how far each lane's journal is published.
+//!
+//! Asked for without joining the group, so nothing is disturbed. An offset of an unfinished transaction is waited for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::deployment::Deployment;
+use crate::stack;
+use crate::topic_log::{LogReader, Partition};
+
+/// How long the group's coordinator may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a group has committed for a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The offset.
+    pub offset: i64,
+    /// What stands beside it.
+    pub metadata: String,
+}
+
+/// What an offset's metadata says of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The journal row up to which the lane is published.
+    pub seq: i64,
+    /// The epoch under which it was published.
+    pub epoch: i64,
+    /// The database whose journal it is.
+    pub database: uuid::Uuid,
+}
+
+impl Mark {
+    /// Reads `v1;seq=…;epoch=…;db=…`.
+    #[must_use]
+    pub fn read(metadata: &str) -> Option<Self> {
+        let mut parts = metadata.strip_prefix("v1;")?.split(';');
+        let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+        let mark = Self {
+            seq: part("seq")?.parse().ok()?,
+            epoch: part("epoch")?.parse().ok()?,
+            database: part("db")?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(mark)
+    }
+}
+
+/// What a group has committed for these partitions; those without an offset are left out.
+///
+/// # Errors
+/// Kafka does not answer.
+pub fn committed(brokers: &str, group: &str, partitions: &[Partition]) -> Result<BTreeMap<Partition, Committed>> {
+    let mut config = stack::client(brokers);
+    config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    let consumer: BaseConsumer = config.create()?;
+    let mut asked = TopicPartitionList::new();
+    for partition in partitions {
+        asked.add_partition(&partition.topic, partition.number);
+    }
+    let answer = consumer.committed_offsets(asked, PATIENCE);
+    let answer = answer.with_context(|| format!("the offsets of group `{group}` cannot be read"))?;
+    let mut offsets = BTreeMap::new();
+    for element in answer.elements() {
+        element.error().with_context(|| format!("the offsets of group `{group}` cannot be read"))?;
+        if let Offset::Offset(offset) = element.offset() {
+            let partition = Partition { topic: element.topic().to_owned(), number: element.partition() };
+            offsets.insert(partition, Committed { offset, metadata: element.metadata().to_owned() });
+        }
+    }
+    Ok(offsets)
+}
+
+/// All partitions of all input topics.
+///
+/// # Errors
+/// Kafka does not answer, or a topic does not exist.
+pub fn input_partitions(reader: &LogReader, deployment: &Deployment) -> Result<Vec<Partition>> {
+    let mut partitions = Vec::new();
+    for (_, topic) in deployment.topics.inputs() {
+        partitions.extend(reader.partitions(topic)?);
+    }
+    Ok(partitions)
+}
+
+/// How many offsets lie between what the group has committed and the ends of the input topics: 0 once everything that went in
+/// is applied and published.
+///
+/// # Errors
+/// Kafka does not answer, or a topic does not exist.
+pub fn lag(deployment: &Deployment) -> Result<i64> {
+    let reader = LogReader::on(&deployment.stack.brokers)?;
+    let partitions = input_partitions(&reader, deployment)?;
+    let committed = committed(&deployment.stack.brokers, &deployment.group, &partitions)?;
+    let mut lag = 0;
+    for partition in &partitions {
+        let extent = reader.extent(partition)?;
+        let at = committed.get(partition).map_or(extent.beginning, |committed| committed.offset);
+        lag += (extent.end - at).max(0);
+    }
+    Ok(lag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mark;
+
+    const DATABASE: &str = "6f1c2e0b8b6e4b0b9d8e3f6a1c2d3e4f";
+
+    #[test]
+    fn metadata_in_our_form_is_a_mark() {
+        let mark = Mark::read(&format!("v1;seq=41;epoch=3;db={DATABASE}")).expect("a mark");
+        assert_eq!((mark.seq, mark.epoch, mark.database.simple().to_string()), (41, 3, DATABASE.to_owned()));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for text in ["", "v1;seq=41;epoch=3", "v2;seq=1;epoch=1;db=x", "v1;epoch=3;seq=41;db=x"] {
+            assert_eq!(Mark::read(text), None, "{text}");
+        }
+        assert_eq!(Mark::read(&format!("v1;seq=1;epoch=1;db={DATABASE};more=1")), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! Traffic from a seed: every record that upstream services would send for a number of orders, in the order of sending.
+//!
+//! Pure: no clock, no Kafka, the same records for the same [`Shape`] on every machine. `plot` decides what becomes of an order,
+//! `tale` and the chapters tell it, `delivery` disturbs how it arrives, and [`Traffic`] interleaves thousands of orders.
+
+mod cart;
+mod delivering;
+mod delivery;
+mod dice;
+mod flaw;
+mod paying;
+mod plot;
+mod stocking;
+mod tale;
+mod undoing;
+
+use crate::event::FlatEvent;
+use crate::topics::Input;
+use delivery::Disturbance;
+use tale::Tale;
+
+pub use dice::Dice;
+pub use flaw::{Flaw, NEWER_KIND};
+pub use plot::Plot;
+
+/// What the traffic is like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// How many orders.
+    pub orders: u64,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// Share of events that are sent again, with the same id or under a new one.
+    pub duplicates: f64,
+    /// Share of events that arrive after later ones.
+    pub out_of_order: f64,
+    /// Records that must be refused, as a share of the events.
+    pub malformed: f64,
+    /// Share of orders whose order topic says nothing of them.
+    pub without_order_topic: f64,
+    /// How many orders are under way at a time.
+    pub in_flight: usize,
+    /// The instant, in microseconds, by which everything has occurred.
+    pub now: i64,
+    /// How many times faster than in life things occur.
+    pub speed: i64,
+    /// The largest record that workers take; a record that is to be refused for its size is larger than this.
+    pub record_max_bytes: usize,
+}
+
+impl Shape {
+    /// So many orders of a seed, with the usual shares of everything.
+    #[must_use]
+    pub fn usual(orders: u64, seed: u64, now: i64) -> Self {
+        Self {
+            orders,
+            seed,
+            duplicates: 0.02,
+            out_of_order: 0.05,
+            malformed: 0.005,
+            without_order_topic: 0.3,
+            in_flight: 2_000,
+            now,
+            speed: 1,
+            record_max_bytes: 1 << 20,
+        }
+    }
+
+    /// So many orders without any disturbance, for tests that add their own.
+    #[must_use]
+    pub fn undisturbed(orders: u64, seed: u64, now: i64) -> Self {
+        Self { duplicates: 0.0, out_of_order: 0.0, malformed: 0.0, ..Self::usual(orders, seed, now) }
+    }
+}
+
+/// One record to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The topic.
+    pub input: Input,
+    /// The key; none where its absence is the flaw.
+    pub key: Option<String>,
+    /// What it says, before the flaw is put into its bytes.
+    pub event: FlatEvent,
+    /// What is wrong with it, if anything.
+    pub flaw: Option<Flaw>,
+    /// Whether an earlier record said the same.
+    pub repeated: bool,
+}
+
+/// The records of a [`Shape`], one after the other.
+#[derive(Debug)]
+pub struct Traffic {
+    shape: Shape,
+    /// Decides whose turn it is.
+    dice: Dice,
+    disturbance: Disturbance,
+    next_order: u64,
+    under_way: Vec<std::vec::IntoIter<Planned>>,
+}
+
+impl Traffic {
+    /// The traffic of this shape.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        let dice = Dice::new(shape.seed, u64::MAX);
+        let under_way = Vec::with_capacity(shape.in_flight);
+        Self { disturbance: Disturbance::default(), next_order: 0, dice, under_way, shape }
+    }
+
+    /// How many orders there are in all.
+    #[must_use]
+    pub fn orders(&self) -> u64 {
+        self.shape.orders
+    }
+
+    /// How many orders have begun.
+    #[must_use]
+    pub fn orders_begun(&self) -> u64 {
+        self.next_order
+    }
+
+    fn begin_orders(&mut self) {
+        while self.under_way.len() < self.shape.in_flight.max(1) && self.next_order < self.shape.orders {
+            let (_, events, mut dice) = story(&self.shape, self.next_order);
+            self.next_order += 1;
+            self.under_way.push(self.disturbance.deliver(&self.shape, events, &mut dice).into_iter());
+        }
+    }
+}
+
+impl Iterator for Traffic {
+    type Item = Planned;
+
+    fn next(&mut self) -> Option<Planned> {
+        loop {
+            self.begin_orders();
+            if self.under_way.is_empty() {
+                return None;
+            }
+            let turn = self.dice.index(self.under_way.len());
+            match self.under_way[turn].next() {
+                Some(planned) => return Some(planned),
+                None => drop(self.under_way.swap_remove(turn)),
+            }
+        }
+    }
+}
+
+/// The events of one order in the order in which they occurred, with its plot and what is left of its chance.
+fn story(shape: &Shape, number: u64) -> (Plot, Vec<FlatEvent>, Dice) {
+    let mut tale = Tale::begin(shape.seed, number, shape.without_order_topic);
+    let plot = Plot::roll(&mut tale.dice);
+    plot.tell(&mut tale);
+    // Not all orders end at the same instant.
+    let end = shape.now - tale.dice.between(1_000_000, 3_600_000_000) / shape.speed;
+    let (events, dice) = tale.end(end, shape.speed);
+    (plot, events, dice)
+}
+
+/// What becomes of the order `number` of a shape.
+#[must_use]
+pub fn plot_of(shape: &Shape, number: u64) -> Plot {
+    story(shape, number).0
+}
+
+#[cfg(test)]
+mod tests;
