@@ -10,6 +10,9 @@ use tokio::sync::watch;
 
 use crate::cli::exit::Exit;
 
+/// Signals so close together are one request.
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
+
 /// A request to stop that everybody shares; clones speak of the same one.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
@@ -135,7 +138,7 @@ impl Shutdown {
 ///
 /// The system's refusal to listen for signals or to start a thread.
 pub fn on_signals(shutdown: &Shutdown) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _inside = runtime.enter();
         signals::Signals::new()?
@@ -145,6 +148,9 @@ pub fn on_signals(shutdown: &Shutdown) -> std::io::Result<()> {
         runtime.block_on(async {
             let (name, _) = signals.next().await;
             shutdown.request(format!("{name} received"));
+            // Ctrl-C and tools such as timeout(1) signal the process and its group: twice at once is once.
+            tokio::time::sleep(SAME_SIGNAL).await;
+            signals.forget();
             let (name, number) = signals.next().await;
             tracing::warn!("{name} received again: ending at once");
             signals::exit_now(128 + number);
@@ -155,6 +161,8 @@ pub fn on_signals(shutdown: &Shutdown) -> std::io::Result<()> {
 
 mod signals {
     //! The two signals that ask a process to stop, and the way out that runs no one else's code.
+
+    use std::task::{Context, Waker};
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -175,6 +183,15 @@ mod signals {
                 _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate().as_raw_value()),
                 _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt().as_raw_value()),
             }
+        }
+    }
+
+    impl Signals {
+        /// Forgets what has arrived and was not asked for.
+        pub fn forget(&mut self) {
+            let mut context = Context::from_waker(Waker::noop());
+            while self.terminate.poll_recv(&mut context).is_ready() {}
+            while self.interrupt.poll_recv(&mut context).is_ready() {}
         }
     }
 

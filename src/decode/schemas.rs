@@ -178,6 +178,7 @@ mod tests {
         for (answer, says) in [
             (canned::schema(&json!({"type": "record", "name": "Heartbeat", "fields": []})), "Heartbeat"),
             (canned::schema(&json!({"type": "record", "name": "Broken"})), "no valid Avro"),
+            (canned::schema(&json!({"type": "fixed", "name": "Huge", "size": u64::MAX})), "panics"),
             (error(200, r#"{"schema": "syntax = \"proto3\";", "schemaType": "PROTOBUF"}"#), "Protobuf"),
         ] {
             let (registry, _) = canned::registry(vec![answer]);

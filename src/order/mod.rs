@@ -40,6 +40,9 @@ mod stock;
 mod sums;
 pub mod view;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use deadline::{Deadline, DeadlineName, Fired, deadlines, fire_due, next_due};
 pub use event::{Body, Event, Source};
 pub use facts::Facts;

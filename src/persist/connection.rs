@@ -76,9 +76,11 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
             ("idle_in_transaction_session_timeout", millis(settings.idle_in_transaction_timeout)),
             // A frozen client with a full socket escapes the other limits and would keep its row locks.
             ("tcp_user_timeout", millis(settings.idle_in_transaction_timeout)),
-            ("default_transaction_isolation", "read\\ committed".to_owned()),
+            ("default_transaction_isolation", "read committed".to_owned()),
             ("synchronous_commit", "on".to_owned()),
             ("timezone", "UTC".to_owned()),
+            // "already exists, skipping" is not news.
+            ("client_min_messages", "warning".to_owned()),
         ])
         .log_statements(tracing::log::LevelFilter::Off)
         .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);

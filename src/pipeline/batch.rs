@@ -160,10 +160,6 @@ impl Batch {
         Ok((Self { lanes: first }, Self { lanes: second }))
     }
 
-    /// Takes lanes out that are not ours any more.
-    pub fn drop_lanes(&mut self, lost: &[Lane]) {
-        self.lanes.retain(|lane| !lost.contains(&lane.lane()));
-    }
 }
 
 /// A lane's step of the fence, from what its tenure remembers.

@@ -258,7 +258,7 @@ impl LaneWork<'_> {
                 && event.order_id == refused.order_id
                 && !self.decided.refused.iter().any(|(p, i, _)| (*p, *i) == (place, index))
             {
-                facts.merge(event);
+                let _ = facts.merge(event);
             }
         }
         locked.order.unsay(change, facts);

@@ -46,14 +46,19 @@ struct Case {
 impl Input {
     pub fn read(args: &FoldArgs, mut stdin: impl Read) -> Result<Self, FoldError> {
         let path = args.file.as_deref().filter(|path| *path != Path::new("-"));
-        let (name, text) = match path {
-            Some(path) => (path.display().to_string(), fs::read_to_string(path)),
+        let (name, bytes) = match path {
+            Some(path) => (path.display().to_string(), fs::read(path)),
             None => {
-                let mut text = String::new();
-                ("standard input".to_owned(), stdin.read_to_string(&mut text).map(|_| text))
+                let mut bytes = Vec::new();
+                ("standard input".to_owned(), stdin.read_to_end(&mut bytes).map(|_| bytes))
             }
         };
-        let text = text.map_err(|source| FoldError::Unreadable { path: name.clone(), source })?;
+        let bytes = bytes.map_err(|source| FoldError::Unreadable { path: name.clone(), source })?;
+        let text = String::from_utf8(bytes).map_err(|error| FoldError::Malformed {
+            path: name.clone(),
+            what: "UTF-8",
+            problem: error.utf8_error().to_string(),
+        })?;
         let mut input = Self::parse(&text, &name)?;
         if let Some(path) = &args.policy {
             input.policy = policy(path)?;
@@ -124,13 +129,13 @@ fn event(place: Place, value: Value) -> Result<(Place, Event), FoldError> {
 
 fn policy(path: &Path) -> Result<Policy, FoldError> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|source| FoldError::Unreadable { path: name.clone(), source })?;
-    serde_json::from_str(&text).map_err(|problem| FoldError::Malformed {
+    let bytes = fs::read(path).map_err(|source| FoldError::Unreadable { path: name.clone(), source })?;
+    let malformed = |problem: serde_json::Error| FoldError::Malformed {
         path: name,
         what: "a policy",
         problem: problem.to_string(),
-    })
+    };
+    serde_json::from_slice(&bytes).map_err(malformed)
 }
 
 fn one_order(input: &Input) -> Result<(), FoldError> {

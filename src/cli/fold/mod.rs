@@ -5,6 +5,8 @@
 
 mod error;
 mod input;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ mod properties;
 mod rules;
 mod say;
 mod storage;
-mod strategy;
+pub(crate) mod strategy;
 
 use super::{Event, Facts, Policy, View, derive};
 

@@ -9,7 +9,6 @@ use super::strategy::{event, events, policy, shuffled};
 use super::{facts_of, view_of};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::attention::Attention;
-use crate::order::event::line::Lines;
 use crate::order::facts::reservation::Quantities;
 use crate::order::reading::Reading;
 use crate::order::{Event, Facts, Merged, Policy, Status, View, deadlines, derive, fire_due, next_due};
@@ -166,5 +165,4 @@ fn assert_shape(view: &View) {
     assert!(owed.into_iter().all(|money| money.amount.0 > 0), "owed money is more than nothing");
     let released = view.owed.iter().flat_map(|owed| owed.lines());
     assert!(released.into_iter().all(|line| line.quantity > 0), "owed stock is more than nothing");
-    let _ = Lines::default();
 }

@@ -55,11 +55,15 @@ impl Event {
     pub fn in_currency(mut self, code: &str) -> Self {
         let currency = code.parse().expect("a currency");
         match &mut self.body {
-            Body::Payment(Payment::Authorization(_, AuthorizationFact::Authorized(held))) => held.money.currency = currency,
+            Body::Payment(Payment::Authorization(_, AuthorizationFact::Authorized(held))) => {
+                held.money.currency = currency
+            }
             Body::Payment(Payment::Capture(_, CaptureFact::Captured(moved))) => moved.money.currency = currency,
             Body::Payment(Payment::Refund(_, RefundFact::Refunded(moved))) => moved.money.currency = currency,
             Body::Payment(Payment::Dispute(_, DisputeFact::Opened(moved))) => moved.money.currency = currency,
-            Body::Payment(Payment::Dispute(_, DisputeFact::Lost(Lost { money: Some(money), .. }))) => money.currency = currency,
+            Body::Payment(Payment::Dispute(_, DisputeFact::Lost(Lost { money: Some(money), .. }))) => {
+                money.currency = currency
+            }
             Body::Order(Ordering::Placed(terms) | Ordering::Amended(terms)) => terms.total.currency = currency,
             body => panic!("{body:?} has no money"),
         }
@@ -81,8 +85,12 @@ impl Event {
     /// The same with an expiry, or with a due time.
     pub fn until(mut self, at: i64) -> Self {
         match &mut self.body {
-            Body::Payment(Payment::Authorization(_, AuthorizationFact::Authorized(held))) => held.expires_at = Some(minute(at)),
-            Body::Inventory(Inventory { fact: StockFact::Reserved { expires_at }, .. }) => *expires_at = Some(minute(at)),
+            Body::Payment(Payment::Authorization(_, AuthorizationFact::Authorized(held))) => {
+                held.expires_at = Some(minute(at))
+            }
+            Body::Inventory(Inventory { fact: StockFact::Reserved { expires_at }, .. }) => {
+                *expires_at = Some(minute(at))
+            }
             Body::Order(Ordering::Placed(terms) | Ordering::Amended(terms)) => terms.payment_due_at = Some(minute(at)),
             body => panic!("{body:?} has no end"),
         }

@@ -79,10 +79,8 @@ fn id(prefix: &'static str) -> impl Strategy<Value = String> {
 fn money() -> impl Strategy<Value = Money> {
     let amount = prop::sample::select([0, 1_000, 2_500, 4_000, 5_000, 10_000].as_slice());
     let currency = prop_oneof![9 => Just("EUR"), 1 => Just("USD")];
-    (amount, currency).prop_map(|(amount, currency)| Money {
-        currency: currency.parse().expect("a currency"),
-        ..say::eur(amount)
-    })
+    (amount, currency)
+        .prop_map(|(amount, currency)| Money { currency: currency.parse().expect("a currency"), ..say::eur(amount) })
 }
 
 fn instant() -> impl Strategy<Value = Option<Timestamp>> {
@@ -110,12 +108,12 @@ fn lines() -> impl Strategy<Value = Lines> {
 
 fn payment() -> impl Strategy<Value = Payment> {
     let authorization = prop_oneof![
-        Just(AuthorizationFact::Pending),
-        Just(AuthorizationFact::ActionRequired),
+        1 => Just(AuthorizationFact::Pending),
+        1 => Just(AuthorizationFact::ActionRequired),
         3 => (money(), instant()).prop_map(|(money, expires_at)| AuthorizationFact::Authorized(Authorized { money, expires_at })),
-        Just(AuthorizationFact::Declined),
-        Just(AuthorizationFact::Voided),
-        Just(AuthorizationFact::Expired),
+        1 => Just(AuthorizationFact::Declined),
+        1 => Just(AuthorizationFact::Voided),
+        1 => Just(AuthorizationFact::Expired),
     ];
     let of_authorization = prop::option::of(id("a"));
     let capture = prop_oneof![

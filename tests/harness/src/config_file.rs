@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 use crate::deployment::Deployment;
+use crate::stack::Stack;
+use crate::topics::Topics;
 
 /// A configuration file in the making.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +20,15 @@ impl ConfigFile {
     /// The file of a deployment, with nothing but its servers, topics and group.
     #[must_use]
     pub fn of(deployment: &Deployment) -> Self {
+        Self::new(&deployment.stack, &deployment.topics, &deployment.group)
+    }
+
+    /// The file of a deployment on these servers, with these topics and this group.
+    #[must_use]
+    pub fn new(stack: &Stack, topics: &Topics, group: &str) -> Self {
         let mut file = Self(Table::new());
-        let topics = &deployment.topics;
-        file.set("kafka.brokers", deployment.stack.brokers.as_str());
-        file.set("kafka.group", deployment.group.as_str());
+        file.set("kafka.brokers", stack.brokers.as_str());
+        file.set("kafka.group", group);
         for (input, topic) in topics.inputs() {
             file.set(&format!("topics.{input}"), topic);
         }
@@ -31,8 +38,8 @@ impl ConfigFile {
                 file.set(&format!("topics.{role}"), topic.as_str());
             }
         }
-        file.set("registry.url", deployment.stack.registry.as_str());
-        file.set("database.url", deployment.stack.database.as_str());
+        file.set("registry.url", stack.registry.as_str());
+        file.set("database.url", stack.database.as_str());
         file
     }
 

@@ -44,8 +44,7 @@ impl Deployment {
     pub fn fresh(stack: &Stack, name: &str, database: &str) -> Result<Self> {
         let stack = Stack { database: database.to_owned(), ..stack.clone() };
         let topics = Topics::with_prefix(&format!("{name}-"));
-        let bare = Self { stack, topics, group: name.to_owned(), policy: Policy::default(), record_max_bytes: 0 };
-        Self::from_file(&ConfigFile::of(&bare))
+        Self::from_file(&ConfigFile::new(&stack, &topics, name))
     }
 
     /// The deployment that a file describes by itself.

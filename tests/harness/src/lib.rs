@@ -15,11 +15,14 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod check;
+pub mod cli;
 pub mod config_file;
 pub mod database;
 pub mod deployment;
 pub mod event;
 pub mod output;
+pub mod positions;
 pub mod produce;
 pub mod progress;
 pub mod registry;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `harness`: everything is in the library, so that tests can reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orderstream_harness::cli::main()
+}

@@ -186,18 +186,24 @@ fn end(extents: &[(Partition, Extent)], topic: &str, number: i32) -> i64 {
 /// A record that outlives the consumer's buffer.
 #[must_use]
 pub fn owned(message: &BorrowedMessage<'_>) -> LogRecord {
-    let headers = message.headers().map(|headers| {
-        let header = |header: rdkafka::message::Header<'_, &[u8]>| {
-            (header.key.to_owned(), header.value.map(Bytes::copy_from_slice))
-        };
-        headers.iter().map(header).collect()
-    });
     LogRecord {
         partition: message.partition(),
         offset: message.offset(),
         timestamp_millis: message.timestamp().to_millis(),
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
-        headers: headers.unwrap_or_default(),
+        headers: headers(message),
     }
+}
+
+/// A record's headers in their order.
+#[must_use]
+pub fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Bytes>)> {
+    let headers = message.headers().map(|headers| {
+        let header = |header: rdkafka::message::Header<'_, &[u8]>| {
+            (header.key.to_owned(), header.value.map(Bytes::copy_from_slice))
+        };
+        headers.iter().map(header).collect()
+    });
+    headers.unwrap_or_default()
 }

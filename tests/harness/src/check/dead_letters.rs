@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use orderstream::persist::journal_format::{AppliedEntry, Outcome};
-
 use super::findings::{Findings, Kind};
 use super::input_log::{InputPartition, Refused, place};
 use super::stored::StoredDeadLetter;
@@ -90,8 +88,85 @@ fn is_untouched(refused: &Refused, letter: &LogRecord) -> bool {
         && letter.header("orderstream-reason") == Some(refused.reason.as_str())
 }
 
-/// Whether an entry says that its record was refused.
-#[must_use]
-pub fn is_refusal(entry: &AppliedEntry) -> bool {
-    matches!(entry.outcome, Outcome::DeadLetter(_))
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::fixture;
+    use super::*;
+
+    fn kept() -> (Vec<StoredDeadLetter>, Vec<LogRecord>) {
+        let refused = fixture::refused();
+        let row = StoredDeadLetter {
+            topic: "payments".to_owned(),
+            offset: 3,
+            key: refused.key.as_deref().map(<[u8]>::to_vec),
+            value: refused.value.as_deref().map(<[u8]>::to_vec),
+            reason: "bad_avro".to_owned(),
+        };
+        let header = |name: &str, value: &'static str| (format!("{PREFIX}{name}"), Some(Bytes::from_static(value.as_bytes())));
+        let letter = LogRecord {
+            partition: 0,
+            offset: 0,
+            timestamp_millis: refused.timestamp_millis,
+            key: refused.key,
+            value: refused.value,
+            headers: vec![
+                header("reason", "bad_avro"),
+                header("topic", "payments"),
+                header("partition", "0"),
+                header("offset", "3"),
+            ],
+        };
+        (vec![row], vec![letter])
+    }
+
+    /// What is found when what is kept is changed.
+    fn found(change: impl FnOnce(&mut Vec<StoredDeadLetter>, &mut Vec<LogRecord>)) -> Findings {
+        let (mut table, mut topic) = kept();
+        change(&mut table, &mut topic);
+        let mut findings = Findings::default();
+        let topic: Vec<&LogRecord> = topic.iter().collect();
+        compare(&fixture::inputs(), &table, Some(&topic), &mut findings);
+        findings
+    }
+
+    #[test]
+    fn a_refused_record_that_is_kept_twice_over_as_it_came_is_fine() {
+        assert!(found(|_, _| {}).is_clean(), "{:?}", found(|_, _| {}));
+    }
+
+    #[test]
+    fn a_refused_record_without_a_row_or_without_a_record_is_lost() {
+        assert_eq!(found(|table, _| table.clear()).of(Kind::DeadLetterLost), 1);
+        assert_eq!(found(|_, topic| topic.clear()).of(Kind::DeadLetterLost), 1);
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_there_twice_is_doubled() {
+        assert_eq!(found(|table, _| table.push(table[0].clone())).of(Kind::DeadLetterDoubled), 1);
+        assert_eq!(found(|_, topic| topic.push(topic[0].clone())).of(Kind::DeadLetterDoubled), 1);
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_touched_is_changed() {
+        assert_eq!(found(|table, _| table[0].value = None).of(Kind::DeadLetterChanged), 1);
+        assert_eq!(found(|table, _| table[0].reason.clear()).of(Kind::DeadLetterChanged), 1);
+        assert_eq!(found(|_, topic| topic[0].value = None).of(Kind::DeadLetterChanged), 1);
+        assert_eq!(found(|_, topic| topic[0].timestamp_millis = Some(8)).of(Kind::DeadLetterChanged), 1);
+    }
+
+    #[test]
+    fn a_value_that_was_left_out_with_a_header_that_says_so_is_fine() {
+        let findings = found(|_, topic| {
+            topic[0].value = None;
+            topic[0].headers.push((format!("{PREFIX}value-left-out"), Some(Bytes::from_static(b"13 bytes"))));
+        });
+        assert!(findings.is_clean(), "{findings:?}");
+    }
+
+    #[test]
+    fn a_dead_letter_of_a_sound_record_is_invented() {
+        assert_eq!(found(|table, _| table.push(StoredDeadLetter { offset: 0, ..table[0].clone() })).of(Kind::DeadLetterInvented), 1);
+    }
 }

@@ -94,3 +94,67 @@ pub fn close(inputs: &[InputPartition], findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use orderstream::decode::refusal::Reason;
+    use orderstream::ids::EventId;
+
+    use super::super::fixture;
+    use super::*;
+
+    /// What is found when the journal's entries are changed before they are compared.
+    fn found(change: impl FnOnce(&mut Vec<AppliedEntry>)) -> Findings {
+        let (mut row, _) = fixture::row();
+        change(&mut row.entries);
+        let (mut inputs, mut outcomes, mut findings) = (fixture::inputs(), Outcomes::default(), Findings::default());
+        for entry in &row.entries {
+            compare(&mut inputs, entry, &mut outcomes, &mut findings);
+        }
+        close(&inputs, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn an_honest_journal_accounts_for_every_record() {
+        assert!(found(|_| {}).is_clean(), "{:?}", found(|_| {}));
+    }
+
+    #[test]
+    fn a_record_without_an_entry_is_lost() {
+        let findings = found(|entries| drop(entries.remove(2)));
+        assert_eq!(findings.of(Kind::InputLost), 1);
+        assert_eq!(findings.by_kind().next().unwrap().1.first, ["inventory 0@0"]);
+    }
+
+    #[test]
+    fn a_record_with_two_entries_is_doubled() {
+        let findings = found(|entries| entries.push(entries[1].clone()));
+        assert_eq!(findings.of(Kind::InputDoubled), 1);
+    }
+
+    #[test]
+    fn an_entry_without_a_record_is_invented() {
+        let invented = |entries: &mut Vec<AppliedEntry>| entries.push(AppliedEntry { offset: 99, ..entries[1].clone() });
+        assert_eq!(found(invented).of(Kind::InputInvented), 1);
+    }
+
+    #[test]
+    fn an_entry_with_another_event_than_its_record_is_changed() {
+        let findings = found(|entries| entries[1].event.as_mut().unwrap().event_id = EventId::from("e9"));
+        assert_eq!((findings.of(Kind::EventChanged), findings.mismatched_orders()), (1, 1));
+    }
+
+    #[test]
+    fn a_sound_record_that_was_refused_has_the_wrong_outcome() {
+        let findings = found(|entries| entries[1].outcome = Outcome::DeadLetter(Reason::ApplyFailed));
+        assert_eq!(findings.of(Kind::WrongOutcome), 1);
+    }
+
+    #[test]
+    fn a_bad_record_that_was_applied_or_refused_for_another_reason_has_the_wrong_outcome() {
+        for outcome in [Outcome::Applied, Outcome::DeadLetter(Reason::NoKey)] {
+            assert_eq!(found(|entries| entries[5].outcome = outcome).of(Kind::WrongOutcome), 1);
+        }
+    }
+}

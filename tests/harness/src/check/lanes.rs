@@ -70,3 +70,64 @@ fn misplaced(lane: &StoredLane, database: Uuid, metadata: &str) -> Option<String
 fn said(offset: Option<i64>) -> String {
     offset.map_or_else(|| "nothing".to_owned(), |offset| offset.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATABASE: Uuid = Uuid::from_u128(7);
+
+    /// What is found when a lane's numbers are changed.
+    fn found(change: impl FnOnce(&mut StoredLane, &mut i64, &mut PartitionFigures)) -> Findings {
+        let mut lane = StoredLane { lane: 3, epoch: 2, last_seq: 9, published_seq: 8 };
+        let mut journal_end = 9;
+        let metadata = format!("v1;seq=9;epoch=2;db={}", DATABASE.simple());
+        let mut partition = PartitionFigures {
+            topic: "payments".to_owned(),
+            extent: Extent { beginning: 0, end: 40 },
+            checkpoint: Some(40),
+            committed: Some(Committed { offset: 40, metadata }),
+        };
+        change(&mut lane, &mut journal_end, &mut partition);
+        let mut findings = Findings::default();
+        compare(&lane, journal_end, DATABASE, &[partition], &mut findings);
+        findings
+    }
+
+    #[test]
+    fn a_lane_at_rest_is_fine_and_so_is_one_that_nothing_came_through() {
+        assert!(found(|_, _, _| {}).is_clean());
+        let untouched = found(|lane, end, partition| {
+            (lane.last_seq, lane.published_seq, *end) = (0, 0, 0);
+            partition.extent.end = 0;
+            (partition.checkpoint, partition.committed) = (Some(0), None);
+        });
+        assert!(untouched.is_clean(), "{untouched:?}");
+    }
+
+    #[test]
+    fn a_checkpoint_or_an_offset_elsewhere_is_aside() {
+        assert_eq!(found(|_, _, partition| partition.checkpoint = Some(39)).of(Kind::CheckpointAside), 1);
+        assert_eq!(found(|_, _, partition| partition.committed.as_mut().unwrap().offset = 39).of(Kind::OffsetAside), 1);
+        assert_eq!(found(|_, _, partition| partition.committed = None).of(Kind::OffsetAside), 1);
+    }
+
+    #[test]
+    fn metadata_of_another_row_another_database_a_later_epoch_or_another_hand_is_aside() {
+        for metadata in [
+            format!("v1;seq=8;epoch=2;db={}", DATABASE.simple()),
+            format!("v1;seq=9;epoch=3;db={}", DATABASE.simple()),
+            format!("v1;seq=9;epoch=2;db={}", Uuid::from_u128(8).simple()),
+            String::new(),
+        ] {
+            let findings = found(|_, _, partition| partition.committed.as_mut().unwrap().metadata = metadata.clone());
+            assert_eq!(findings.of(Kind::PositionAside), 1, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn a_lane_whose_journal_ends_elsewhere_or_that_published_too_much_is_broken() {
+        assert_eq!(found(|_, end, _| *end = 8).of(Kind::LaneBroken), 1);
+        assert_eq!(found(|lane, _, _| lane.published_seq = 10).of(Kind::LaneBroken), 1);
+    }
+}

@@ -81,3 +81,85 @@ pub fn differing_fields(found: &View, expected: &View) -> String {
         .collect();
     said.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use orderstream::order::Status;
+
+    use super::super::fixture;
+    use super::*;
+
+    /// What is found when a row and the last word on it are changed before they are compared with the folds.
+    fn found(change: impl FnOnce(&mut StoredOrder, &mut StatusChanged)) -> Findings {
+        let (row, progress) = fixture::row();
+        let (mut stored, mut last_word) = (fixture::stored(), row.changes.into_iter().next_back().unwrap());
+        change(&mut stored, &mut last_word);
+        let folded = progress.facts.clone();
+        let accounts = Accounts {
+            folded: Some(&folded),
+            replayed: Some(&progress),
+            stored: Some(&stored),
+            last_word: Some(&last_word),
+        };
+        let mut findings = Findings::default();
+        compare(&fixture::order(), accounts, &Policy::default(), &mut findings);
+        findings
+    }
+
+    fn found_without(which: impl FnOnce(&mut Accounts<'_>)) -> Findings {
+        let (row, progress) = fixture::row();
+        let stored = fixture::stored();
+        let mut accounts = Accounts {
+            folded: Some(&progress.facts),
+            replayed: Some(&progress),
+            stored: Some(&stored),
+            last_word: row.changes.last(),
+        };
+        which(&mut accounts);
+        let mut findings = Findings::default();
+        compare(&fixture::order(), accounts, &Policy::default(), &mut findings);
+        findings
+    }
+
+    #[test]
+    fn four_accounts_that_agree_are_fine() {
+        assert!(found(|_, _| {}).is_clean(), "{:?}", found(|_, _| {}));
+    }
+
+    #[test]
+    fn a_column_a_fact_a_version_or_a_list_of_rows_that_differs_is_found() {
+        let changes: [fn(&mut StoredOrder); 4] = [
+            |stored| stored.view.lines[0].reserved = 1,
+            |stored| stored.facts = Facts::default(),
+            |stored| stored.version += 1,
+            |stored| stored.journal_rows.clear(),
+        ];
+        for change in changes {
+            let findings = found(|stored, _| change(stored));
+            assert!(findings.of(Kind::OrderDiffers) > 0 && findings.mismatched_orders() == 1, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_last_word_of_another_version_or_view_is_found() {
+        let older = |_: &mut StoredOrder, said: &mut StatusChanged| said.envelope.order_version -= 1;
+        assert_eq!(found(older).of(Kind::LastWordDiffers), 1);
+        let other = |_: &mut StoredOrder, said: &mut StatusChanged| said.view.status = Status::Cancelled;
+        assert_eq!(found(other).of(Kind::LastWordDiffers), 1);
+    }
+
+    #[test]
+    fn an_account_that_is_not_there_is_found() {
+        assert_eq!(found_without(|accounts| accounts.stored = None).of(Kind::OrderMissing), 1);
+        assert_eq!(found_without(|accounts| accounts.folded = None).of(Kind::OrderInvented), 1);
+        assert_eq!(found_without(|accounts| accounts.replayed = None).of(Kind::OrderDiffers), 1);
+        assert_eq!(found_without(|accounts| accounts.last_word = None).of(Kind::LastWordDiffers), 1);
+    }
+
+    #[test]
+    fn differing_fields_are_named_with_both_values() {
+        let view = fixture::stored().view;
+        let other = View { status: Status::Shipped, ..view.clone() };
+        assert_eq!(differing_fields(&other, &view), "status is \"SHIPPED\" and not \"CONFIRMED\"");
+    }
+}

@@ -208,3 +208,69 @@ fn check_versions(order: &OrderId, said: &Said, in_order: bool, findings: &mut F
         previous = Some(version.status);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    type Record = (StatusChanged, i32, Vec<u8>);
+
+    /// What is found when the topic is changed against what the journal published.
+    fn found(change: impl FnOnce(&mut Vec<Record>)) -> Findings {
+        let (row, _) = fixture::row();
+        let published: Vec<Record> =
+            row.changes.into_iter().zip(0_u8..).map(|(change, byte)| (change, 0, vec![byte])).collect();
+        let mut on_topic = published.clone();
+        change(&mut on_topic);
+        let (mut outputs, mut findings) = (Outputs::default(), Findings::default());
+        fn identity(value: &[u8]) -> Identity<'_> {
+            Identity { topic: "order-status", key: Some(b"ord-1"), value: Some(value), headers: &[] }
+        }
+        for ((changed, partition, value), offset) in on_topic.into_iter().zip(0..) {
+            outputs.saw(identity(&value), (partition, offset), 0);
+            outputs.heard(changed, partition, &mut findings);
+        }
+        for (_, _, value) in &published {
+            outputs.published(identity(value), || "lane 0 row 1".to_owned(), &mut findings);
+        }
+        outputs.close(&mut findings);
+        outputs.check_versions(|_| false, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn a_topic_that_holds_what_was_published_is_fine() {
+        assert!(found(|_| {}).is_clean(), "{:?}", found(|_| {}));
+    }
+
+    #[test]
+    fn a_record_that_is_not_there_is_lost_and_leaves_a_gap() {
+        let findings = found(|topic| drop(topic.remove(1)));
+        assert_eq!((findings.of(Kind::OutputLost), findings.of(Kind::VersionMissing)), (1, 1));
+    }
+
+    #[test]
+    fn a_record_that_is_there_twice_is_doubled() {
+        let findings = found(|topic| topic.push(topic[2].clone()));
+        assert_eq!((findings.of(Kind::OutputDoubled), findings.of(Kind::VersionDoubled)), (1, 1));
+    }
+
+    #[test]
+    fn a_version_that_is_told_twice_in_other_words_is_doubled_and_foreign() {
+        let findings = found(|topic| topic.push((topic[2].0.clone(), 0, b"other".to_vec())));
+        assert_eq!((findings.of(Kind::OutputForeign), findings.of(Kind::VersionDoubled)), (1, 1));
+    }
+
+    #[test]
+    fn a_version_behind_a_later_one_or_in_another_partition_is_out_of_order() {
+        assert_eq!(found(|topic| topic.swap(1, 2)).of(Kind::VersionDisordered), 1);
+        assert_eq!(found(|topic| topic[2].1 = 5).of(Kind::VersionDisordered), 1);
+    }
+
+    #[test]
+    fn a_wrong_previous_status_or_id_is_mistold() {
+        assert_eq!(found(|topic| topic[1].0.envelope.previous_status = None).of(Kind::OutputMistold), 1);
+        assert_eq!(found(|topic| topic[1].0.envelope.event_id = String::new()).of(Kind::OutputMistold), 1);
+    }
+}

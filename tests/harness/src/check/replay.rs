@@ -233,3 +233,93 @@ fn mistold(progress: &Progress, previous: Option<Status>, step: &Step, told: &St
 pub fn event_id(order_id: &str, version: i64) -> Uuid {
     Uuid::new_v5(&EVENT_IDS, format!("{order_id}:{version}").as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    /// What is found when a row is changed before it is folded again.
+    fn found(change: impl FnOnce(&mut UnpackedRow)) -> Findings {
+        let (mut row, _) = fixture::row();
+        change(&mut row);
+        let (policy, topics, none) = (Policy::default(), fixture::topics(), HashSet::new());
+        let mut findings = Findings::default();
+        Replay::new(&policy, &topics, &none).take(row, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn an_honest_row_leads_to_what_it_says() {
+        assert!(found(|_| {}).is_clean(), "{:?}", found(|_| {}));
+    }
+
+    #[test]
+    fn the_fold_of_the_journal_is_the_order() {
+        let (row, progress) = fixture::row();
+        let (policy, topics, none) = (Policy::default(), fixture::topics(), HashSet::new());
+        let mut replay = Replay::new(&policy, &topics, &none);
+        replay.take(row, &mut Findings::default());
+        let folded = replay.close_lane().remove(&fixture::order()).unwrap();
+        assert_eq!((folded.facts, folded.version, folded.rows), (progress.facts, progress.version, progress.rows));
+    }
+
+    #[test]
+    fn a_change_that_is_not_published_is_untold() {
+        let findings = found(|row| drop(row.changes.remove(1)));
+        assert_eq!(findings.of(Kind::ChangeUntold), 1);
+    }
+
+    #[test]
+    fn a_change_that_nothing_causes_is_invented() {
+        let uncaused = |row: &mut UnpackedRow| row.changes[0].envelope.cause.as_mut().unwrap().offset = Some(77);
+        assert_eq!(found(uncaused).of(Kind::ChangeInvented), 1);
+        let twice = |row: &mut UnpackedRow| row.changes.push(row.changes[0].clone());
+        assert_eq!(found(twice).of(Kind::ChangeInvented), 1);
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_published_change_is_mistold() {
+        let changes: [fn(&mut StatusChanged); 6] = [
+            |change| change.envelope.order_version = 9,
+            |change| change.envelope.event_id = event_id("ord-1", 9).to_string(),
+            |change| change.envelope.previous_status = None,
+            |change| change.envelope.occurred_at += 1,
+            |change| change.skus.clear(),
+            |change| change.view.status = Status::Shipped,
+        ];
+        for change in changes {
+            assert_eq!(found(|row| change(&mut row.changes[1])).of(Kind::ChangeMistold), 1);
+        }
+    }
+
+    #[test]
+    fn changes_in_another_order_than_their_causes_are_mistold() {
+        assert_eq!(found(|row| row.changes.swap(0, 1)).of(Kind::ChangeMistold), 1);
+    }
+
+    #[test]
+    fn a_wrong_outcome_version_or_status_of_an_entry_is_found() {
+        assert_eq!(found(|row| row.entries[3].outcome = Outcome::Applied).of(Kind::WrongOutcome), 1);
+        assert_eq!(found(|row| row.entries[2].version = Some(2)).of(Kind::WrongProgress), 1);
+        assert_eq!(found(|row| row.entries[2].status = None).of(Kind::WrongProgress), 1);
+    }
+
+    #[test]
+    fn an_order_of_two_lanes_is_folded_as_its_row_lists_the_journal() {
+        let (mut first, _) = fixture::row();
+        let mut second = UnpackedRow { lane: 1, seq: 1, entries: first.entries.split_off(2), changes: first.changes.split_off(2) };
+        for change in &mut second.changes {
+            change.envelope.cause.as_mut().unwrap().partition = Some(1);
+        }
+        let (policy, topics, several) = (Policy::default(), fixture::topics(), HashSet::from([fixture::order()]));
+        let mut replay = Replay::new(&policy, &topics, &several);
+        let mut findings = Findings::default();
+        replay.take(second, &mut findings);
+        replay.take(first, &mut findings);
+        let rows = HashMap::from([(fixture::order(), vec![1, (1 << 40) | 1])]);
+        let folded = replay.close_waiting(&rows, &mut findings);
+        assert!(findings.is_clean(), "{findings:?}");
+        assert_eq!(folded[&fixture::order()].rows, rows[&fixture::order()]);
+    }
+}

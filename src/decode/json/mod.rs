@@ -4,6 +4,9 @@
 //! [`to_json`] wrote gives an equal event. From a person's file an unknown field is an error, because it is a typing
 //! mistake; from Avro it is a newer producer.
 
+#[cfg(test)]
+mod tests;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -13,13 +16,13 @@ use crate::order::event::GivenUp;
 use crate::order::names::named;
 use crate::order::{Body, Event, Source};
 
-use super::check::{self, Origin};
-use super::inventory::InventoryEvent;
-use super::order::OrderEvent;
-use super::payment::PaymentEvent;
-use super::refusal::{Reason, Refusal};
-use super::shipping::ShippingEvent;
-use super::wire::{Line, Symbol, Text, record};
+use crate::decode::check::{self, Origin};
+use crate::decode::inventory::InventoryEvent;
+use crate::decode::order::OrderEvent;
+use crate::decode::payment::PaymentEvent;
+use crate::decode::refusal::{Reason, Refusal};
+use crate::decode::shipping::ShippingEvent;
+use crate::decode::wire::{Line, Symbol, Text, record};
 
 /// An event as it is written: flat, with the name of its topic.
 #[derive(Clone, Copy, Debug)]
@@ -69,21 +72,32 @@ pub fn from_json(value: Value, now: Timestamp) -> Result<Event, Refusal> {
 
 /// The record of a JSON object: every field known, every field of its type.
 fn typed<R: DeserializeOwned>(fields: Map<String, Value>, known: &[&'static str]) -> Result<R, Refusal> {
-    for name in fields.keys() {
-        check_name(name, known, "")?;
-    }
+    check_names(&fields, known, &["event_id", "order_id", "kind", "occurred_at"], "")?;
     let lines = fields.get("lines").and_then(Value::as_array).into_iter().flatten();
     for (index, line) in lines.enumerate() {
-        for name in line.as_object().into_iter().flat_map(Map::keys) {
-            check_name(name, Line::FIELDS, &format!("lines[{index}]."))?;
-        }
-    }
-    for required in ["event_id", "order_id", "kind", "occurred_at"] {
-        if fields.get(required).is_none_or(Value::is_null) {
-            return Err(Refusal::missing(required, "every event"));
+        if let Value::Object(line) = line {
+            check_names(line, Line::FIELDS, &["line_id", "quantity"], &format!("lines[{index}]."))?;
         }
     }
     R::deserialize(&Value::Object(fields.clone())).map_err(|error| mistyped::<R>(&fields, &error))
+}
+
+/// Checks that an object has no field that is not known, and every one that is required.
+fn check_names(
+    fields: &Map<String, Value>,
+    known: &[&'static str],
+    required: &[&'static str],
+    path: &str,
+) -> Result<(), Refusal> {
+    for name in fields.keys() {
+        check_name(name, known, path)?;
+    }
+    match required.iter().find(|name| fields.get(**name).is_none_or(Value::is_null)) {
+        Some(name) => {
+            Err(Refusal::missing(format!("{path}{name}"), if path.is_empty() { "every event" } else { "every line" }))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_name(name: &str, known: &[&'static str], path: &str) -> Result<(), Refusal> {

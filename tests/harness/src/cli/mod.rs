@@ -1,0 +1,78 @@
+//! The command line of `harness`: simulate, check, demo; one file a command.
+//!
+//! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
+
+mod check;
+mod demo;
+mod simulate;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Something differs.
+const DIFFERS: u8 = 1;
+/// The command line was wrong.
+const USAGE: u8 = 64;
+/// A server is not there, or a step of the way failed.
+const UNAVAILABLE: u8 = 69;
+
+/// Feeds orderstream with simulated traffic, checks it from outside, and shows it at work.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends the traffic of a number of orders, made from a seed.
+    Simulate(simulate::Arguments),
+    /// Compares input topics, database and output topics; exits with 1 when anything differs.
+    Check(check::Arguments),
+    /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
+    Demo(demo::Arguments),
+}
+
+/// Runs the command that this process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // When even standard error is gone, the exit code is all that is left to say.
+            _ = answer.print();
+            return if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            match cli.command {
+                Command::Simulate(arguments) => simulate::run(arguments).await,
+                Command::Check(arguments) => check::run(arguments).await,
+                Command::Demo(arguments) => demo::run(arguments).await,
+            }
+        })
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(DIFFERS),
+        Err(error) => {
+            eprintln!("harness: {error:#}");
+            ExitCode::from(UNAVAILABLE)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, against the real servers of `make up`.
+//!
+//! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
+//! compare sets, not counts, so that a loss cannot hide behind a duplicate.
+
+mod registry;
+mod scenarios;
+mod stage;

@@ -1,0 +1,113 @@
+//! Where an integration test plays: a deployment of its own on the local stack, and workers that are the real program.
+//!
+//! Invariant: nothing here outlives its test. Workers are ended by their pid, the database and the topics are deleted; after a
+//! failure the database stays, so that somebody can look.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use orderstream_harness::check::{self, Verdict};
+use orderstream_harness::config_file::ConfigFile;
+use orderstream_harness::database::Database;
+use orderstream_harness::deployment::Deployment;
+use orderstream_harness::positions;
+use orderstream_harness::produce::Producer;
+use orderstream_harness::stack::Stack;
+use orderstream_harness::topics::{self, Layout};
+use orderstream_harness::wait;
+use orderstream_harness::worker::{Program, Worker};
+
+/// A deployment of one test.
+pub struct Stage {
+    /// Servers, topics and group.
+    pub deployment: Deployment,
+    /// Its database.
+    pub database: Database,
+    /// What its workers are configured with; see [`Stage::configure`].
+    pub config: ConfigFile,
+    /// The program under test.
+    pub program: Program,
+    directory: PathBuf,
+}
+
+impl Stage {
+    /// A deployment named after the test: topics made, database migrated, schemas registered, no worker running.
+    pub async fn new(test: &str, partitions: i32) -> Self {
+        let stage = Self::bare(test).await;
+        let layout = Layout { partitions, replication: 1 };
+        topics::create(&stage.deployment.stack.brokers, &stage.deployment.topics, layout).await.expect("topics");
+        stage.run_command(&["migrate"]);
+        stage.run_command(&["schema", "register"]);
+        stage
+    }
+
+    /// A database and a configuration, nothing in them yet, no topics.
+    pub async fn bare(test: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("it_{}_{number}_{}", std::process::id(), test.chars().take(30).collect::<String>());
+        let stack = Stack::from_env().expect("the local stack: run `make up`, then `. target/stack/env`");
+        let database = Database::create(&stack, &name).await.expect("a database of the test's own");
+        let deployment = Deployment::fresh(&stack, &name, database.url()).expect("a deployment of the test's own");
+        let mut config = ConfigFile::of(&deployment);
+        // A test should not wait for what an operator would.
+        config.set("registry.unknown_id_grace", "1s").set("kafka.session_timeout", "6s");
+        let directory = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&directory).expect("a directory for logs");
+        let program = Program::at(env!("CARGO_BIN_EXE_orderstream"));
+        let stage = Self { deployment, database, config, program, directory };
+        stage.configure();
+        stage
+    }
+
+    /// Writes the configuration file anew, after a change of [`Stage::config`]; the next worker reads it.
+    pub fn configure(&self) {
+        self.config.write(&self.config_path()).expect("the configuration is valid");
+    }
+
+    /// Where the configuration file is.
+    pub fn config_path(&self) -> PathBuf {
+        self.directory.join("orderstream.toml")
+    }
+
+    /// Runs a command to its end, which must be a good one. Returns what it printed.
+    pub fn run_command(&self, arguments: &[&str]) -> String {
+        self.program.run(&self.config_path(), arguments).expect("the command succeeds")
+    }
+
+    /// Starts a worker; its log is `<name>.log` in the test's directory.
+    pub fn worker(&self, name: &str) -> Worker {
+        self.program.start(&self.config_path(), name, &self.directory).expect("a worker starts")
+    }
+
+    /// A producer for the input topics.
+    pub async fn producer(&self) -> Producer {
+        Producer::open(&self.deployment.stack, &self.deployment.topics).await.expect("a producer")
+    }
+
+    /// Waits until the group's offsets are at the ends of all input partitions: everything is applied and published.
+    pub async fn all_published(&self, seconds: u64) {
+        wait::within(seconds, "all input to be applied and published", async || {
+            Ok(positions::lag(&self.deployment)? == 0)
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}\nlogs are in {}", self.directory.display()));
+    }
+
+    /// Checks everything from outside: nothing lost, nothing doubled, nothing mismatched.
+    pub async fn check(&self) -> Verdict {
+        let verdict = check::check(&self.deployment).await.expect("the checker can read everything");
+        assert!(verdict.is_clean(), "{verdict}\nlogs are in {}", self.directory.display());
+        verdict
+    }
+
+    /// Ends the test: what it made is deleted.
+    pub async fn strike(self) {
+        let deployment = &self.deployment;
+        let names: Vec<&str> =
+            deployment.topics.inputs().map(|(_, name)| name).chain(deployment.topics.outputs()).collect();
+        topics::delete(&deployment.stack.brokers, &names).await.expect("topics are deleted");
+        self.database.drop().await.expect("the database is dropped");
+        std::fs::remove_dir_all(&self.directory).expect("the directory is removed");
+    }
+}
