@@ -101,7 +101,7 @@ impl Command {
             }
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
-                finish(in_runtime(schema::register(&config)), |_| Exit::Unavailable)
+                finish(in_runtime(schema::register(&config)), schema::exit)
             }),
             Self::Config(ConfigCommand::Example) => config::example(),
             Self::Config(ConfigCommand::Check(file)) => with_config(&file, |config| config::check(&config)),

@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 
+use super::rebalance::Handover;
 use crate::config;
 
 /// Longest wait of the poll thread inside one callback before the group would give us up.
@@ -21,12 +22,7 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     client
         .set("client.id", format!("orderstream-{instance}"))
         .set("socket.keepalive.enable", "true")
-        .set("reconnect.backoff.max.ms", "1000")
-        // Prefetched records are the largest part of a worker's memory under a backlog: these two bound it.
-        .set("queued.max.messages.kbytes", "16384")
-        .set("queued.min.messages", "10000")
-        // A full queue is looked at again at once; the default of a second would be a pause without cause.
-        .set("fetch.queue.backoff.ms", "5");
+        .set("reconnect.backoff.max.ms", "1000");
     for (name, value) in kafka.properties.iter() {
         client.set(name, value);
     }
@@ -53,8 +49,20 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
 
 /// Settings of the consumer that is a member of the group.
 #[must_use]
-pub fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
+fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = observer(kafka, instance);
+    let defaults = [
+        // Prefetched records are the largest part of a worker's memory under a backlog: these two bound it.
+        ("queued.max.messages.kbytes", "16384"),
+        ("queued.min.messages", "10000"),
+        // A full queue is looked at again at once; the default of a second would be a pause without cause.
+        ("fetch.queue.backoff.ms", "5"),
+    ];
+    for (name, value) in defaults {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    }
     client
         .set("session.timeout.ms", kafka.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", kafka.heartbeat_interval.as_millis().to_string())
@@ -79,10 +87,10 @@ pub fn observer(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     client
 }
 
-/// Opens an observer.
+/// Opens the consumer that is a member of the group; it joins when it subscribes.
 ///
 /// # Errors
 /// A property that librdkafka does not take.
-pub fn open_observer(kafka: &config::Kafka, instance: &str) -> KafkaResult<BaseConsumer> {
-    observer(kafka, instance).create()
+pub fn join(kafka: &config::Kafka, instance: &str, handover: Handover) -> KafkaResult<BaseConsumer<Handover>> {
+    member(kafka, instance).create_with_context(handover)
 }

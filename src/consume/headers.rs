@@ -24,16 +24,17 @@ pub fn read(message: &BorrowedMessage<'_>) -> Vec<Header> {
     loop {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: `list` is valid (above); librdkafka answers with an error behind the last header, and else sets all three.
-        let answer =
-            unsafe { native::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut size) };
+        let answer = unsafe {
+            native::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut size)
+        };
         if answer != native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             return headers;
         }
         // SAFETY: the name is a C string and the value, where not null, `size` bytes; both belong to the message.
         let header = unsafe {
             let name = CStr::from_ptr(name).to_string_lossy().into_owned();
-            let value =
-                (!value.is_null()).then(|| Bytes::copy_from_slice(std::slice::from_raw_parts(value.cast::<u8>(), size)));
+            let value = (!value.is_null())
+                .then(|| Bytes::copy_from_slice(std::slice::from_raw_parts(value.cast::<u8>(), size)));
             (name, value)
         };
         headers.push(header);

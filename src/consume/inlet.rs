@@ -62,7 +62,9 @@ impl Inlet {
         let expected = self.expected.entry(record.source).or_default();
         if record.offset < expected.0 {
             let (source, lane, offset) = (record.source, record.lane, record.offset);
-            return Err(format!("kafka gave offset {offset} of the {source} topic, partition {lane}, after {expected}"));
+            return Err(format!(
+                "kafka gave offset {offset} of the {source} topic, partition {lane}, after {expected}"
+            ));
         }
         *expected = record.next_offset();
         self.tenure.record_queued(record.size_bytes());

@@ -168,7 +168,10 @@ impl<'a> Poller<'a> {
             let partitions = self.partitions(&changed);
             let done = if pause { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
             if done.is_ok() {
-                inlets.iter_mut().filter(|(lane, _)| changed.contains(lane)).for_each(|(_, inlet)| inlet.paused = pause);
+                inlets
+                    .iter_mut()
+                    .filter(|(lane, _)| changed.contains(lane))
+                    .for_each(|(_, inlet)| inlet.paused = pause);
             }
         }
     }

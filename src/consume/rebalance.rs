@@ -24,6 +24,7 @@ use super::inlet::Inlet;
 use super::tenure::End;
 use super::topics::InputTopics;
 use crate::ids::Lane;
+use crate::order::Source;
 
 /// Who takes lanes and gives them back. Called on the poll thread, inside the callbacks; may block.
 pub trait Owner: Send + Sync {
@@ -37,8 +38,11 @@ pub trait Owner: Send + Sync {
     fn refuse(&self, text: String);
 
     /// Takes note of how far partitions reach.
-    fn observe(&self, statistics: &Statistics);
+    fn observe(&self, ends: &Ends);
 }
+
+/// The ends of the partitions of each lane, as the broker said them last.
+pub type Ends = BTreeMap<Lane, Vec<(Source, i64)>>;
 
 /// The consumer's context: what its callbacks work on.
 pub struct Handover {
@@ -109,7 +113,14 @@ impl Handover {
 
 impl ClientContext for Handover {
     fn stats(&self, statistics: Statistics) {
-        self.owner.observe(&statistics);
+        let mut ends = Ends::new();
+        for (source, name) in self.topics.iter() {
+            let partitions = statistics.topics.get(name).into_iter().flat_map(|topic| &topic.partitions);
+            for (number, partition) in partitions.filter(|(_, partition)| partition.hi_offset >= 0) {
+                ends.entry(Lane(*number)).or_default().push((source, partition.hi_offset));
+            }
+        }
+        self.owner.observe(&ends);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -11,13 +11,17 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka_sys as native;
 
-use super::topics::TopicError;
+use super::observer::TopicError;
 
 /// The ids of topics, as text. A topic that the broker does not describe is absent.
 ///
 /// # Errors
 /// Kafka out of reach.
-pub fn read(client: &BaseConsumer, topics: &[String], timeout: Duration) -> Result<BTreeMap<String, String>, TopicError> {
+pub fn read(
+    client: &BaseConsumer,
+    topics: &[String],
+    timeout: Duration,
+) -> Result<BTreeMap<String, String>, TopicError> {
     let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(topic.as_str()).ok()).collect();
     let mut pointers: Vec<*const std::ffi::c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);

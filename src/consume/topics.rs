@@ -3,13 +3,9 @@
 //! Asked at start and at every assignment. Invariant: a lane is complete, partition n of every input topic, or nothing of it is
 //! read; unequal partition counts are refused with both numbers.
 
-use std::time::Duration;
-
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::ids::{Lane, NextOffset};
+use crate::ids::Lane;
 use crate::order::Source;
 
 /// The configured input topics by role.
@@ -90,44 +86,6 @@ impl InputTopics {
     }
 }
 
-/// Why the topics could not be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum TopicError {
-    /// Kafka does not answer; ask again.
-    #[error("kafka: {0}")]
-    Unreachable(#[from] KafkaError),
-    /// A topic is not there.
-    #[error("topic `{0}` does not exist: create it, or correct its name in [topics]")]
-    Missing(String),
-}
-
-/// The partition counts of topics.
-///
-/// # Errors
-/// Kafka out of reach, or a topic that does not exist.
-pub fn partition_counts(consumer: &BaseConsumer, topics: &[String], timeout: Duration) -> Result<Vec<(String, i32)>, TopicError> {
-    let mut counts = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let partitions = found.map_or(0, |found| found.partitions().len());
-        if partitions == 0 {
-            return Err(TopicError::Missing(topic.clone()));
-        }
-        counts.push((topic.clone(), i32::try_from(partitions).unwrap_or(i32::MAX)));
-    }
-    Ok(counts)
-}
-
-/// The first offset of a partition that Kafka still has.
-///
-/// # Errors
-/// Kafka out of reach.
-pub fn beginning(consumer: &BaseConsumer, topic: &str, lane: Lane, timeout: Duration) -> Result<NextOffset, TopicError> {
-    let (low, _) = consumer.fetch_watermarks(topic, lane.0, timeout)?;
-    Ok(NextOffset(low))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +98,10 @@ mod tests {
     fn unequal_partition_counts_are_refused_with_both_numbers() {
         let counts = [("payments".to_owned(), 4), ("shipping".to_owned(), 6)];
         let text = topics().lane_count(&counts).unwrap_err();
-        assert_eq!(text, "topic `shipping` has 6 partitions but `payments` has 4: give all input topics the same number");
+        assert_eq!(
+            text,
+            "topic `shipping` has 6 partitions but `payments` has 4: give all input topics the same number"
+        );
         assert_eq!(topics().lane_count(&counts[..1]), Ok(4));
     }
 

@@ -107,7 +107,7 @@ pub(super) fn known<K: Symbol + Copy>(kind: &Kind<K>, topic: &str) -> Result<K, 
 }
 
 /// The value of a field that the kind cannot do without.
-pub(super) fn needed<T>(field: &'static str, value: Option<T>, kind: impl Symbol) -> Result<T, Refusal> {
+pub(super) fn needed<T>(field: &'static str, value: Option<T>, kind: &impl Symbol) -> Result<T, Refusal> {
     value.ok_or_else(|| Refusal::missing(field, kind.symbol()))
 }
 

@@ -81,17 +81,12 @@ impl Decoder {
                 return Err(Refusal::new(Reason::UnknownSchema, text));
             }
         };
-        match event.order_id.as_str() == key {
-            true => Ok(Decoded::Event(event)),
-            false => Err(Refusal::new(
-                Reason::KeyMismatch,
-                format!(
-                    "the key `{}` is not the order_id `{}`: use the order_id as key",
-                    shortened(key),
-                    event.order_id
-                ),
-            )),
+        if event.order_id.as_str() == key {
+            return Ok(Decoded::Event(event));
         }
+        let key = shortened(key);
+        let text = format!("the key `{key}` is not the order_id `{}`: use the order_id as key", event.order_id);
+        Err(Refusal::new(Reason::KeyMismatch, text))
     }
 
     /// What can be said of a record without its value: its size and its key.

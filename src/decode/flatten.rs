@@ -17,7 +17,9 @@ const TYPES_MAX: usize = 4_000;
 /// A text that says which type is recursive, unknown, or too much.
 pub fn flatten(schema: &Schema, referenced: &[Schema]) -> Result<Schema, String> {
     let mut names = NamesRef::new();
-    referenced.iter().for_each(|referenced| define(referenced, &mut names));
+    for referenced in referenced {
+        define(referenced, &mut names);
+    }
     define(schema, &mut names);
     let mut flattening = Flattening { names, open: Vec::new(), types: 0 };
     flattening.flat(schema, 0)

@@ -43,10 +43,7 @@ pub enum Flaw {
 pub fn check(schema: &Schema, body: &[u8]) -> Result<(), Flaw> {
     let mut walk = Walk { body, at: 0, items_left: body.len() };
     walk.datum(schema)?;
-    match walk.at == body.len() {
-        true => Ok(()),
-        false => Err(Flaw::Trailing { end: walk.at, length: body.len() }),
-    }
+    if walk.at == body.len() { Ok(()) } else { Err(Flaw::Trailing { end: walk.at, length: body.len() }) }
 }
 
 struct Walk<'a> {
@@ -154,7 +151,7 @@ impl Walk<'_> {
             self.at += 1;
             bits |= u64::from(byte & 0x7F) << shift;
             if byte < 0x80 {
-                return Ok((bits >> 1) as i64 ^ -((bits & 1) as i64));
+                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
             }
         }
         Err(Flaw::Overlong(start))
@@ -163,10 +160,7 @@ impl Walk<'_> {
     /// A length that the rest of the body can hold.
     fn within(&self, what: &'static str, value: i64, at: usize) -> Result<usize, Flaw> {
         let length = usize::try_from(value).map_err(|_| Flaw::Impossible { what, value, at })?;
-        match length <= self.body.len() - self.at {
-            true => Ok(length),
-            false => Err(Flaw::Truncated(self.body.len())),
-        }
+        if length <= self.body.len() - self.at { Ok(length) } else { Err(Flaw::Truncated(self.body.len())) }
     }
 
     fn skip(&mut self, length: usize) -> Result<(), Flaw> {

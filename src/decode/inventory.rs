@@ -52,7 +52,7 @@ impl InventoryEvent {
         let condition = check::name("condition", self.condition.as_ref())?;
         let reservation: Option<ReservationId> = check::optional_id("reservation_id", self.reservation_id.as_ref())?;
         Ok(Inventory {
-            reservation: check::needed("reservation_id", reservation, kind)?,
+            reservation: check::needed("reservation_id", reservation, &kind)?,
             lines: check::lines(&self.lines)?,
             fact: match kind {
                 InventoryKind::Reserved => StockFact::Reserved { expires_at },

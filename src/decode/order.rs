@@ -59,10 +59,10 @@ impl OrderEvent {
         let requested_by = check::name("requested_by", self.requested_by.as_ref())?;
 
         let terms = || {
-            let total = check::needed("total_minor", total, kind)?;
+            let total = check::needed("total_minor", total, &kind)?;
             Ok(Terms { total, lines, payment_due_at })
         };
-        let hold = || check::needed("hold_id", hold_id, kind);
+        let hold = || check::needed("hold_id", hold_id, &kind);
         Ok(match kind {
             OrderKind::Placed => Ordering::Placed(terms()?),
             OrderKind::Amended => Ordering::Amended(terms()?),

@@ -45,6 +45,9 @@ impl Symbol for PaymentKind {
 
 impl PaymentEvent {
     /// Makes the event of it, if it is one that may be applied at `now`.
+    ///
+    /// # Errors
+    /// What is missing or out of bounds.
     pub fn check(self, now: Timestamp) -> Result<Event, Refusal> {
         self.check_from(Origin::Upstream { now })
     }
@@ -65,12 +68,12 @@ impl PaymentEvent {
         let dispute_id = check::optional_id("dispute_id", self.dispute_id.as_ref())?;
         let review_id = check::optional_id("review_id", self.review_id.as_ref())?;
 
-        let paid = || check::needed("amount_minor", money, kind);
-        let authorization = |id, fact| Ok(Payment::Authorization(check::needed("authorization_id", id, kind)?, fact));
-        let capture = |id, fact| Ok(Payment::Capture(check::needed("capture_id", id, kind)?, fact));
-        let refund = |fact| Ok(Payment::Refund(check::needed("refund_id", refund_id, kind)?, fact));
-        let dispute = |fact| Ok(Payment::Dispute(check::needed("dispute_id", dispute_id, kind)?, fact));
-        let review = |fact| Ok(Payment::Review(check::needed("review_id", review_id, kind)?, fact));
+        let paid = || check::needed("amount_minor", money, &kind);
+        let authorization = |id, fact| Ok(Payment::Authorization(check::needed("authorization_id", id, &kind)?, fact));
+        let capture = |id, fact| Ok(Payment::Capture(check::needed("capture_id", id, &kind)?, fact));
+        let refund = |fact| Ok(Payment::Refund(check::needed("refund_id", refund_id, &kind)?, fact));
+        let dispute = |fact| Ok(Payment::Dispute(check::needed("dispute_id", dispute_id, &kind)?, fact));
+        let review = |fact| Ok(Payment::Review(check::needed("review_id", review_id, &kind)?, fact));
         match kind {
             PaymentKind::Pending => authorization(authorization_id, AuthorizationFact::Pending),
             PaymentKind::ActionRequired => authorization(authorization_id, AuthorizationFact::ActionRequired),

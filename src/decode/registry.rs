@@ -1,6 +1,6 @@
 //! The connection to the schema registry: the schema of an id, and the rules of a subject.
 //!
-//! Wraps schema_registry_converter's calls and nothing of its caches, which keep errors for good; rules are the one thing it has
+//! Wraps `schema_registry_converter`'s calls and nothing of its caches, which keep errors for good; rules are the one thing it has
 //! no call for. What is decided here is what an answer means. Invariant: only the registry's own word "no such schema" (its error codes 404xx) is taken for one.
 //! A 404 of whatever stands where the registry should be is an outage (it says 404, or no code at all), and an outage never costs a record.
 
@@ -43,6 +43,8 @@ pub enum Answer {
 #[derive(Clone)]
 pub struct Registry {
     url: String,
+    /// The URL as errors may show it: without a user and password that somebody put into it.
+    shown: String,
     settings: SrSettings,
     client: reqwest::Client,
     credentials: Option<(String, Option<String>)>,
@@ -60,25 +62,26 @@ impl Registry {
         timeout: Duration,
     ) -> Result<Self, RegistryError> {
         let url = url.trim_end_matches('/').to_owned();
+        let shown = without_credentials(&url);
         let mut builder = SrSettings::new_builder(url.clone());
         builder.set_timeout(timeout);
         if let Some(username) = username {
             builder.set_basic_authorization(username, password);
         }
-        let settings = builder.build().map_err(|error| unusable(&url, described(&error)))?;
+        let settings = builder.build().map_err(|error| unusable(&shown, &described(&error)))?;
         let client =
-            reqwest::Client::builder().timeout(timeout).build().map_err(|error| unusable(&url, chain(&error)))?;
+            reqwest::Client::builder().timeout(timeout).build().map_err(|error| unusable(&shown, &chain(&error)))?;
         let credentials = username.map(|username| (username.to_owned(), password.map(str::to_owned)));
-        Ok(Self { url, settings, client, credentials })
+        Ok(Self { url, shown, settings, client, credentials })
     }
 
-    /// Where it is.
+    /// Where it is, for people: without credentials.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.shown
     }
 
-    /// How schema_registry_converter's own calls reach it.
+    /// How `schema_registry_converter`'s own calls reach it.
     #[must_use]
     pub fn settings(&self) -> &SrSettings {
         &self.settings
@@ -144,28 +147,28 @@ impl Registry {
             request = request.basic_auth(username, password.as_ref());
         }
         let sent = request.json(&serde_json::json!({ "compatibility": rule })).send().await;
-        let response = sent.map_err(|error| self.no_answer(chain(&error)))?;
+        let response = sent.map_err(|error| self.no_answer(&chain(&error)))?;
         match response.status() {
             status if status.is_success() => Ok(true),
             reqwest::StatusCode::NOT_FOUND => Ok(false),
-            status => Err(self.no_answer(format!("status {status} to the compatibility rule of `{subject}`"))),
+            status => Err(self.no_answer(&format!("status {status} to the compatibility rule of `{subject}`"))),
         }
     }
 
     /// The error for a call that failed.
     #[must_use]
     pub fn failed(&self, error: &SRCError) -> RegistryError {
-        self.no_answer(described(error))
+        self.no_answer(&described(error))
     }
 
-    fn no_answer(&self, text: String) -> RegistryError {
-        RegistryError { url: self.url.clone(), text: format!("gave no useful answer: {text}") }
+    fn no_answer(&self, text: &str) -> RegistryError {
+        RegistryError { url: self.shown.clone(), text: format!("gave no useful answer: {text}") }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Registry").field("url", &self.shown).finish_non_exhaustive()
     }
 }
 
@@ -194,11 +197,18 @@ fn parsed(schema: &str, references: &[String]) -> Answer {
     }
 }
 
-fn unusable(url: &str, text: String) -> RegistryError {
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+fn unusable(url: &str, text: &str) -> RegistryError {
     RegistryError { url: url.to_owned(), text: format!("cannot be asked: {text}") }
 }
 
-/// schema_registry_converter's own words and the causes; its `Display` adds what its caches make of it.
+/// `schema_registry_converter`'s own words and the causes; its `Display` adds what its caches make of it.
 fn described(error: &SRCError) -> String {
     match error.source() {
         Some(cause) => format!("{}: {}", error.error, chain(cause)),
@@ -219,4 +229,20 @@ fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn credentials_are_shown_nowhere() {
+        let url = "http://user:hunter2@127.0.0.1:1/";
+        let registry =
+            Registry::new(url, Some("user"), Some("hunter3"), Duration::from_millis(100)).expect("a usable URL");
+        let error = registry.schema(SchemaId(1)).await.expect_err("nobody is there");
+        let rule = registry.set_compatibility("s", "FULL").await.expect_err("nobody is there");
+        let shown = format!("{registry:?} {error} {error:?} {rule} {}", registry.url());
+        assert!(!shown.contains("hunter") && shown.contains("127.0.0.1:1"), "{shown}");
+    }
 }

@@ -25,10 +25,7 @@ pub fn route(ours: &RecordSchema, theirs: &RecordSchema) -> Result<Route, String
 }
 
 fn record(ours: &RecordSchema, theirs: &RecordSchema, path: &str) -> Result<Route, String> {
-    let mut slowest = match ours.name.name() == theirs.name.name() {
-        true => Route::Direct,
-        false => Route::Resolved,
-    };
+    let mut slowest = direct_if(ours.name.name() == theirs.name.name());
     for field in &ours.fields {
         let path = format!("{path}{}", field.name);
         match theirs.fields.iter().find(|their| their.name == field.name) {
@@ -69,10 +66,7 @@ fn nullable(ours: &UnionSchema, theirs: &Schema, path: &str) -> Result<Route, St
     let Schema::Union(union) = theirs else {
         return fit(content, theirs, path).map(|_| Route::Resolved);
     };
-    let mut slowest = match union.variants().len() == 2 && union.is_nullable() {
-        true => Route::Direct,
-        false => Route::Resolved,
-    };
+    let mut slowest = direct_if(union.variants().len() == 2 && union.is_nullable());
     for variant in union.variants().iter().filter(|variant| **variant != Schema::Null) {
         slowest = slowest.max(fit(content, variant, path)?);
     }
@@ -82,10 +76,7 @@ fn nullable(ours: &UnionSchema, theirs: &Schema, path: &str) -> Result<Route, St
 /// Theirs is a union where ours is not: a body of a branch that fits can be read, any other is refused when it comes.
 fn any_branch(ours: &Schema, theirs: &UnionSchema, path: &str) -> Result<Route, String> {
     let fits = theirs.variants().iter().any(|variant| fit(ours, variant, path).is_ok());
-    match fits {
-        true => Ok(Route::Resolved),
-        false => Err(format!("its field `{path}` is a union without {}", called(ours))),
-    }
+    if fits { Ok(Route::Resolved) } else { Err(format!("its field `{path}` is a union without {}", called(ours))) }
 }
 
 /// How a field that we do not know is passed over: apache-avro 0.22 cannot ignore an enum or a record on the direct route
@@ -98,6 +89,10 @@ fn skipping(theirs: &Schema) -> Route {
         Schema::Union(union) => union.variants().iter().map(skipping).max().unwrap_or(Route::Direct),
         _ => Route::Direct,
     }
+}
+
+fn direct_if(usual: bool) -> Route {
+    if usual { Route::Direct } else { Route::Resolved }
 }
 
 fn called(schema: &Schema) -> String {

@@ -74,17 +74,17 @@ impl ShippingEvent {
         let return_id = check::optional_id("return_id", self.return_id.as_ref())?;
         Ok(match kind {
             ShippingKind::Shipment(of_shipment) => {
-                ShippingFact::Shipment(check::needed("shipment_id", shipment_id, kind)?, of_shipment)
+                ShippingFact::Shipment(check::needed("shipment_id", shipment_id, &kind)?, of_shipment)
             }
             ShippingKind::Return(of_return) => {
                 let fact = match of_return {
                     ReturnKind::Requested => ReturnFact::Requested,
                     ReturnKind::Received => ReturnFact::Received,
                     ReturnKind::Closed => {
-                        ReturnFact::Closed { accepted: check::needed("accepted", self.accepted, kind)? }
+                        ReturnFact::Closed { accepted: check::needed("accepted", self.accepted, &kind)? }
                     }
                 };
-                ShippingFact::Return(check::needed("return_id", return_id, kind)?, fact)
+                ShippingFact::Return(check::needed("return_id", return_id, &kind)?, fact)
             }
         })
     }

@@ -20,6 +20,9 @@ use super::policy::Policy;
 use super::reading::Reading;
 use super::region::{InventoryState, PaymentState};
 
+/// The most deadlines of one order that fire at once: many more than any honest order has.
+pub const MAX_FIRED: usize = 100;
+
 named! {
     /// The deadlines. Ordered by name: of two due at once the smaller fires first.
     pub enum DeadlineName, "deadline" {
@@ -83,12 +86,16 @@ pub fn next_due(facts: &Facts, policy: &Policy) -> Option<Timestamp> {
 
 /// Fires what is due by `until` and holds: always the smallest, chosen anew after each, because one can disarm the next.
 ///
-/// Ends because a deadline that fired is not armed again until another fact moves its due time.
+/// Ends because a deadline that fired is not armed again until another fact moves its due time. Fires at most
+/// [`MAX_FIRED`] at once; what is left is due still.
 pub fn fire_due(facts: &mut Facts, policy: &Policy, until: Timestamp, order_id: &OrderId) -> Vec<Fired> {
     let mut fired = Vec::new();
-    while let Some(deadline) = first_due(facts, policy, until) {
+    while fired.len() < MAX_FIRED
+        && let Some(deadline) = first_due(facts, policy, until)
+    {
         let event = deadline.event(order_id);
         if facts.merge(&event) != Merged::Changed {
+            // Never, because it was armed; but then never again rather than for ever.
             break;
         }
         fired.push(Fired { deadline, event });
@@ -212,13 +219,14 @@ fn holds(deadline: &Deadline, reading: &Reading<'_>) -> bool {
         DeadlineName::PaymentDue => is_waiting && !reading.sums.is_shell() && !reading.is_secured(),
         DeadlineName::PaymentRetry => is_waiting && reading.payment == PaymentState::Declined,
         DeadlineName::AuthorizationExpiry => {
-            let mut live = reading.authorizations.iter();
-            live.any(|balance| balance.id.as_str() == &*deadline.entity_id && balance.is_positive())
+            let live = &reading.authorizations;
+            let found = live.binary_search_by_key(&&*deadline.entity_id, |balance| balance.id.as_str());
+            found.is_ok_and(|index| live[index].is_positive())
         }
         DeadlineName::ReservationExpiry => {
-            let mut held = reading.stock.held.iter();
-            let held = held.find(|held| held.reservation.as_str() == &*deadline.entity_id);
-            !reading.race.is_dispatched() && held.is_some_and(|held| !held.reserved(&reading.lines).is_empty())
+            let held = &reading.stock.held;
+            let found = held.binary_search_by_key(&&*deadline.entity_id, |held| held.reservation.as_str());
+            !reading.race.is_dispatched() && found.is_ok_and(|index| held[index].holds_any(&reading.lines))
         }
     }
 }

@@ -31,19 +31,26 @@ impl<'a> Fold<'a> {
     /// Merges one event.
     pub fn apply(&mut self, event: &Event) -> Merged {
         let (merged, change) = self.order.apply(event, self.policy);
-        self.note(change);
+        self.note(change.as_ref());
         merged
     }
 
     /// Fires what is due by `until` and holds. Even an order of which nothing was heard is looked at now.
     pub fn fire(&mut self, until: Timestamp, order_id: &OrderId) -> Vec<Fired> {
-        let fired = fire_due(&mut self.order.facts, self.policy, until, order_id);
+        let mut fired = Vec::new();
+        loop {
+            let more = fire_due(&mut self.order.facts, self.policy, until, order_id);
+            if more.is_empty() {
+                break;
+            }
+            fired.extend(more);
+        }
         let change = self.order.say(self.policy);
-        self.note(change);
+        self.note(change.as_ref());
         fired
     }
 
-    fn note(&mut self, change: Option<Change>) {
+    fn note(&mut self, change: Option<&Change>) {
         if change.is_some() {
             self.emits.extend(self.order.view.as_ref().map(|view| view.status));
         }

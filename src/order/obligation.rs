@@ -77,10 +77,14 @@ fn shipments_to_cancel(reading: &Reading<'_>) -> Vec<Obligation> {
     begun.map(|(id, _)| Obligation::CancelShipment(id.clone())).collect()
 }
 
+/// The most lines that are owed back at once. No record could carry more, so the caller refuses what led to it by its size.
+const MAX_OWED_LINES: usize = 1_000_000;
+
 /// What each reservation holds, less what of the line was shipped: that is taken from the reservations in turn.
 fn inventory_to_release(reading: &Reading<'_>) -> Vec<Obligation> {
     let mut shipped: Vec<i64> = reading.goods.iter().map(|goods| goods.shipped).collect();
     let mut owed = Vec::new();
+    let mut count = 0;
     for held in &reading.stock.held {
         let mut lines = Vec::new();
         for (row, reserved) in held.reserved(&reading.lines) {
@@ -90,6 +94,10 @@ fn inventory_to_release(reading: &Reading<'_>) -> Vec<Obligation> {
                 let line_id = reading.lines[row].id.clone();
                 lines.push(Pieces { line_id, quantity: reserved - gone });
             }
+        }
+        count += lines.len();
+        if count > MAX_OWED_LINES {
+            break;
         }
         if !lines.is_empty() {
             owed.push(Obligation::ReleaseInventory(held.reservation.clone(), lines));

@@ -59,6 +59,12 @@ impl<'a> Stock<'a> {
 }
 
 impl Held<'_> {
+    /// Whether anything is reserved.
+    pub fn holds_any(&self, lines: &OrderLines) -> bool {
+        let named = self.named.iter().filter(|(row, _)| lines[*row].is_ordered).count();
+        self.named.iter().any(|(_, pieces)| *pieces > 0) || self.others > 0 && lines.ordered().count() > named
+    }
+
     /// The reserved pieces of each line that has any, by row.
     pub fn reserved(&self, lines: &OrderLines) -> Vec<(usize, i64)> {
         let mut reserved = self.named.clone();

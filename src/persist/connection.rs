@@ -85,11 +85,12 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
         .log_statements(tracing::log::LevelFilter::Off)
         .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
     let opened = tokio::time::timeout(settings.connect_timeout, PgConnection::connect_with(&options)).await;
-    opened.map_err(|_| {
-        let text = format!("postgres does not answer within {} ms", settings.connect_timeout.as_millis());
-        Error::passing("connection", text)
-    })?
-    .map_err(Error::from)
+    opened
+        .map_err(|_| {
+            let text = format!("postgres does not answer within {} ms", settings.connect_timeout.as_millis());
+            Error::passing("connection", text)
+        })?
+        .map_err(Error::from)
 }
 
 /// Refuses a server that would forget what it confirmed; warns about what weakens it.

@@ -26,7 +26,11 @@ pub struct Identity {
 
 impl Identity {
     fn topics_json(&self) -> serde_json::Value {
-        self.topics.iter().map(|(role, topic)| (role.clone(), topic.clone().into())).collect::<serde_json::Map<_, _>>().into()
+        self.topics
+            .iter()
+            .map(|(role, topic)| (role.clone(), topic.clone().into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     /// The first thing in which the stored identity differs, as a sentence with both values and the remedy.
@@ -66,7 +70,11 @@ impl Identity {
 ///
 /// # Errors
 /// A misconfiguration when the database belongs to something else, or a topic is not the one the checkpoints were made for.
-pub async fn settle(connection: &mut PgConnection, identity: &Identity, beginnings: &[Checkpoint]) -> Result<uuid::Uuid> {
+pub async fn settle(
+    connection: &mut PgConnection,
+    identity: &Identity,
+    beginnings: &[Checkpoint],
+) -> Result<uuid::Uuid> {
     begin(connection).await?;
     sqlx::query(
         "insert into deployment (id, kafka_cluster_id, consumer_group, topics, lane_count)
@@ -116,7 +124,9 @@ pub async fn compare(connection: &mut PgConnection, identity: &Identity) -> Resu
         group: row.try_get(2)?,
         topics: topics
             .as_object()
-            .map(|map| map.iter().map(|(role, topic)| (role.clone(), topic.as_str().unwrap_or_default().to_owned())).collect())
+            .map(|map| {
+                map.iter().map(|(role, topic)| (role.clone(), topic.as_str().unwrap_or_default().to_owned())).collect()
+            })
             .unwrap_or_default(),
         lane_count: row.try_get(4)?,
     };
@@ -134,7 +144,10 @@ mod tests {
         Identity {
             kafka_cluster_id: "cluster".to_owned(),
             group: "orders".to_owned(),
-            topics: vec![("payment".to_owned(), "payments".to_owned()), ("inventory".to_owned(), "inventory".to_owned())],
+            topics: vec![
+                ("payment".to_owned(), "payments".to_owned()),
+                ("inventory".to_owned(), "inventory".to_owned()),
+            ],
             lane_count: 8,
         }
     }

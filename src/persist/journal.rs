@@ -74,13 +74,14 @@ pub async fn emitted_between(
     (first, last): (Seq, Seq),
     limit: i64,
 ) -> Result<Vec<(Seq, Vec<EmittedRecord>)>> {
-    let rows = sqlx::query("select seq, emitted from journal where lane = $1 and seq between $2 and $3 order by seq limit $4")
-        .bind(lane.0)
-        .bind(first.0)
-        .bind(last.0)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("select seq, emitted from journal where lane = $1 and seq between $2 and $3 order by seq limit $4")
+            .bind(lane.0)
+            .bind(first.0)
+            .bind(last.0)
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
     let mut found = Vec::with_capacity(rows.len());
     let mut expected = first;
     for row in rows {

@@ -119,7 +119,8 @@ impl EmittedRecord {
     /// What the record weighs against the limits on bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum();
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
     }
 }
@@ -277,7 +278,10 @@ fn compress(plain: &[u8]) -> Vec<u8> {
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
-    Ok(zstd::bulk::decompress(bytes, zstd::bulk::Decompressor::upper_bound(bytes).unwrap_or(UNPACKED_LIMIT_BYTES).min(UNPACKED_LIMIT_BYTES))?)
+    Ok(zstd::bulk::decompress(
+        bytes,
+        zstd::bulk::Decompressor::upper_bound(bytes).unwrap_or(UNPACKED_LIMIT_BYTES).min(UNPACKED_LIMIT_BYTES),
+    )?)
 }
 
 #[cfg(test)]

@@ -219,10 +219,11 @@ pub fn standing(step: &Step, epoch: Epoch, tenure: Option<TenureId>, last_seq: S
 /// The statements' failures; 55P03 while the lost transaction still runs.
 pub async fn resolve(connection: &mut PgConnection, steps: &[Step]) -> Result<Vec<(Lane, Standing)>> {
     begin(connection).await?;
-    let rows = sqlx::query("select lane, epoch, tenure, last_seq from lanes where lane = any($1) order by lane for update")
-        .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
-        .fetch_all(&mut *connection)
-        .await?;
+    let rows =
+        sqlx::query("select lane, epoch, tenure, last_seq from lanes where lane = any($1) order by lane for update")
+            .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
+            .fetch_all(&mut *connection)
+            .await?;
     commit(connection).await?;
     let mut standings = Vec::with_capacity(steps.len());
     for step in steps {
@@ -266,7 +267,13 @@ mod tests {
     use super::*;
 
     fn step() -> Step {
-        Step { lane: Lane(3), epoch: Epoch(7), tenure: TenureId(uuid::Uuid::from_u128(1)), last_seq: Seq(41), published_seq: Seq(40) }
+        Step {
+            lane: Lane(3),
+            epoch: Epoch(7),
+            tenure: TenureId(uuid::Uuid::from_u128(1)),
+            last_seq: Seq(41),
+            published_seq: Seq(40),
+        }
     }
 
     #[test]

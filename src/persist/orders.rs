@@ -189,7 +189,10 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
 /// The statement's failure.
 pub async fn remove_placeholders(connection: &mut PgConnection, orders: &[&str]) -> Result<()> {
     if !orders.is_empty() {
-        sqlx::query("delete from orders where order_id = any($1) and version = 0").bind(orders).execute(connection).await?;
+        sqlx::query("delete from orders where order_id = any($1) and version = 0")
+            .bind(orders)
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }
@@ -218,9 +221,10 @@ impl<'a> Columns<'a> {
         for changed in orders {
             let order = changed.order;
             // A row without a version would say that nothing was ever said of an order that has facts.
-            let view = order.view.as_ref().ok_or_else(|| {
-                Error::bug(format!("order `{}` was touched and has no view", changed.order_id))
-            })?;
+            let view = order
+                .view
+                .as_ref()
+                .ok_or_else(|| Error::bug(format!("order `{}` was touched and has no view", changed.order_id)))?;
             columns.push(changed, view)?;
         }
         Ok(columns)

@@ -159,7 +159,6 @@ impl Batch {
         }
         Ok((Self { lanes: first }, Self { lanes: second }))
     }
-
 }
 
 /// A lane's step of the fence, from what its tenure remembers.

@@ -131,7 +131,9 @@ impl Writer {
         let ours: Vec<Lane> = part.lanes.iter().map(LaneBatch::lane).collect();
         let half_moved = ours.iter().any(|lane| moved.contains(lane)) && ours.iter().any(|lane| unmoved.contains(lane));
         if half_moved || moved.iter().any(|lane| !in_doubt || !ours.contains(lane)) {
-            return Err(Error::bug(format!("lanes {moved:?} have a journal row that nobody wrote, {unmoved:?} have none")));
+            return Err(Error::bug(format!(
+                "lanes {moved:?} have a journal row that nobody wrote, {unmoved:?} have none"
+            )));
         }
         self.lose(&lost);
         self.process.set_clock(clock);

@@ -331,7 +331,8 @@ impl Decided {
     /// The new orders that nothing was applied to.
     #[must_use]
     pub fn untouched<'a>(&self, orders: &'a BTreeMap<OrderId, Locked>) -> Vec<&'a str> {
-        let untouched = orders.iter().filter(|(id, locked)| locked.order.version == 0 && !self.touched.contains_key(*id));
+        let untouched =
+            orders.iter().filter(|(id, locked)| locked.order.version == 0 && !self.touched.contains_key(*id));
         untouched.map(|(id, _)| id.as_str()).collect()
     }
 

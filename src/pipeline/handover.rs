@@ -4,11 +4,9 @@
 //! writer, so no chunk arrives for a lane that the relay does not know; and when [`Owner::give_back`] returns, all have ended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::BaseConsumer;
-use rdkafka::statistics::Statistics;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -20,9 +18,9 @@ use crate::cli::exit::Exit;
 use crate::consume::capture::Capture;
 use crate::consume::client::MAX_POLL_INTERVAL;
 use crate::consume::inlet::{self, Inlet, ToWriter};
-use crate::consume::rebalance::Owner;
+use crate::consume::observer::{Observer, TopicError};
+use crate::consume::rebalance::{Ends, Owner};
 use crate::consume::tenure::{End, Tenure};
-use crate::consume::topics::{self, TopicError};
 use crate::ids::{Lane, NextOffset};
 use crate::metrics;
 use crate::order::Source;
@@ -35,7 +33,6 @@ use crate::retry::Retry;
 
 /// How long a claim waits for a lane's lock before it ends the session that holds it.
 const PATIENCE: Duration = Duration::from_secs(2);
-const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes lanes for the process and gives them back.
 pub struct LaneOwner {
@@ -43,10 +40,10 @@ pub struct LaneOwner {
     writers: Vec<UnboundedSender<ToWriter>>,
     transactional_id: String,
     identity: Identity,
-    observer: BaseConsumer,
+    observer: Observer,
     drain_timeout: Duration,
     runtime: Handle,
-    tenures: Mutex<BTreeMap<Lane, Arc<Tenure>>>,
+    tenures: Tenures,
 }
 
 /// What a [`LaneOwner`] is made of.
@@ -60,9 +57,29 @@ pub struct Parts {
     /// What the database must belong to.
     pub identity: Identity,
     /// A client to ask about topics.
-    pub observer: BaseConsumer,
+    pub observer: Observer,
     /// How long a revoke waits for the drain.
     pub drain_timeout: Duration,
+    /// Where the open tenures are listed, for those who watch.
+    pub tenures: Tenures,
+}
+
+/// The open tenures of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Tenures(Arc<Mutex<BTreeMap<Lane, Arc<Tenure>>>>);
+
+impl Tenures {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Lane, Arc<Tenure>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything waits to be applied or published, and the sum of the rows published.
+    #[must_use]
+    pub fn standing(&self) -> (bool, i64) {
+        let tenures = self.lock();
+        let waits = |tenure: &Arc<Tenure>| tenure.queued().0 > 0 || tenure.applied().last_seq > tenure.published();
+        (tenures.values().any(waits), tenures.values().map(|tenure| tenure.published().0).sum())
+    }
 }
 
 /// A lane as the database gave it to us.
@@ -80,7 +97,7 @@ impl LaneOwner {
             observer: parts.observer,
             drain_timeout: parts.drain_timeout,
             runtime: Handle::current(),
-            tenures: Mutex::default(),
+            tenures: parts.tenures,
         }
     }
 
@@ -120,9 +137,9 @@ impl LaneOwner {
             let mut offsets = Vec::with_capacity(names.len());
             for (source, name) in self.process.rules.topics.iter() {
                 let checkpoint = stored.iter().find(|stored| stored.topic == name && stored.lane == claim.lane);
-                let next_offset = checkpoint.map(|checkpoint| checkpoint.next_offset).ok_or_else(|| {
-                    Error::bug(format!("topic `{name}` partition {} has no checkpoint", claim.lane))
-                })?;
+                let next_offset = checkpoint
+                    .map(|checkpoint| checkpoint.next_offset)
+                    .ok_or_else(|| Error::bug(format!("topic `{name}` partition {} has no checkpoint", claim.lane)))?;
                 offsets.push((source, next_offset));
             }
             taken.push((claim, offsets));
@@ -133,7 +150,7 @@ impl LaneOwner {
     /// The partition counts are still what the database says; somebody may have added some since the last assignment.
     fn still_co_partitioned(&self) -> Result<(), Error> {
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
-        let counts = topics::partition_counts(&self.observer, &names, METADATA_TIMEOUT).map_err(|error| match error {
+        let counts = self.observer.partition_counts(&names).map_err(|error| match error {
             TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
             TopicError::Missing(_) => Error::misconfigured(error.to_string()),
         })?;
@@ -168,7 +185,10 @@ impl LaneOwner {
         match drained.await {
             Ok(Ok(())) => tracing::info!(lanes = tenures.len(), "lanes drained"),
             Ok(Err(error)) => tracing::warn!(%error, "lanes drained, but the database could not be told"),
-            Err(_) => tracing::warn!(lanes = tenures.len(), "lanes not drained in time: their next owner goes on from the journal"),
+            Err(_) => tracing::warn!(
+                lanes = tenures.len(),
+                "lanes not drained in time: their next owner goes on from the journal"
+            ),
         }
     }
 
@@ -187,7 +207,7 @@ impl Owner for LaneOwner {
         let since = Instant::now();
         let taken = if lanes.is_empty() { Vec::new() } else { self.claim(lanes)? };
         let (mut openings, mut inlets) = (Vec::new(), Vec::new());
-        let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenures = self.tenures.lock();
         for (claim, checkpoints) in taken {
             let identity = (claim.epoch, claim.tenure);
             let tenure = Arc::new(Tenure::open(claim.lane, identity, capture.clone(), claim.published_seq));
@@ -220,7 +240,7 @@ impl Owner for LaneOwner {
 
     fn give_back(&self, why: End) {
         metrics::REBALANCES.increment(1, &[if why == End::Lost { "lost" } else { "revoke" }]);
-        let tenures = std::mem::take(&mut *self.tenures.lock().unwrap_or_else(PoisonError::into_inner));
+        let tenures = std::mem::take(&mut *self.tenures.lock());
         if why == End::Revoked && !tenures.is_empty() {
             self.runtime.block_on(self.drain(&tenures));
         }
@@ -237,8 +257,8 @@ impl Owner for LaneOwner {
         self.process.shutdown.stop(Exit::Config, text);
     }
 
-    fn observe(&self, statistics: &Statistics) {
-        let tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
-        observe::lag(statistics, &self.process.rules.topics, &tenures, self.process.now());
+    fn observe(&self, ends: &Ends) {
+        let tenures = self.tenures.lock();
+        observe::lag(ends, &tenures, self.process.now());
     }
 }

@@ -14,6 +14,7 @@ mod observe;
 mod process;
 mod run;
 mod start;
+mod watchdog;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rdkafka::statistics::Statistics;
-
+use crate::consume::rebalance::Ends;
 use crate::consume::tenure::Tenure;
-use crate::consume::topics::InputTopics;
 use crate::ids::{Lane, NextOffset, Timestamp};
 use crate::metrics;
 use crate::order::Source;
@@ -24,18 +22,11 @@ pub fn records_behind(applied: &[(Source, NextOffset)], ends: &[(Source, i64)]) 
     behind.sum()
 }
 
-/// Sets the gauges of lag from the consumer's statistics.
-pub fn lag(statistics: &Statistics, topics: &InputTopics, tenures: &BTreeMap<Lane, Arc<Tenure>>, now: Timestamp) {
+/// Sets the gauges of lag from the ends of the partitions.
+pub fn lag(ends: &Ends, tenures: &BTreeMap<Lane, Arc<Tenure>>, now: Timestamp) {
     for (lane, tenure) in tenures {
-        let ends: Vec<(Source, i64)> = topics
-            .iter()
-            .filter_map(|(source, name)| {
-                let end = statistics.topics.get(name)?.partitions.get(&lane.0)?.hi_offset;
-                (end >= 0).then_some((source, end))
-            })
-            .collect();
         let applied = tenure.applied();
-        let behind = records_behind(&applied.checkpoints, &ends);
+        let behind = records_behind(&applied.checkpoints, ends.get(lane).map_or(&[], Vec::as_slice));
         #[expect(clippy::cast_precision_loss, reason = "lags are far below 2^52")]
         let (behind_records, seconds) = {
             let oldest = applied.record_timestamp.filter(|_| behind > 0);

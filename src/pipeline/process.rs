@@ -118,9 +118,14 @@ impl Process {
         }
         metrics::FENCED.increment(1, &["epoch"]);
         metrics::TENURES_ENDED.increment(1, &[End::Fenced.as_str()]);
-        tracing::warn!(lane = tenure.lane.0, epoch = tenure.epoch.0, "another process claimed the lane: our tenure ends");
+        tracing::warn!(
+            lane = tenure.lane.0,
+            epoch = tenure.epoch.0,
+            "another process claimed the lane: our tenure ends"
+        );
         if self.fences.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now()) {
-            let text = "lanes were claimed away from us five times in a minute: look for a second deployment on this database";
+            let text =
+                "lanes were claimed away from us five times in a minute: look for a second deployment on this database";
             self.shutdown.stop(Exit::TempFail, text);
         } else {
             self.rejoin.store(true, Ordering::SeqCst);

@@ -10,14 +10,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::BaseConsumer;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::decide::Rules;
-use super::handover::{self, LaneOwner};
+use super::handover::{self, LaneOwner, Tenures};
 use super::journal_reader::JournalReader;
 use super::process::{self, Process};
 use super::start::{self, Found, Refusal};
+use super::watchdog;
 use super::writer::Writer;
 use crate::cli::exit::Exit;
 use crate::config::Config;
@@ -89,6 +89,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         channels.push(channel);
         writers.push(tokio::spawn(Writer::new(process.clone(), number, inbox).run()));
     }
+    let tenures = Tenures::default();
     let owner = LaneOwner::new(handover::Parts {
         process: process.clone(),
         writers: channels,
@@ -96,17 +97,18 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         identity: found.identity,
         observer,
         drain_timeout: config.worker.drain_timeout,
+        tenures: tenures.clone(),
     });
     let handover = Handover::new(start::input_topics(config), Box::new(owner));
-    let consumer: BaseConsumer<Handover> = client::member(&config.kafka, &short)
-        .create_with_context(handover)
-        .map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+    let consumer =
+        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
     let limits = Limits { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
         spawn("poll", move || Poller::new(consumer, limits, &process.rejoin, &process.shutdown).run())?
     };
     let days = tokio::spawn(make_days(database));
+    let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
     join(poller).await;
@@ -116,6 +118,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
     days.abort();
+    watchdog.abort();
     Ok(())
 }
 

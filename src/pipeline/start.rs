@@ -7,13 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::consume::client;
-use crate::consume::topic_ids;
-use crate::consume::topics::{self, InputTopics, TopicError};
+use crate::consume::observer::{Observer, TopicError};
+use crate::consume::topics::InputTopics;
 use crate::decode::Registry;
 use crate::ids::{Lane, SchemaId};
 use crate::order::Source;
@@ -26,7 +23,6 @@ use crate::shutdown::Shutdown;
 
 /// How long a worker waits at start for a server that is away.
 const PATIENCE: Duration = Duration::from_secs(60);
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a worker does not start.
 #[derive(Debug)]
@@ -84,7 +80,7 @@ pub async fn look(
     config: &Config,
     database: &persist::Settings,
     registry: &Registry,
-    observer: &BaseConsumer,
+    observer: &Observer,
     shutdown: &Shutdown,
 ) -> Result<Found, Option<Refusal>> {
     let topics = input_topics(config);
@@ -121,7 +117,7 @@ async fn insist<T, F: Future<Output = Result<T, Trouble>>>(
 fn look_at_kafka(
     config: &Config,
     topics: &InputTopics,
-    observer: &BaseConsumer,
+    observer: &Observer,
 ) -> Result<(Identity, Vec<Checkpoint>), Trouble> {
     let away = |error: TopicError| match error {
         TopicError::Unreachable(_) => Trouble::Away(format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers)),
@@ -130,21 +126,22 @@ fn look_at_kafka(
     let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
     let outputs = [Some(&config.topics.status), config.topics.command.as_ref(), config.topics.dead_letter.as_ref()];
     let outputs: Vec<String> = outputs.into_iter().flatten().cloned().collect();
-    let counts = topics::partition_counts(observer, &inputs, TIMEOUT).map_err(away)?;
+    let counts = observer.partition_counts(&inputs).map_err(away)?;
     let lane_count = topics.lane_count(&counts).map_err(wrong)?;
-    topics::partition_counts(observer, &outputs, TIMEOUT).map_err(away)?;
-    let ids: BTreeMap<String, String> = topic_ids::read(observer, &inputs, TIMEOUT).map_err(away)?;
+    observer.partition_counts(&outputs).map_err(away)?;
+    let ids: BTreeMap<String, String> = observer.topic_ids(&inputs).map_err(away)?;
     let mut beginnings = Vec::new();
     for name in &inputs {
         for lane in (0..lane_count).map(Lane) {
-            let next_offset = topics::beginning(observer, name, lane, TIMEOUT).map_err(away)?;
+            let next_offset = observer.beginning(name, lane).map_err(away)?;
             let (topic, topic_id) = (name.clone(), ids.get(name).cloned());
             beginnings.push(Checkpoint { topic, lane, next_offset, topic_id });
         }
     }
-    let kafka_cluster_id = observer.client().fetch_cluster_id(TIMEOUT);
+    let kafka_cluster_id = observer.cluster_id();
     let identity = Identity {
-        kafka_cluster_id: kafka_cluster_id.ok_or_else(|| Trouble::Away("kafka does not say its cluster id".to_owned()))?,
+        kafka_cluster_id: kafka_cluster_id
+            .ok_or_else(|| Trouble::Away("kafka does not say its cluster id".to_owned()))?,
         group: config.kafka.group.clone(),
         topics: topics.iter().map(|(source, name)| (source.as_str().to_owned(), name.to_owned())).collect(),
         lane_count,
@@ -168,9 +165,7 @@ async fn look_at_database(
     look.await.map_err(|error: persist::Error| match error.fate() {
         Fate::Retry(_) => Trouble::Away(error.to_string()),
         Fate::Misconfigured => wrong(error.to_string()),
-        Fate::Quarantine | Fate::Bug => {
-            Trouble::Wrong(Refusal { exit: Exit::Software, text: error.to_string() })
-        }
+        Fate::Quarantine | Fate::Bug => Trouble::Wrong(Refusal { exit: Exit::Software, text: error.to_string() }),
     })
 }
 
@@ -198,7 +193,7 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
 ///
 /// # Errors
 /// A property that librdkafka does not take.
-pub fn observer(config: &Config, instance: &str) -> Result<BaseConsumer, Refusal> {
-    client::open_observer(&config.kafka, instance)
+pub fn observer(config: &Config, instance: &str) -> Result<Observer, Refusal> {
+    Observer::open(&config.kafka, instance)
         .map_err(|error| Refusal { exit: Exit::Config, text: format!("[kafka]: {error}") })
 }

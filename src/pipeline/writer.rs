@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use super::batch::{Batch, Item, LaneBatch, step};
 use super::commit::Session;
-use super::meaning::{self, Interrupted};
+use super::meaning::{self, Wait};
 use super::process::Process;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
@@ -32,6 +33,7 @@ pub struct LaneState {
     pub checkpoints: Vec<(Source, NextOffset)>,
     queue: VecDeque<(Record, Instant)>,
     passed: Vec<(Source, NextOffset)>,
+    wait: Option<Wait>,
     published_noted: Seq,
 }
 
@@ -44,12 +46,24 @@ impl LaneState {
             checkpoints: opening.checkpoints,
             queue: VecDeque::new(),
             passed: Vec::new(),
+            wait: None,
         }
     }
 
     fn pass(&mut self, source: Source, position: NextOffset) {
         self.passed.retain(|(other, _)| *other != source);
         self.passed.push((source, position));
+    }
+
+    /// The record at the head of the queue, unless the lane waits for a schema.
+    fn next_ready(&mut self) -> Option<(Record, Instant)> {
+        self.ready_in().is_some_and(|pause| pause.is_zero()).then(|| self.queue.pop_front()).flatten()
+    }
+
+    /// How long until the head of the queue can be worked on; `None` when the queue is empty.
+    fn ready_in(&self) -> Option<Duration> {
+        let wait = self.wait.as_ref().map_or(Duration::ZERO, Wait::left);
+        (!self.queue.is_empty()).then_some(wait)
     }
 
     /// The lane's step of the fence as it stands.
@@ -91,25 +105,31 @@ impl Writer {
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
             if let Some(batch) = self.take_batch(idle).await {
                 self.apply(batch).await;
-            } else if idle {
+            }
+            if idle {
                 self.note_published().await;
                 self.flushed_at = Instant::now();
             }
         }
     }
 
-    /// Takes what is in the inbox; waits where nothing is queued. False at the end.
+    /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
     async fn receive(&mut self) -> bool {
-        if self.lanes.values().all(|lane| lane.queue.is_empty()) {
-            let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
-            match tokio::time::timeout(until_flush.max(Duration::from_millis(1)), self.inbox.recv()).await {
+        let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
+        let pause = self.lanes.values().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
+        if !pause.is_zero() {
+            match tokio::time::timeout(pause, self.inbox.recv()).await {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => return false,
                 Err(_) => {}
             }
         }
-        while let Ok(message) = self.inbox.try_recv() {
-            self.take(message);
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
         }
         self.lanes.retain(|_, lane| !lane.tenure.is_ended());
         true
@@ -142,49 +162,33 @@ impl Writer {
         let (mut records, mut bytes) = (self.process.batch_max_records, self.process.batch_max_bytes);
         self.turn = self.turn.wrapping_add(1);
         let first = self.turn % self.lanes.len().max(1);
-        let mut taken = Vec::new();
         let numbers: Vec<Lane> = self.lanes.keys().copied().collect();
+        let mut lanes = Vec::new();
         for number in numbers.iter().cycle().skip(first).take(numbers.len()) {
             let Some(lane) = self.lanes.get_mut(number) else { continue };
-            let mut mine = Vec::new();
-            while let Some((record, _)) = lane.queue.front() {
+            let mut items = Vec::new();
+            while let Some((record, consumed_at)) = lane.next_ready() {
                 let size = record.size_bytes();
-                if records == 0 || (size > bytes && !(taken.is_empty() && mine.is_empty())) {
+                if records == 0 || (size > bytes && !(lanes.is_empty() && items.is_empty())) {
+                    lane.queue.push_front((record, consumed_at));
                     break;
                 }
+                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.wait).await else {
+                    lane.queue.push_front((record, consumed_at));
+                    break;
+                };
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
-                mine.extend(lane.queue.pop_front());
+                items.push(Item { record, consumed_at, decoded });
             }
-            let at_end = lane.queue.is_empty() && (!mine.is_empty() || idle);
+            let at_end = lane.queue.is_empty() && (!items.is_empty() || idle);
             let passed = if at_end { std::mem::take(&mut lane.passed) } else { Vec::new() };
-            if !mine.is_empty() || !passed.is_empty() {
-                taken.push((*number, mine, passed));
-            }
-        }
-        if taken.is_empty() { None } else { self.understand(taken).await }
-    }
-
-    /// Decodes what was taken; lanes whose tenure ends meanwhile drop out.
-    async fn understand(&self, taken: Vec<Taken>) -> Option<Batch> {
-        let mut lanes = Vec::with_capacity(taken.len());
-        for (number, records, passed) in taken {
-            let state = self.lanes.get(&number)?;
-            let mut items = Vec::with_capacity(records.len());
-            for (record, consumed_at) in records {
-                match meaning::of(&record, &self.process, &state.tenure).await {
-                    Ok(decoded) => items.push(Item { record, consumed_at, decoded }),
-                    Err(Interrupted) => break,
-                }
-            }
-            let tenure = state.tenure.clone();
-            if !tenure.is_ended() {
-                let (last_seq, checkpoints) = (state.last_seq, state.checkpoints.clone());
-                lanes.push(LaneBatch { tenure, last_seq, checkpoints, items, passed });
+            if !items.is_empty() || !passed.is_empty() {
+                let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
+                lanes.push(LaneBatch { tenure, last_seq: lane.last_seq, checkpoints, items, passed });
             }
         }
         lanes.sort_by_key(LaneBatch::lane);
-        let batch = Batch { lanes };
-        (!batch.is_empty()).then_some(batch)
+        (!lanes.is_empty()).then_some(Batch { lanes })
     }
 
     /// The database confirmed a lane's part of a batch.
@@ -234,9 +238,6 @@ impl Writer {
         }
     }
 }
-
-/// A lane's records on their way into a batch, and where the consumer stands behind them.
-type Taken = (Lane, Vec<(Record, Instant)>, Vec<(Source, NextOffset)>);
 
 impl Drop for Writer {
     fn drop(&mut self) {

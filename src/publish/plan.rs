@@ -54,11 +54,13 @@ pub enum Failure {
 pub fn failure(error: &KafkaError) -> Failure {
     match error.rdkafka_error_code() {
         Some(
-            RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId,
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId,
         ) => Failure::Generation,
-        Some(
-            RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
-        ) => Failure::Fenced,
+        Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch) => {
+            Failure::Fenced
+        }
         _ => Failure::Doubt,
     }
 }

@@ -142,7 +142,9 @@ mod tests {
 
     #[test]
     fn a_kafka_that_went_back_is_made_good_from_the_database() {
-        for committed in [vec![None, None], vec![Some(String::new())], vec![Some("stranger".to_owned())], vec![mark(9, 2, DATABASE)]] {
+        for committed in
+            [vec![None, None], vec![Some(String::new())], vec![Some("stranger".to_owned())], vec![mark(9, 2, DATABASE)]]
+        {
             assert_eq!(judge(&known(), &committed), Verdict::KafkaWentBack(Seq(10)), "{committed:?}");
         }
     }

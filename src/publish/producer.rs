@@ -112,9 +112,10 @@ impl Producer {
     }
 
     fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {
-        let headers = record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |all, (key, value)| {
-            all.insert(Header { key, value: value.as_deref() })
-        });
+        let headers =
+            record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |all, (key, value)| {
+                all.insert(Header { key, value: value.as_deref() })
+            });
         let mut message: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic);
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
@@ -123,7 +124,9 @@ impl Producer {
         loop {
             match self.inner.send(message) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if Instant::now() < deadline => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if Instant::now() < deadline =>
+                {
                     message = back;
                     self.inner.poll(DRAIN_POLL);
                 }

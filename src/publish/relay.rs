@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
@@ -21,6 +20,7 @@ use super::position::{Known, Mark, Verdict, judge};
 use super::producer::{Producer, Settings, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
+use crate::consume::observer::Observer;
 use crate::consume::tenure::{End, Tenure};
 use crate::consume::topics::InputTopics;
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
@@ -33,7 +33,6 @@ use crate::shutdown::Shutdown;
 /// What one transaction carries at most, so that it ends well before its time-out.
 const TRANSACTION_BYTES: usize = 8 << 20;
 const TRANSACTION_CHUNKS: usize = 256;
-const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(1);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
@@ -80,7 +79,7 @@ pub struct Setup {
     /// The transactional id of the process.
     pub transactional_id: String,
     /// A client of the group that never joins it, to read committed offsets.
-    pub observer: BaseConsumer,
+    pub observer: Observer,
     /// The input topics.
     pub topics: InputTopics,
     /// Where status events go, for the metrics.
@@ -250,7 +249,7 @@ impl Relay {
             return Ok(());
         }
         let setup = &self.setup;
-        let committed = takeover::read_positions(&setup.observer, &setup.topics, &unknown, POSITION_TIMEOUT)?;
+        let committed = setup.observer.committed(&setup.topics, &unknown)?;
         for number in unknown {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };
             let known = Known {
@@ -264,7 +263,8 @@ impl Relay {
                 Verdict::KafkaWentBack(seq) => {
                     metrics::POSITIONS_LOST.increment(1, &[]);
                     tracing::warn!(
-                        lane = number.0, from = seq.0,
+                        lane = number.0,
+                        from = seq.0,
                         "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
                     );
                     lane.position = Some(seq);
@@ -337,7 +337,8 @@ impl Relay {
 
     fn transact(&mut self, lanes: &[Lane]) -> KafkaResult<Trust> {
         let portions = self.portions(lanes);
-        let Some(capture) = portions.first().and_then(|(lane, _)| self.lanes.get(lane)).map(|l| l.tenure.capture.clone())
+        let Some(capture) =
+            portions.first().and_then(|(lane, _)| self.lanes.get(lane)).map(|l| l.tenure.capture.clone())
         else {
             return Ok(Trust::Fit);
         };
@@ -415,7 +416,9 @@ impl Relay {
         match error.fate() {
             persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
             persist::Fate::Misconfigured => self.setup.shutdown.stop(Exit::Config, error.to_string()),
-            persist::Fate::Quarantine | persist::Fate::Bug => self.setup.shutdown.stop(Exit::Software, error.to_string()),
+            persist::Fate::Quarantine | persist::Fate::Bug => {
+                self.setup.shutdown.stop(Exit::Software, error.to_string())
+            }
         }
         self.retry.next_delay()
     }

@@ -183,7 +183,9 @@ mod tests {
             let json = json_of(&schema);
             let mut found = Vec::new();
             named(&json, &mut found);
-            found.into_iter().for_each(|object| visit(&schema, object));
+            for object in found {
+                visit(&schema, object);
+            }
         }
     }
 

@@ -209,7 +209,9 @@ fn every_value_of_the_view_is_reached_by_some_case() {
             reach("kind", event.kind());
         }
         let fired = fire_due(&mut facts, &case.policy, Timestamp(i64::MAX), &case.order_id());
-        fired.iter().for_each(|fired| reach("deadline", fired.deadline.name.as_str()));
+        for fired in &fired {
+            reach("deadline", fired.deadline.name.as_str());
+        }
     }
     let all = |region: &str, names: Vec<&str>| -> Vec<String> {
         names.into_iter().map(|name| format!("{region} {name}")).collect()

@@ -97,7 +97,7 @@ impl Stage {
     /// Checks everything from outside: nothing lost, nothing doubled, nothing mismatched.
     pub async fn check(&self) -> Verdict {
         let verdict = check::check(&self.deployment).await.expect("the checker can read everything");
-        assert!(verdict.is_clean(), "{verdict}\nlogs are in {}", self.directory.display());
+        assert!(verdict.is_good(), "{}\nlogs are in {}", verdict.text(), self.directory.display());
         verdict
     }
 

@@ -4,7 +4,7 @@
 //! (a file may be about any time), and all are of one order.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -46,13 +46,8 @@ struct Case {
 impl Input {
     pub fn read(args: &FoldArgs, mut stdin: impl Read) -> Result<Self, FoldError> {
         let path = args.file.as_deref().filter(|path| *path != Path::new("-"));
-        let (name, bytes) = match path {
-            Some(path) => (path.display().to_string(), fs::read(path)),
-            None => {
-                let mut bytes = Vec::new();
-                ("standard input".to_owned(), stdin.read_to_end(&mut bytes).map(|_| bytes))
-            }
-        };
+        let name = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+        let bytes = path.map_or_else(|| read_all(&mut stdin), fs::read);
         let bytes = bytes.map_err(|source| FoldError::Unreadable { path: name.clone(), source })?;
         let text = String::from_utf8(bytes).map_err(|error| FoldError::Malformed {
             path: name.clone(),
@@ -97,6 +92,12 @@ impl Input {
     fn of(events: Vec<(Place, Event)>) -> Self {
         Self { events, policy: Policy::default(), until: None, after: Vec::new() }
     }
+}
+
+fn read_all(stdin: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The JSON values of a text, each with the line on which it begins.

@@ -60,10 +60,10 @@ pub fn from_json(value: Value, now: Timestamp) -> Result<Event, Refusal> {
     };
     let topic = fields.remove("topic").ok_or_else(|| Refusal::missing("topic", "every event"))?;
     match topic.as_str().and_then(|topic| topic.parse().ok()) {
-        Some(Source::Payment) => typed::<PaymentEvent>(fields, PaymentEvent::FIELDS)?.check(now),
-        Some(Source::Inventory) => typed::<InventoryEvent>(fields, InventoryEvent::FIELDS)?.check(now),
-        Some(Source::Shipping) => typed::<ShippingEvent>(fields, ShippingEvent::FIELDS)?.check(now),
-        Some(Source::Order) => typed::<OrderEvent>(fields, OrderEvent::FIELDS)?.check(now),
+        Some(Source::Payment) => typed::<PaymentEvent>(&fields, PaymentEvent::FIELDS)?.check(now),
+        Some(Source::Inventory) => typed::<InventoryEvent>(&fields, InventoryEvent::FIELDS)?.check(now),
+        Some(Source::Shipping) => typed::<ShippingEvent>(&fields, ShippingEvent::FIELDS)?.check(now),
+        Some(Source::Order) => typed::<OrderEvent>(&fields, OrderEvent::FIELDS)?.check(now),
         Some(Source::Deadline) | None => {
             Err(Refusal::bad_value("topic", topic, "use one of payment, inventory, shipping, order"))
         }
@@ -71,15 +71,15 @@ pub fn from_json(value: Value, now: Timestamp) -> Result<Event, Refusal> {
 }
 
 /// The record of a JSON object: every field known, every field of its type.
-fn typed<R: DeserializeOwned>(fields: Map<String, Value>, known: &[&'static str]) -> Result<R, Refusal> {
-    check_names(&fields, known, &["event_id", "order_id", "kind", "occurred_at"], "")?;
+fn typed<R: DeserializeOwned>(fields: &Map<String, Value>, known: &[&'static str]) -> Result<R, Refusal> {
+    check_names(fields, known, &["event_id", "order_id", "kind", "occurred_at"], "")?;
     let lines = fields.get("lines").and_then(Value::as_array).into_iter().flatten();
     for (index, line) in lines.enumerate() {
         if let Value::Object(line) = line {
             check_names(line, Line::FIELDS, &["line_id", "quantity"], &format!("lines[{index}]."))?;
         }
     }
-    R::deserialize(&Value::Object(fields.clone())).map_err(|error| mistyped::<R>(&fields, &error))
+    R::deserialize(&Value::Object(fields.clone())).map_err(|error| mistyped::<R>(fields, &error))
 }
 
 /// Checks that an object has no field that is not known, and every one that is required.
@@ -184,7 +184,7 @@ impl DeadlineEvent {
     fn check_from(&self, origin: Origin) -> Result<Event, Refusal> {
         let kind = check::known(&self.kind, "deadline")?;
         let name: Option<GivenUp> = check::name("name", self.name.as_ref())?;
-        let deadline = check::needed("name", name, kind)?;
+        let deadline = check::needed("name", name, &kind)?;
         self.envelope().event(origin, Body::Fired(deadline))
     }
 

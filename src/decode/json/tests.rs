@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::order::tests::strategy;
 
+/// Values of one field.
+type Values = Vec<Value>;
+
 const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
 
 /// A good event of a kind, with every field that any kind of its topic needs.
@@ -122,7 +125,7 @@ fn a_kind_that_we_do_not_know_is_quoted() {
 #[test]
 fn values_out_of_bounds_are_refused_and_those_on_the_bounds_are_not() {
     let long = |bytes| Value::from("x".repeat(bytes));
-    let cases: [(&str, &str, &str, Vec<Value>, Vec<Value>); 14] = [
+    let cases: [(&str, &str, &str, Values, Values); 14] = [
         (
             "payment",
             "CAPTURED",

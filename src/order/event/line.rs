@@ -55,7 +55,10 @@ pub struct Line {
 pub struct Lines(Option<Arc<[Line]>>);
 
 impl Lines {
-    /// The lines sorted; the id that is there twice is the error.
+    /// The lines, sorted.
+    ///
+    /// # Errors
+    /// The id that is there twice.
     pub fn new(mut lines: Vec<Line>) -> Result<Self, LineId> {
         lines.sort_by(|a, b| a.line_id.cmp(&b.line_id));
         let twice = lines.windows(2).find(|pair| pair[0].line_id == pair[1].line_id);

@@ -3,6 +3,8 @@
 //! Everything here is said of facts or of views of drawn events; a failure is shrunk by proptest, and what it shrinks to is
 //! then kept by name in `counterexamples`.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::strategy::{event, events, policy, shuffled};
@@ -10,6 +12,7 @@ use super::{facts_of, view_of};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::attention::Attention;
 use crate::order::facts::reservation::Quantities;
+use crate::order::obligation::Obligation;
 use crate::order::reading::Reading;
 use crate::order::{Event, Facts, Merged, Policy, Status, View, deadlines, derive, fire_due, next_due};
 
@@ -113,7 +116,7 @@ proptest! {
             let mut sum = Quantities::default();
             for reservation in facts.reservations.values() {
                 let named = reservation.lines().find(|(id, _)| **id == line.id);
-                let nothing = Default::default();
+                let nothing = BTreeMap::default();
                 let of_line = match named {
                     Some((_, said)) => reservation.of_named(said, line.ordered),
                     None if line.is_ordered => reservation.of_named(&nothing, line.ordered),
@@ -127,6 +130,9 @@ proptest! {
             let held: i64 = reading.stock.held.iter().flat_map(|held| held.reserved(&reading.lines))
                 .filter(|(held, _)| *held == row).map(|(_, pieces)| pieces).sum();
             prop_assert_eq!(held, sum.reserved, "held of line {}", line.id);
+        }
+        for held in &reading.stock.held {
+            prop_assert_eq!(held.holds_any(&reading.lines), !held.reserved(&reading.lines).is_empty());
         }
     }
 
@@ -161,8 +167,8 @@ fn assert_shape(view: &View) {
     assert_eq!(is_cancelled, view.cancel_reason.is_some(), "a reason says the status");
     assert!(view.owed.is_empty() || view.status == Status::Cancelling, "who owes is cancelling");
     assert!(!view.attention.contains(&Attention::CommandUnanswered), "facts know no commands");
-    let owed = view.owed.iter().filter_map(|owed| owed.money());
+    let owed = view.owed.iter().filter_map(Obligation::money);
     assert!(owed.into_iter().all(|money| money.amount.0 > 0), "owed money is more than nothing");
-    let released = view.owed.iter().flat_map(|owed| owed.lines());
+    let released = view.owed.iter().flat_map(Obligation::lines);
     assert!(released.into_iter().all(|line| line.quantity > 0), "owed stock is more than nothing");
 }

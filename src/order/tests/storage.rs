@@ -121,8 +121,8 @@ fn what_is_out_of_bounds_or_means_nothing_is_refused() {
         r#"{"v":1,"s":{"p1":{"z":[1,"e"]}}}"#,
         r#"{"v":1,"f":{"nonsense":[1,"e"]}}"#,
         r#"{"v":1,"x":[1,"e","nobody"]}"#,
-        r#"[]"#,
-        r#"null"#,
+        "[]",
+        "null",
     ];
     for text in bad {
         assert!(read(text).is_err(), "{text}");

@@ -3,6 +3,8 @@
 //! Every kind of every topic is drawn, and the internal facts of deadlines too; now and then two events share an id and
 //! differ all the same, because no producer is perfect and the order must not depend on who comes first even then.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::say;
@@ -29,7 +31,7 @@ pub fn event() -> impl Strategy<Value = Event> {
     (body(), 0_i64..12, 0_u32..1_000, any::<bool>()).prop_map(|(body, hour, number, texts)| {
         let event_id = format!("e{number:03}");
         let event = say::event("o", body).id(&event_id);
-        let producer = texts.then(|| say::text("shop")).flatten();
+        let producer: Option<Arc<str>> = texts.then(|| Arc::from("shop"));
         Event { occurred_at: say::minute(hour * 60), producer: producer.clone(), reason: producer, ..event }
     })
 }

@@ -257,7 +257,11 @@ mod tests {
 
     /// What apache-avro reads, with the fields that are null or empty left out, as in the flat form.
     fn read(schema: &Schema, mut bytes: &[u8]) -> serde_json::Map<String, Json> {
-        let Value::Record(fields) = GenericDatumReader::builder(schema).build().and_then(|reader| reader.read_value(&mut bytes)).expect("readable") else {
+        let Value::Record(fields) = GenericDatumReader::builder(schema)
+            .build()
+            .and_then(|reader| reader.read_value(&mut bytes))
+            .expect("readable")
+        else {
             panic!("an event is a record")
         };
         assert!(bytes.is_empty(), "{} bytes are left", bytes.len());

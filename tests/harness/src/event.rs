@@ -115,6 +115,8 @@ mod tests {
     #[test]
     fn a_field_that_no_topic_has_is_refused() {
         let json = r#"{"topic":"order","event_id":"e","order_id":"o","kind":"PLACED","occurred_at":1,"totle_minor":3}"#;
-        assert!(serde_json::from_str::<FlatEvent>(json).expect_err("a misspelt field").to_string().contains("totle_minor"));
+        assert!(
+            serde_json::from_str::<FlatEvent>(json).expect_err("a misspelt field").to_string().contains("totle_minor")
+        );
     }
 }

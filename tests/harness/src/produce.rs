@@ -93,10 +93,13 @@ impl Producer {
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
         config.set("linger.ms", "5").set("batch.size", "1000000").set("queue.buffering.max.messages", "200000");
         config.set("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
-        config.set("partitioner", match manner.partitioner {
-            Partitioner::Murmur2 => "murmur2_random",
-            Partitioner::Crc32 => "consistent_random",
-        });
+        config.set(
+            "partitioner",
+            match manner.partitioner {
+                Partitioner::Murmur2 => "murmur2_random",
+                Partitioner::Crc32 => "consistent_random",
+            },
+        );
         if let Some(id) = &manner.transactional_id {
             config.set("transactional.id", id);
         }
@@ -153,9 +156,10 @@ impl Producer {
     /// # Errors
     /// They cannot be sent.
     pub fn send_raw(&mut self, raw: &RawRecord) -> Result<()> {
-        let headers = raw.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: value.as_deref() })
-        });
+        let headers = raw
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() }));
         let mut record = BaseRecord::<[u8], [u8]>::to(&raw.topic).headers(headers);
         record.partition = raw.partition;
         record.key = raw.key.as_deref();

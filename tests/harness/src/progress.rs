@@ -42,7 +42,12 @@ impl Progress {
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let comma = if words.is_empty() { "" } else { ", " };
-            eprintln!("{done} of {} {}{comma}{words}, {:.0} s", self.total, self.what, self.began.elapsed().as_secs_f64());
+            eprintln!(
+                "{done} of {} {}{comma}{words}, {:.0} s",
+                self.total,
+                self.what,
+                self.began.elapsed().as_secs_f64()
+            );
         }
     }
 

@@ -89,7 +89,8 @@ pub fn run(mut traffic: Traffic, producer: &mut Producer, rate: Option<u64>) -> 
 /// Lets librdkafka work until it is time for the next record.
 fn keep_to(began: Instant, records: u64, rate: u64, producer: &Producer) {
     let due = began + Duration::from_secs_f64(records as f64 / rate as f64);
-    while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| *early > Duration::from_millis(1)) {
+    while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| *early > Duration::from_millis(1))
+    {
         producer.poll(early);
     }
 }

@@ -23,7 +23,8 @@ impl Stack {
     /// One of them is not set.
     pub fn from_env() -> Result<Self> {
         let variable = |name: &str| {
-            std::env::var(name).with_context(|| format!("`{name}` is not set: run `make up`, then `. target/stack/env`"))
+            std::env::var(name)
+                .with_context(|| format!("`{name}` is not set: run `make up`, then `. target/stack/env`"))
         };
         Ok(Self {
             brokers: variable("KAFKA_BROKERS")?,

@@ -104,7 +104,8 @@ impl LogReader {
     pub fn extent(&self, partition: &Partition) -> Result<Extent> {
         let Partition { topic, number } = partition;
         let marks = self.consumer.fetch_watermarks(topic, *number, PATIENCE);
-        let (beginning, end) = marks.with_context(|| format!("kafka does not say where `{topic}` partition {number} ends"))?;
+        let (beginning, end) =
+            marks.with_context(|| format!("kafka does not say where `{topic}` partition {number} ends"))?;
         Ok(Extent { beginning, end })
     }
 
@@ -122,7 +123,11 @@ impl LogReader {
         for partition in partitions {
             let extent = self.extent(partition)?;
             if extent.end > extent.beginning {
-                assignment.add_partition_offset(&partition.topic, partition.number, Offset::Offset(extent.beginning))?;
+                assignment.add_partition_offset(
+                    &partition.topic,
+                    partition.number,
+                    Offset::Offset(extent.beginning),
+                )?;
             }
             extents.push((partition.clone(), extent));
         }

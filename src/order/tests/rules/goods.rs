@@ -103,7 +103,7 @@ fn a_refused_return_brings_nothing_back_although_the_goods_were_here() {
     let received = returned("t1", ReturnFact::Received, &[("1", 1)]).at(1);
     let closed = |accepted| returned("t1", ReturnFact::Closed { accepted }, &[]).at(2);
     assert_eq!(with(&[returned("t1", ReturnFact::Requested, &[])]), ReturnsState::Requested);
-    assert_eq!(with(&[received.clone()]), ReturnsState::PartiallyReturned);
+    assert_eq!(with(std::slice::from_ref(&received)), ReturnsState::PartiallyReturned);
     assert_eq!(with(&[received.clone(), closed(true)]), ReturnsState::PartiallyReturned);
     assert_eq!(with(&[received, closed(false)]), ReturnsState::Closed);
     assert_eq!(with(&[closed(true)]), ReturnsState::Returned, "all that was shipped, when no lines are named");

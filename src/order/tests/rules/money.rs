@@ -8,8 +8,8 @@ use crate::order::event::payment::AuthorizationFact;
 use crate::order::obligation::ObligationKind;
 use crate::order::region::PaymentState;
 use crate::order::tests::say::{
-    authorization, authorized, cancel_requested, capture_failed, captured, dispute_lost, dispute_opened,
-    dispute_won, placed, refund_failed, refunded,
+    authorization, authorized, cancel_requested, capture_failed, captured, dispute_lost, dispute_opened, dispute_won,
+    placed, refund_failed, refunded,
 };
 use crate::order::tests::{facts_of, view_of};
 

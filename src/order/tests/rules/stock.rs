@@ -5,7 +5,7 @@ use crate::order::event::inventory::StockFact;
 use crate::order::event::line::Lines;
 use crate::order::event::ordering::RequestedBy;
 use crate::order::event::shipping::{ReturnFact, ShipmentKind};
-use crate::order::obligation::ObligationKind;
+use crate::order::obligation::{Obligation, ObligationKind};
 use crate::order::region::InventoryState;
 use crate::order::tests::say::{self, cancel_requested, lines, placed, reserved, returned, shipment, stock};
 use crate::order::tests::view_of;
@@ -126,7 +126,7 @@ fn of_an_order_without_named_lines_the_line_star_is_all() {
     let view = view_of([&reserved("s1", &[]), &cancel_requested(RequestedBy::Customer).at(1)]);
     assert_eq!(reserved_lines(&view), [("*", 1, 1)]);
     let owed: Vec<_> =
-        view.owed.iter().flat_map(|owed| owed.lines()).map(|line| (line.line_id.as_str(), line.quantity)).collect();
+        view.owed.iter().flat_map(Obligation::lines).map(|line| (line.line_id.as_str(), line.quantity)).collect();
     assert_eq!(owed, [("*", 1)]);
 }
 

@@ -6,7 +6,7 @@ use crate::order::event::GivenUp;
 use crate::order::event::ordering::{Ordering, RequestedBy};
 use crate::order::event::payment::ReviewFact;
 use crate::order::event::shipping::ShipmentKind;
-use crate::order::obligation::ObligationKind;
+use crate::order::obligation::{Obligation, ObligationKind};
 use crate::order::region::PaymentState;
 use crate::order::tests::say::{
     self, amended, authorized, cancel_requested, captured, placed, refunded, reserved, review, shipment,
@@ -116,7 +116,7 @@ fn nothing_of_money_is_owed_while_something_is_out() {
         shipment("p2", ShipmentKind::Picked, &[("1", 1)]).at(3),
     ];
     let kinds =
-        |events: &[Event]| -> Vec<ObligationKind> { view_of(events).owed.iter().map(|owed| owed.kind()).collect() };
+        |events: &[Event]| -> Vec<ObligationKind> { view_of(events).owed.iter().map(Obligation::kind).collect() };
     assert_eq!(kinds(&cancelled), [ObligationKind::CancelShipment]);
     let back = [&cancelled[..], &[shipment("p1", ShipmentKind::ReturnedToSender, &[]).at(9)]].concat();
     let all = [ObligationKind::CancelShipment, ObligationKind::RefundPayment, ObligationKind::VoidPayment];

@@ -75,7 +75,9 @@ fn compare_record(name: &str, refused: &Refused, records: Option<&[&LogRecord]>,
                 findings.add(Kind::DeadLetterChanged, || format!("{name} on the topic, offset {}", letter.offset));
             }
         }
-        Some(letters) => findings.add(Kind::DeadLetterDoubled, || format!("{name} is {} times on the topic", letters.len())),
+        Some(letters) => {
+            findings.add(Kind::DeadLetterDoubled, || format!("{name} is {} times on the topic", letters.len()))
+        }
     }
 }
 
@@ -104,7 +106,8 @@ mod tests {
             value: refused.value.as_deref().map(<[u8]>::to_vec),
             reason: "bad_avro".to_owned(),
         };
-        let header = |name: &str, value: &'static str| (format!("{PREFIX}{name}"), Some(Bytes::from_static(value.as_bytes())));
+        let header =
+            |name: &str, value: &'static str| (format!("{PREFIX}{name}"), Some(Bytes::from_static(value.as_bytes())));
         let letter = LogRecord {
             partition: 0,
             offset: 0,
@@ -167,6 +170,10 @@ mod tests {
 
     #[test]
     fn a_dead_letter_of_a_sound_record_is_invented() {
-        assert_eq!(found(|table, _| table.push(StoredDeadLetter { offset: 0, ..table[0].clone() })).of(Kind::DeadLetterInvented), 1);
+        assert_eq!(
+            found(|table, _| table.push(StoredDeadLetter { offset: 0, ..table[0].clone() }))
+                .of(Kind::DeadLetterInvented),
+            1
+        );
     }
 }

@@ -68,11 +68,15 @@ pub fn compare(inputs: &mut [InputPartition], entry: &AppliedEntry, outcomes: &m
     match (&record.judged, entry.outcome) {
         (Err(refused), Outcome::DeadLetter(reason)) if refused.reason == reason => {}
         (Err(refused), outcome) => {
-            findings.add(Kind::WrongOutcome, || format!("{name} is {outcome:?} and must be refused with {}", refused.reason));
+            findings.add(Kind::WrongOutcome, || {
+                format!("{name} is {outcome:?} and must be refused with {}", refused.reason)
+            });
         }
         (Ok(event), Outcome::DeadLetter(reason)) => {
             let order = event.order_id.clone();
-            findings.add_of(Kind::WrongOutcome, &order, || format!("{name} is refused with {reason} and nothing is wrong with it"));
+            findings.add_of(Kind::WrongOutcome, &order, || {
+                format!("{name} is refused with {reason} and nothing is wrong with it")
+            });
         }
         (Ok(event), _) if entry.event.as_ref() != Some(event) => {
             let order = event.order_id.clone();
@@ -89,7 +93,9 @@ pub fn close(inputs: &[InputPartition], findings: &mut Findings) {
             match record.entries {
                 0 => findings.add(Kind::InputLost, || partition.name(record.offset)),
                 1 => {}
-                often => findings.add(Kind::InputDoubled, || format!("{}, {often} times", partition.name(record.offset))),
+                often => {
+                    findings.add(Kind::InputDoubled, || format!("{}, {often} times", partition.name(record.offset)))
+                }
             }
         }
     }
@@ -135,7 +141,8 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_record_is_invented() {
-        let invented = |entries: &mut Vec<AppliedEntry>| entries.push(AppliedEntry { offset: 99, ..entries[1].clone() });
+        let invented =
+            |entries: &mut Vec<AppliedEntry>| entries.push(AppliedEntry { offset: 99, ..entries[1].clone() });
         assert_eq!(found(invented).of(Kind::InputInvented), 1);
     }
 

@@ -34,7 +34,8 @@ pub fn topics() -> Topics {
 /// Its events, in the order of their arrival.
 pub fn events() -> Vec<Event> {
     let event = |topic: &str, id: &str, kind: &str, at: i64, more: serde_json::Value| {
-        let mut json = json!({"topic": topic, "event_id": id, "order_id": "ord-1", "kind": kind, "occurred_at": NOW.0 + at});
+        let mut json =
+            json!({"topic": topic, "event_id": id, "order_id": "ord-1", "kind": kind, "occurred_at": NOW.0 + at});
         json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         from_json(json, NOW).unwrap()
     };
@@ -132,7 +133,14 @@ pub fn row() -> (UnpackedRow, Progress) {
     (row, progress)
 }
 
-fn change(event: &Event, offset: i64, version: i64, previous: Option<View>, view: View, facts: &Facts) -> StatusChanged {
+fn change(
+    event: &Event,
+    offset: i64,
+    version: i64,
+    previous: Option<View>,
+    view: View,
+    facts: &Facts,
+) -> StatusChanged {
     let topic = topics().input(input(event)).map(str::to_owned);
     let skus = facts.skus().into_iter().map(|(line, sku)| (line.to_string(), sku.to_string())).collect();
     StatusChanged {

@@ -94,14 +94,19 @@ pub async fn read_raw(
             Ok(())
         })?;
         schemas.learn(records.iter().filter_map(schema_id)).await?;
-        lanes.extend(extents.into_iter().map(|(partition, extent)| (input, partition, extent, std::mem::take(&mut records))));
+        lanes.extend(
+            extents.into_iter().map(|(partition, extent)| (input, partition, extent, std::mem::take(&mut records))),
+        );
     }
     Ok(lanes)
 }
 
 /// Judges what was read.
 #[must_use]
-pub fn judged(judge: &Judge<'_>, (input, partition, extent, records): (Input, Partition, Extent, Vec<LogRecord>)) -> InputPartition {
+pub fn judged(
+    judge: &Judge<'_>,
+    (input, partition, extent, records): (Input, Partition, Extent, Vec<LogRecord>),
+) -> InputPartition {
     let judge_one = |record: LogRecord| {
         let judged = judge.judge(input, &evidence(&record)).map_err(|reason| Refused {
             reason,

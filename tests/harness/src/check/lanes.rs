@@ -24,15 +24,24 @@ pub struct PartitionFigures {
 }
 
 /// Compares a lane's numbers. `journal_end` is the last row that the journal really has.
-pub fn compare(lane: &StoredLane, journal_end: i64, database: Uuid, partitions: &[PartitionFigures], findings: &mut Findings) {
+pub fn compare(
+    lane: &StoredLane,
+    journal_end: i64,
+    database: Uuid,
+    partitions: &[PartitionFigures],
+    findings: &mut Findings,
+) {
     let number = lane.lane;
     if journal_end != lane.last_seq {
         let last = lane.last_seq;
-        findings.add(Kind::LaneBroken, || format!("lane {number}: the journal ends at {journal_end} and last_seq is {last}"));
+        findings.add(Kind::LaneBroken, || {
+            format!("lane {number}: the journal ends at {journal_end} and last_seq is {last}")
+        });
     }
     if lane.published_seq > lane.last_seq {
         let (published, last) = (lane.published_seq, lane.last_seq);
-        findings.add(Kind::LaneBroken, || format!("lane {number}: published_seq {published} is beyond last_seq {last}"));
+        findings
+            .add(Kind::LaneBroken, || format!("lane {number}: published_seq {published} is beyond last_seq {last}"));
     }
     for partition in partitions {
         let name = format!("{} {number}", partition.topic);

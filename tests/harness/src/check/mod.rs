@@ -112,13 +112,20 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// Everything of one lane.
-    async fn lane(&mut self, reading: &mut Reading<'_>, lane: &StoredLane, of_several: &HashSet<OrderId>) -> Result<()> {
+    async fn lane(
+        &mut self,
+        reading: &mut Reading<'_>,
+        lane: &StoredLane,
+        of_several: &HashSet<OrderId>,
+    ) -> Result<()> {
         let raw = reading.inputs(lane.lane).await?;
         let judge = Judge::new(&reading.schemas, reading.now, self.deployment.record_max_bytes);
         let mut inputs: Vec<InputPartition> = raw.into_iter().map(|raw| input_log::judged(&judge, raw)).collect();
         self.totals.input_records += inputs.iter().map(|partition| partition.records.len() as u64).sum::<u64>();
         let mut folds = HashMap::new();
-        for event in inputs.iter().flat_map(|partition| &partition.records).filter_map(|record| record.judged.as_ref().ok()) {
+        for event in
+            inputs.iter().flat_map(|partition| &partition.records).filter_map(|record| record.judged.as_ref().ok())
+        {
             self.fold(&mut folds, of_several, event);
         }
         let mut journal_end = 0;
@@ -130,7 +137,8 @@ impl Check<'_> {
             for row in page {
                 if row.seq != journal_end + 1 {
                     let (number, missing) = (lane.lane, journal_end + 1);
-                    self.findings.add(Kind::JournalGap, || format!("lane {number}: row {missing}, the next is {}", row.seq));
+                    self.findings
+                        .add(Kind::JournalGap, || format!("lane {number}: row {missing}, the next is {}", row.seq));
                 }
                 journal_end = row.seq;
                 for internal in self.row(reading, &mut inputs, lane.lane, &row) {
@@ -151,7 +159,13 @@ impl Check<'_> {
     }
 
     /// One journal row: its entries, what it publishes, and the fold. Returns what deadlines recorded in it.
-    fn row(&mut self, reading: &Reading<'_>, inputs: &mut [InputPartition], lane: i32, row: &stored::StoredRow) -> Vec<Event> {
+    fn row(
+        &mut self,
+        reading: &Reading<'_>,
+        inputs: &mut [InputPartition],
+        lane: i32,
+        row: &stored::StoredRow,
+    ) -> Vec<Event> {
         let name = || format!("lane {lane} row {}", row.seq);
         self.totals.journal_rows += 1;
         let unpacked = match reading.unpack(lane, row) {
@@ -164,9 +178,11 @@ impl Check<'_> {
         let mut published_at = HashMap::new();
         for (record, changed) in &unpacked.emitted {
             let key = record.key.as_deref();
-            let identity = Identity { topic: &record.topic, key, value: record.value.as_deref(), headers: &record.headers };
+            let identity =
+                Identity { topic: &record.topic, key, value: record.value.as_deref(), headers: &record.headers };
             let at = self.outputs.published(identity, name, self.findings);
-            if let (Some(at), Some(cause)) = (at, changed.as_ref().and_then(|changed| changed.envelope.cause.as_ref())) {
+            if let (Some(at), Some(cause)) = (at, changed.as_ref().and_then(|changed| changed.envelope.cause.as_ref()))
+            {
                 published_at.insert((cause.topic.clone(), cause.offset), at);
             }
         }
@@ -186,7 +202,12 @@ impl Check<'_> {
         _ = folds.entry(event.order_id.clone()).or_default().merge(event);
     }
 
-    async fn figures(&self, reading: &mut Reading<'_>, inputs: &[InputPartition], lane: i32) -> Result<Vec<PartitionFigures>> {
+    async fn figures(
+        &self,
+        reading: &mut Reading<'_>,
+        inputs: &[InputPartition],
+        lane: i32,
+    ) -> Result<Vec<PartitionFigures>> {
         let checkpoints: HashMap<String, i64> = reading.stored.checkpoints(lane).await?.into_iter().collect();
         let figures = inputs.iter().map(|partition| PartitionFigures {
             topic: partition.topic.clone(),
@@ -207,7 +228,12 @@ impl Check<'_> {
     }
 
     /// Compares the accounts of all these orders.
-    fn orders(&mut self, folds: HashMap<OrderId, Facts>, replayed: HashMap<OrderId, Progress>, stored: Vec<StoredOrder>) {
+    fn orders(
+        &mut self,
+        folds: HashMap<OrderId, Facts>,
+        replayed: HashMap<OrderId, Progress>,
+        stored: Vec<StoredOrder>,
+    ) {
         let stored: HashMap<OrderId, StoredOrder> =
             stored.into_iter().map(|order| (order.order_id.clone(), order)).collect();
         self.totals.orders += stored.len() as u64;

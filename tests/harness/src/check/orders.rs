@@ -51,15 +51,23 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, finding
                 differs(format!("its version is {} and its journal leads to {}", stored.version, replayed.version));
             }
             if replayed.rows != stored.journal_rows {
-                differs(format!("it lists {} journal rows and is in {}", stored.journal_rows.len(), replayed.rows.len()));
+                differs(format!(
+                    "it lists {} journal rows and is in {}",
+                    stored.journal_rows.len(),
+                    replayed.rows.len()
+                ));
             }
         }
     }
     match accounts.last_word {
-        None => findings.add_of(Kind::LastWordDiffers, order, || format!("nothing was said of version {}", stored.version)),
+        None => {
+            findings.add_of(Kind::LastWordDiffers, order, || format!("nothing was said of version {}", stored.version))
+        }
         Some(said) if said.envelope.order_version != stored.version => {
             let last = said.envelope.order_version;
-            findings.add_of(Kind::LastWordDiffers, order, || format!("version {last} was said and {} is stored", stored.version));
+            findings.add_of(Kind::LastWordDiffers, order, || {
+                format!("version {last} was said and {} is stored", stored.version)
+            });
         }
         Some(said) if said.view != stored.view => {
             findings.add_of(Kind::LastWordDiffers, order, || differing_fields(&said.view, &stored.view));

@@ -103,7 +103,12 @@ impl Outputs {
     }
 
     /// The journal says that it published this record, in a row of that name. Returns when Kafka got it.
-    pub fn published(&mut self, record: Identity<'_>, row: impl FnOnce() -> String, findings: &mut Findings) -> Option<i64> {
+    pub fn published(
+        &mut self,
+        record: Identity<'_>,
+        row: impl FnOnce() -> String,
+        findings: &mut Findings,
+    ) -> Option<i64> {
         match self.records.get_mut(&record.digest()) {
             Some(sight) => {
                 sight.in_journal += 1;

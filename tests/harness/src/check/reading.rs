@@ -60,7 +60,8 @@ impl<'a> Reading<'a> {
             let mut held = Vec::new();
             self.log.read(std::slice::from_ref(&partition), |message| {
                 let headers = topic_log::headers(message);
-                let identity = Identity { topic: status, key: message.key(), value: message.payload(), headers: &headers };
+                let identity =
+                    Identity { topic: status, key: message.key(), value: message.payload(), headers: &headers };
                 let at = message.timestamp().to_millis().unwrap_or_default();
                 outputs.saw(identity, (message.partition(), message.offset()), at);
                 held.push(topic_log::owned(message));
@@ -78,8 +79,12 @@ impl<'a> Reading<'a> {
         }
         if let (Some(topic), Some(letters)) = (&self.deployment.topics.dead_letter, &self.letters) {
             for letter in letters {
-                let identity =
-                    Identity { topic, key: letter.key.as_deref(), value: letter.value.as_deref(), headers: &letter.headers };
+                let identity = Identity {
+                    topic,
+                    key: letter.key.as_deref(),
+                    value: letter.value.as_deref(),
+                    headers: &letter.headers,
+                };
                 outputs.saw(identity, (letter.partition, letter.offset), letter.timestamp_millis.unwrap_or_default());
             }
         }

@@ -121,7 +121,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Folds the orders of several lanes, each in the order in which its row lists the journal's.
-    pub fn close_waiting(&mut self, rows: &HashMap<OrderId, Vec<i64>>, findings: &mut Findings) -> HashMap<OrderId, Progress> {
+    pub fn close_waiting(
+        &mut self,
+        rows: &HashMap<OrderId, Vec<i64>>,
+        findings: &mut Findings,
+    ) -> HashMap<OrderId, Progress> {
         for (order, mut steps) in std::mem::take(&mut self.waiting) {
             let listed = rows.get(&order).map_or(&[][..], Vec::as_slice);
             // A stable sort: within a row, the row's own order holds.
@@ -178,13 +182,17 @@ fn play(progress: &mut Progress, step: Step, policy: &Policy, findings: &mut Fin
     if progress.view.as_ref() == Some(&view) {
         if let Some(told) = &step.told {
             let version = told.envelope.order_version;
-            findings.add_of(Kind::ChangeInvented, &order, || format!("version {version} although {} changes nothing", name()));
+            findings.add_of(Kind::ChangeInvented, &order, || {
+                format!("version {version} although {} changes nothing", name())
+            });
         }
     } else {
         let previous = progress.view.replace(view);
         progress.version += 1;
         match &step.told {
-            None => findings.add_of(Kind::ChangeUntold, &order, || format!("version {} by {}", progress.version, name())),
+            None => {
+                findings.add_of(Kind::ChangeUntold, &order, || format!("version {} by {}", progress.version, name()))
+            }
             Some(told) => {
                 if let Some(what) = mistold(progress, previous.map(|view| view.status), &step, told) {
                     findings.add_of(Kind::ChangeMistold, &order, || format!("version {}: {what}", progress.version));
@@ -195,7 +203,13 @@ fn play(progress: &mut Progress, step: Step, policy: &Policy, findings: &mut Fin
     let status = progress.view.as_ref().map(|view| view.status);
     if (step.version, step.status) != (Some(progress.version), status) {
         findings.add_of(Kind::WrongProgress, &order, || {
-            format!("{} leads to version {:?} {:?} and not {} {status:?}", name(), step.version, step.status, progress.version)
+            format!(
+                "{} leads to version {:?} {:?} and not {} {status:?}",
+                name(),
+                step.version,
+                step.status,
+                progress.version
+            )
         });
     }
 }
@@ -214,7 +228,9 @@ fn mistold(progress: &Progress, previous: Option<Status>, step: &Step, told: &St
     if envelope.previous_status != previous {
         return Some(format!("previous_status is {:?} and not {previous:?}", envelope.previous_status));
     }
-    if envelope.correlation_id.as_deref() != event.correlation_id.as_deref() || envelope.occurred_at != event.occurred_at.0 {
+    if envelope.correlation_id.as_deref() != event.correlation_id.as_deref()
+        || envelope.occurred_at != event.occurred_at.0
+    {
         return Some("correlation_id or occurred_at is not that of its cause".to_owned());
     }
     let skus = progress.facts.skus();
@@ -308,7 +324,8 @@ mod tests {
     #[test]
     fn an_order_of_two_lanes_is_folded_as_its_row_lists_the_journal() {
         let (mut first, _) = fixture::row();
-        let mut second = UnpackedRow { lane: 1, seq: 1, entries: first.entries.split_off(2), changes: first.changes.split_off(2) };
+        let mut second =
+            UnpackedRow { lane: 1, seq: 1, entries: first.entries.split_off(2), changes: first.changes.split_off(2) };
         for change in &mut second.changes {
             change.envelope.cause.as_mut().unwrap().partition = Some(1);
         }

@@ -91,7 +91,10 @@ impl Verdict {
             outcomes.stale,
             outcomes.refused()
         ));
-        line(format!("{} orders, {} status events out, {} journal rows", totals.orders, totals.status_events, totals.journal_rows));
+        line(format!(
+            "{} orders, {} status events out, {} journal rows",
+            totals.orders, totals.status_events, totals.journal_rows
+        ));
         for (kind, found) in self.findings.by_kind() {
             line(format!("{} {}", style(format!("{}x", found.count)).red().bold(), kind.words()));
             for name in &found.first {

@@ -64,7 +64,12 @@ impl Cart {
         let count = dice.weighted(&LINES);
         let items = (1..=count).map(|number| {
             let (sku, euros) = *dice.pick(&ARTICLES);
-            Item { line_id: number.to_string(), sku, pieces: dice.weighted(&PIECES), price_minor: price(currency, euros) }
+            Item {
+                line_id: number.to_string(),
+                sku,
+                pieces: dice.weighted(&PIECES),
+                price_minor: price(currency, euros),
+            }
         });
         let items = items.collect();
         let delivery_minor = if dice.chance(0.5) { price(currency, 4) } else { 0 };
@@ -109,7 +114,8 @@ impl Cart {
     /// What these lines cost, without delivery.
     #[must_use]
     pub fn worth_minor(&self, lines: &[Line]) -> i64 {
-        let price = |line: &Line| self.items.iter().find(|item| item.line_id == line.line_id).map_or(0, |i| i.price_minor);
+        let price =
+            |line: &Line| self.items.iter().find(|item| item.line_id == line.line_id).map_or(0, |i| i.price_minor);
         lines.iter().map(|line| price(line) * i64::from(line.quantity)).sum()
     }
 

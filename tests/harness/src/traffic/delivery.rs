@@ -22,7 +22,8 @@ pub(super) struct Disturbance {
 impl Disturbance {
     /// The records of one order in the order of their arrival.
     pub fn deliver(&mut self, shape: &Shape, events: Vec<FlatEvent>, dice: &mut Dice) -> Vec<Planned> {
-        let mut records: Vec<Planned> = late(events, shape.out_of_order, dice).into_iter().map(Planned::sound).collect();
+        let mut records: Vec<Planned> =
+            late(events, shape.out_of_order, dice).into_iter().map(Planned::sound).collect();
         repeat(&mut records, shape.duplicates, dice);
         let mut arriving = Vec::with_capacity(records.len() + 1);
         for record in records {

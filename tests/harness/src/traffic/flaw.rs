@@ -72,7 +72,14 @@ impl Flaw {
 pub const NEWER_KIND: &str = "TELEPORTED";
 
 /// A whole event of the order, with those flaws in it that an event can have; the others are put into its bytes.
-pub(super) fn event(flaw: Flaw, number: u64, order_id: &str, at: i64, record_max_bytes: usize, dice: &mut Dice) -> FlatEvent {
+pub(super) fn event(
+    flaw: Flaw,
+    number: u64,
+    order_id: &str,
+    at: i64,
+    record_max_bytes: usize,
+    dice: &mut Dice,
+) -> FlatEvent {
     let topic = *dice.pick(&[Input::Payment, Input::Inventory, Input::Shipping]);
     let mut event = whole(topic, format!("evt-bad-{number}"), order_id, at);
     match flaw {

@@ -77,7 +77,13 @@ impl Tale {
     }
 
     /// Money is taken under this name.
-    pub fn take_money(&mut self, capture: &str, authorization: Option<&str>, amount_minor: i64, currency: &'static str) {
+    pub fn take_money(
+        &mut self,
+        capture: &str,
+        authorization: Option<&str>,
+        amount_minor: i64,
+        currency: &'static str,
+    ) {
         self.payment("CAPTURED", |event| {
             event.capture_id = Some(capture.to_owned());
             event.authorization_id = authorization.map(str::to_owned);

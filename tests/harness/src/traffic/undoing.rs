@@ -85,7 +85,8 @@ impl Tale {
 
     pub(super) fn returned(&mut self, plot: Plot) {
         let capture = self.ordinary();
-        let lines = if plot == Plot::PartlyReturned { vec![self.cart.some_line(&mut self.dice)] } else { self.cart.lines() };
+        let lines =
+            if plot == Plot::PartlyReturned { vec![self.cart.some_line(&mut self.dice)] } else { self.cart.lines() };
         if plot == Plot::ReturnAnnounced {
             self.pass(DAY, 9 * DAY);
             let id = self.name("rma");

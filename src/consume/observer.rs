@@ -1,0 +1,109 @@
+//! A client that asks Kafka about topics and about the group's offsets, and never joins the group.
+//!
+//! Used at start, at every assignment and by the relay. Invariant: an answer that did not come is an error, never an empty answer:
+//! a time-out or the error of one partition means "ask again".
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client;
+use super::topic_ids;
+use super::topics::InputTopics;
+use crate::config;
+use crate::ids::{Lane, NextOffset};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the topics could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// Kafka does not answer; ask again.
+    #[error("kafka: {0}")]
+    Unreachable(#[from] KafkaError),
+    /// A topic is not there.
+    #[error("topic `{0}` does not exist: create it, or correct its name in [topics]")]
+    Missing(String),
+}
+
+/// The client.
+pub struct Observer {
+    client: BaseConsumer,
+}
+
+impl Observer {
+    /// Opens one; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A property that librdkafka does not take.
+    pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
+        Ok(Self { client: client::observer(kafka, instance).create()? })
+    }
+
+    /// Kafka's own id of its cluster.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.client.client().fetch_cluster_id(TIMEOUT)
+    }
+
+    /// The partition counts of topics.
+    ///
+    /// # Errors
+    /// Kafka out of reach, or a topic that does not exist.
+    pub fn partition_counts(&self, topics: &[String]) -> Result<Vec<(String, i32)>, TopicError> {
+        let mut counts = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT)?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            let partitions = found.map_or(0, |found| found.partitions().len());
+            if partitions == 0 {
+                return Err(TopicError::Missing(topic.clone()));
+            }
+            counts.push((topic.clone(), i32::try_from(partitions).unwrap_or(i32::MAX)));
+        }
+        Ok(counts)
+    }
+
+    /// The first offset of a partition that Kafka still has.
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn beginning(&self, topic: &str, lane: Lane) -> Result<NextOffset, TopicError> {
+        let (low, _) = self.client.fetch_watermarks(topic, lane.0, TIMEOUT)?;
+        Ok(NextOffset(low))
+    }
+
+    /// Kafka's own ids of topics; see [`topic_ids::read`].
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn topic_ids(&self, topics: &[String]) -> Result<BTreeMap<String, String>, TopicError> {
+        topic_ids::read(&self.client, topics, TIMEOUT)
+    }
+
+    /// The metadata of the group's committed offsets of each lane's partitions; `None` where nothing was committed.
+    ///
+    /// Asks for stable offsets: while any transaction over them is unfinished, the broker does not answer.
+    ///
+    /// # Errors
+    /// A broker out of reach, an unfinished transaction (a time-out), or the error of any one partition.
+    pub fn committed(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<Option<String>>>> {
+        let mut asked = TopicPartitionList::new();
+        for (_, topic) in topics.iter() {
+            for lane in lanes {
+                asked.add_partition(topic, lane.0);
+            }
+        }
+        let answered = self.client.committed_offsets(asked, TIMEOUT)?;
+        let mut committed: BTreeMap<Lane, Vec<Option<String>>> = BTreeMap::new();
+        for element in answered.elements() {
+            element.error()?;
+            let metadata = matches!(element.offset(), Offset::Offset(_)).then(|| element.metadata().to_owned());
+            committed.entry(Lane(element.partition())).or_default().push(metadata);
+        }
+        Ok(committed)
+    }
+}
