@@ -1,4 +1,55 @@
 //! orderstream: a headless stream processor that drives the order state machine of a commerce platform, exactly once.
+//!
+//! ```text
+//! Kafka topics ─▶ consume ─▶ decode ─▶ order ─▶ persist ─▶ publish ─▶ Kafka topics
+//!                  Record     Event    Decision   Batch     Chunk
+//!                                   one Postgres transaction ┘       └ one Kafka transaction
+//! ```
+//!
+//! This page is the architecture document. The folders sort in the order in which data flows; one type stands on each arrow.
+//!
+//! | arrow | type | made in | invariant |
+//! |---|---|---|---|
+//! | consume → decode | [`consume::record::Record`] | the poll thread | its offset rises within its partition |
+//! | decode → order | [`order::Event`] | [`decode::Decoder`] | every field within its bounds, every needed field there |
+//! | order → persist | [`order::decision::Change`] | [`order::decision::Order::apply`] | said exactly when the view differs from the last one said |
+//! | persist → publish | [`publish::chunk::Chunk`] | the writers | committed, and in the journal |
+//!
+//! # What is promised
+//!
+//! 1. Each input record is applied exactly once, or is a dead letter: checkpoints move in the transaction that applies, from the
+//!    expected offset only, behind a compare-and-set of the lane's claim ([`persist::lanes::fence`]).
+//! 2. Each status event is visible exactly once to a read_committed consumer: it is published in a Kafka transaction together
+//!    with the group's offsets, whose metadata says how far the lane's journal is published ([`publish::position`]), fenced by
+//!    the group's generation as it stood when the lane was given to us ([`consume::capture`]).
+//! 3. Versions of an order are published in order, for orders whose events come through one lane ([`publish::plan::next`]).
+//! 4. Any permutation and any repetition of the same events ends in the same order ([`order::facts`]).
+//! 5. Killing the process at any instant is safe; nothing is cleaned up by leaving well, it only goes faster.
+//!
+//! Not promised: anything to consumers in read_uncommitted; order across orders; anything after offsets were reset by hand or
+//! partitions were added to an output topic.
+//!
+//! # Where to start reading
+//!
+//! `pipeline/mod.rs`: one batch in one transaction, on one screen. Then [`order::view`] for what an order is, and
+//! [`publish::relay`] for how it is said.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | lane | a partition number across all input topics; the unit of ownership and of order |
+//! | claim | the database's record of who owns a lane: an epoch and a random id |
+//! | capture | the group's metadata as it stood in the assign callback that gave us lanes |
+//! | tenure | a lane under one claim and one capture; everything that is done for a lane is done under a tenure |
+//! | fence | the compare-and-set of claim and last_seq with which every batch begins |
+//! | checkpoint | the next offset to read of an input partition, moved with the effect of the records before it |
+//! | journal | a row a lane and batch: what was applied, and what is to be published |
+//! | seq | the number of a journal row within its lane |
+//! | position | how far a lane's journal is published, in the metadata of the group's committed offsets |
+//! | register | where a fact lives; keeps the latest value, four keep the earliest |
+//! | view | everything that is derived from an order's facts and told downstream |
+//! | dead letter | an input record that cannot be applied, kept byte for byte with the reason |
 
 pub mod cli;
 pub mod config;

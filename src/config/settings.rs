@@ -123,8 +123,8 @@ sections! {
         lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
         /// Bytes of a lane's records waiting in memory, at most; then its partitions pause.
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
-        /// Chunks waiting to be published, at most; then writers wait.
-        relay_queue_chunks: usize = Rule::of(Kind::Count(1, 10_000)).default("64"),
+        /// Bytes of records waiting to be published, at most; then writers wait.
+        relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("32MiB"),
         /// A larger input record becomes a dead letter.
         record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MiB"),
         /// No record that is published is larger; at most what brokers and topics take (message.max.bytes).

@@ -99,11 +99,25 @@ impl Observer {
         }
         let answered = self.client.committed_offsets(asked, TIMEOUT)?;
         let mut committed: BTreeMap<Lane, Vec<Option<String>>> = BTreeMap::new();
-        for element in answered.elements() {
+        for (index, element) in answered.elements().iter().enumerate() {
             element.error()?;
-            let metadata = matches!(element.offset(), Offset::Offset(_)).then(|| element.metadata().to_owned());
+            let metadata = matches!(element.offset(), Offset::Offset(_)).then(|| metadata_of(&answered, index));
             committed.entry(Lane(element.partition())).or_default().push(metadata);
         }
         Ok(committed)
+    }
+}
+
+/// The metadata of one element. rdkafka's accessor panics where it is not UTF-8, and a stranger may have written anything.
+fn metadata_of(list: &TopicPartitionList, index: usize) -> String {
+    // SAFETY: the list is valid and borrowed for the whole call, `index` is one of its elements', and the metadata, where there
+    // is any, is `metadata_size` bytes that the list owns.
+    unsafe {
+        let element = &*(*list.ptr()).elems.add(index);
+        if element.metadata.is_null() {
+            return String::new();
+        }
+        let bytes = std::slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
+        String::from_utf8_lossy(bytes).into_owned()
     }
 }

@@ -16,6 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::headers;
 use super::rebalance::Handover;
 use super::record::Record;
+use super::tenure::End;
 use crate::ids::{Lane, NextOffset, Timestamp};
 use crate::metrics;
 use crate::shutdown::Shutdown;
@@ -23,6 +24,10 @@ use crate::shutdown::Shutdown;
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long records are taken in a row before the queues are looked after.
 const LOOK_AFTER: Duration = Duration::from_millis(5);
+/// The end of the year 9999: a record may claim any timestamp, the database cannot hold any.
+const LATEST_MILLIS: i64 = 253_402_300_799_999;
+/// How long leaving the group may take before the lanes are given back without it.
+const LEAVE_WITHIN: Duration = Duration::from_secs(15);
 const POSITIONS_EVERY: Duration = Duration::from_millis(250);
 /// What all lanes of a process may hold together; each gets an equal share, at most its own limit.
 const PROCESS_RECORDS: usize = 80_000;
@@ -107,8 +112,13 @@ impl<'a> Poller<'a> {
     /// Leaves the group and waits until the lanes are given back.
     fn leave(&self) {
         self.consumer.unsubscribe();
+        let since = Instant::now();
         while !self.handover().inlets().is_empty() {
             self.poll();
+            if since.elapsed() > LEAVE_WITHIN {
+                // A consumer that failed for good unassigns without a callback.
+                self.handover().revoked(End::Lost);
+            }
         }
     }
 
@@ -141,6 +151,10 @@ impl<'a> Poller<'a> {
                     "a checkpoint lies outside of what Kafka still has: records were deleted before they were read, or the topic was made again; compare `checkpoints` with the topics' offsets, then set them on purpose with `orderstream recover`"
                         .to_owned(),
                 );
+            }
+            // librdkafka skips what it cannot read and goes on behind it; a restart reads again from the checkpoint.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::NotImplemented) => {
+                self.handover().refuse(format!("kafka gave records that cannot be read ({error}): start again; if that does not help, look at the broker's disk"));
             }
             KafkaError::MessageConsumptionFatal(_) => {
                 self.handover().refuse(format!("the consumer cannot go on: {error}"));
@@ -209,6 +223,10 @@ impl<'a> Poller<'a> {
 /// Hands a message to its lane's writer. A message of a lane that is not ours any more is dropped: its new owner reads it.
 fn hand_on(handover: &Handover, message: &BorrowedMessage<'_>) -> Result<(), String> {
     let lane = Lane(message.partition());
+    // After a refusal nothing is handed on: what comes may lie behind a hole.
+    if handover.is_refused() {
+        return Ok(());
+    }
     let mut inlets = handover.inlets();
     let (Some(source), Some(inlet)) = (handover.topics().source(message.topic()), inlets.get_mut(&lane)) else {
         return Ok(());
@@ -218,7 +236,7 @@ fn hand_on(handover: &Handover, message: &BorrowedMessage<'_>) -> Result<(), Str
         source,
         lane,
         offset: message.offset(),
-        timestamp: Timestamp(message.timestamp().to_millis().unwrap_or_default().saturating_mul(1000)),
+        timestamp: Timestamp(message.timestamp().to_millis().unwrap_or_default().clamp(0, LATEST_MILLIS) * 1000),
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers::read(message),

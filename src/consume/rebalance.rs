@@ -77,6 +77,12 @@ impl Handover {
         }
     }
 
+    /// Whether the process was told to stop from here.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::SeqCst)
+    }
+
     /// What to assign, with the tenures of it opened; nothing where nothing may be worked on.
     fn assigned(&self, consumer: &BaseConsumer<Self>, offered: &TopicPartitionList) -> TopicPartitionList {
         let mut assignment = TopicPartitionList::new();
@@ -105,7 +111,8 @@ impl Handover {
         assignment
     }
 
-    fn revoked(&self, why: End) {
+    /// Hands nothing on any more and gives the lanes back.
+    pub fn revoked(&self, why: End) {
         self.inlets().clear();
         self.owner.give_back(why);
     }

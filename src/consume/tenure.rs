@@ -61,6 +61,22 @@ pub struct Tenure {
     applied: Mutex<Applied>,
 }
 
+/// How a lane stands: two that are equal a minute apart, with work, mean that it hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    applied: Seq,
+    published: Seq,
+    is_queued: bool,
+}
+
+impl Standing {
+    /// Whether anything waits to be applied or published.
+    #[must_use]
+    pub fn has_work(self) -> bool {
+        self.is_queued || self.applied > self.published
+    }
+}
+
 /// How far a lane is applied, for those who measure.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
@@ -141,6 +157,13 @@ impl Tenure {
     #[must_use]
     pub fn applied(&self) -> Applied {
         self.lock_applied().clone()
+    }
+
+    /// How the lane stands, for the watchdog.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let (applied, published) = (self.lock_applied().last_seq, self.published());
+        Standing { applied, published, is_queued: self.queued().0 > 0 }
     }
 
     /// How long the oldest row that is not published has been waiting.

@@ -1,4 +1,6 @@
 //! The inventory topic: its record on the wire, and what each kind needs of it (DOMAIN section 4).
+//!
+//! Between the bytes and [`Inventory`]. Invariant: what `of` writes of an event, `check` makes that event of again.
 
 use crate::ids::{ReservationId, Timestamp};
 use crate::order::event::inventory::{Inventory, InventoryKind, StockFact};

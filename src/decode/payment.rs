@@ -1,4 +1,6 @@
 //! The payment topic: its record on the wire, and what each kind needs of it (DOMAIN section 3).
+//!
+//! Between the bytes and [`Payment`]. Invariant: what `of` writes of an event, `check` makes that event of again.
 
 use crate::ids::Timestamp;
 use crate::order::event::money::Money;

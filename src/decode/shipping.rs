@@ -1,4 +1,6 @@
 //! The shipping topic: its record on the wire, and what each kind needs of it (DOMAIN section 5).
+//!
+//! Between the bytes and [`Shipping`]. Invariant: what `of` writes of an event, `check` makes that event of again.
 
 use crate::ids::Timestamp;
 use crate::order::event::shipping::{ReturnFact, ReturnKind, ShipmentKind, Shipping, ShippingFact};

@@ -15,7 +15,7 @@
 //! | 6 lines, sums, regions | `lines`, `stock`, `goods`, `balance`, `sums`, [`region`]; `reading` holds them all |
 //! | 7 status, flags, attention | [`cancel`], [`status`], [`attention`] |
 //! | 8 what is owed, deadlines | [`obligation`], [`deadline`] |
-//! | 9 what is compared and emitted | [`view`] |
+//! | 9 what is compared and emitted | [`view`], [`decision`]; [`fold`] does it without a server |
 
 #![deny(clippy::wildcard_enum_match_arm)]
 

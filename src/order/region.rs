@@ -195,17 +195,15 @@ pub(super) fn is_in_progress(shipment: &Shipment) -> bool {
 }
 
 pub(super) fn returns(facts: &Facts, goods: &[Goods]) -> ReturnsState {
-    let was_shipped = |goods: &&Goods| goods.shipped > 0;
-    let states = facts.returns.values().map(Return::state);
-    if goods.iter().any(|goods| was_shipped(&goods))
-        && goods.iter().filter(was_shipped).all(|goods| goods.returned >= goods.shipped)
-    {
+    let was_shipped = goods.iter().any(|goods| goods.shipped > 0);
+    let any = |state| facts.returns.values().map(Return::state).any(|of_return| of_return == state);
+    if was_shipped && goods.iter().all(|goods| goods.returned >= goods.shipped) {
         ReturnsState::Returned
     } else if goods.iter().any(|goods| goods.returned > 0) {
         ReturnsState::PartiallyReturned
-    } else if states.clone().any(|state| state == ReturnState::Requested) {
+    } else if any(ReturnState::Requested) {
         ReturnsState::Requested
-    } else if states.clone().any(|state| state == ReturnState::Refused) {
+    } else if any(ReturnState::Refused) {
         ReturnsState::Closed
     } else {
         ReturnsState::None

@@ -1,6 +1,6 @@
 //! The derived view: everything that downstream services are told of an order.
 //!
-//! [`derive`] is the product's one function from facts to meaning; an OrderStatusChanged is emitted exactly when its
+//! [`derive()`] is the product's one function from facts to meaning; an OrderStatusChanged is emitted exactly when its
 //! result differs from the last one emitted (DOMAIN section 9). Invariant: equal facts and equal policy give an equal
 //! view, byte for byte. Its JSON form is the `expect` of a scenario.
 

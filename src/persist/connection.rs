@@ -53,6 +53,12 @@ impl Settings {
         })
     }
 
+    /// How long an answer may take before the connection counts as lost: a little longer than the server's own limit.
+    #[must_use]
+    pub fn answer_timeout(&self) -> Duration {
+        self.statement_timeout + Duration::from_secs(5)
+    }
+
     /// What every session of any orderstream process on this database begins its `application_name` with.
     #[must_use]
     pub fn application_prefix(&self) -> String {
@@ -115,6 +121,16 @@ pub async fn check_durability(connection: &mut PgConnection) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for the database no longer than `limit`.
+///
+/// # Errors
+/// The call's own, or that no answer came: the connection is not to be used again.
+pub async fn answered<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        Err(Error::passing("connection", format!("postgres gave no answer within {} s", limit.as_secs())))
+    })
 }
 
 /// The database's clock, carried on by this process's monotonic one: a jump of the machine's clock does not move it.

@@ -97,17 +97,25 @@ pub async fn settle(
     let lanes: Vec<Lane> = (0..identity.lane_count).map(Lane).collect();
     for stored in checkpoints::read(connection, &topics, &lanes).await? {
         let now = beginnings.iter().find(|b| b.topic == stored.topic && b.lane == stored.lane);
-        if let (Some(Some(now)), Some(then)) = (now.map(|b| &b.topic_id), &stored.topic_id)
-            && now != then
-        {
-            return Err(Error::misconfigured(format!(
-                "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover`",
-                stored.topic, stored.next_offset, stored.lane
-            )));
+        let now = now.and_then(|beginning| beginning.topic_id.as_ref());
+        if let Some(text) = made_again(&stored, stored.topic_id.as_ref(), now) {
+            return Err(Error::misconfigured(text));
         }
     }
     commit(connection).await?;
     Ok(id)
+}
+
+/// What to say when a topic is not the one that a checkpoint was made for; `None` when it is, or when either id is unknown.
+#[must_use]
+pub fn made_again(checkpoint: &Checkpoint, then: Option<&String>, now: Option<&String>) -> Option<String> {
+    let (then, now) = (then?, now?);
+    (then != now).then(|| {
+        format!(
+            "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover`",
+            checkpoint.topic, checkpoint.next_offset, checkpoint.lane
+        )
+    })
 }
 
 /// Compares with the stored deployment, which must be there. Returns the database's own id.

@@ -115,12 +115,18 @@ pub struct EmittedRecord {
     pub timestamp: Option<Timestamp>,
 }
 
+/// What a header weighs on the wire beside its name and value, at most.
+const HEADER_OVERHEAD_BYTES: usize = 10;
+
 impl EmittedRecord {
     /// What the record weighs against the limits on bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| HEADER_OVERHEAD_BYTES + name.len() + value.as_ref().map_or(0, Bytes::len))
+            .sum();
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
     }
 }

@@ -239,6 +239,20 @@ pub async fn resolve(connection: &mut PgConnection, steps: &[Step]) -> Result<Ve
     Ok(standings)
 }
 
+/// Whether a lane's row still holds this claim.
+///
+/// # Errors
+/// The query's failure.
+pub async fn owns(connection: &mut PgConnection, lane: Lane, epoch: Epoch, tenure: TenureId) -> Result<bool> {
+    let row = sqlx::query("select exists (select from lanes where lane = $1 and epoch = $2 and tenure = $3)")
+        .bind(lane.0)
+        .bind(epoch.0)
+        .bind(tenure.0)
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Writes down how far lanes are published, for those that are still ours; with `leave`, also that nothing of them is open.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use super::process::Process;
 use super::writer::{LaneState, Writer};
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
+use crate::consume::tenure::End;
 use crate::decode::{Reason, Refusal};
 use crate::ids::Lane;
 use crate::metrics;
@@ -46,7 +47,7 @@ impl Writer {
             match self.apply_part(&mut part).await {
                 Outcome::Committed(decided) => self.committed(part, decided).await,
                 Outcome::Halves(first, second) => parts.extend([second, first]),
-                Outcome::GivenUp => {}
+                Outcome::GivenUp => self.abandon(&part),
             }
         }
     }
@@ -55,7 +56,10 @@ impl Writer {
         let mut retry = Retry::new("database");
         let mut in_doubt: Option<Decided> = None;
         loop {
-            self.refresh(part);
+            // While an outcome is unknown, the part stays what was sent: its chunks are told apart by their place in it.
+            if in_doubt.is_none() {
+                self.refresh(part);
+            }
             if part.is_empty() {
                 return Outcome::GivenUp;
             }
@@ -80,6 +84,7 @@ impl Writer {
                     return halves(part);
                 }
                 Ok(Attempt::Mismatch(text)) => {
+                    self.roll_back().await;
                     metrics::LANES_STOPPED.set(1.0, &["checkpoint_mismatch"]);
                     self.process.shutdown.stop(Exit::Software, text);
                     return Outcome::GivenUp;
@@ -90,8 +95,9 @@ impl Writer {
                     in_doubt = decided;
                     if in_doubt.is_none() && error.fate() == Fate::Quarantine {
                         match quarantine(part, &error) {
-                            Some(outcome) => return outcome,
-                            None => continue,
+                            Quarantine::Halve => return halves(part),
+                            Quarantine::SetAside => continue,
+                            Quarantine::Impossible => {}
                         }
                     }
                     if self.give_up(&error, &mut retry).await {
@@ -116,9 +122,12 @@ impl Writer {
     /// Opens a connection and compares every lane with memory. True when the transaction in doubt turns out committed.
     async fn reconnect(&mut self, part: &Batch, in_doubt: bool) -> Result<bool> {
         let mut connection = connection::connect(&self.process.database, &self.name).await?;
-        let clock = DatabaseClock::read(&mut connection).await?;
         let steps: Vec<Step> = self.lanes.values().map(LaneState::step).collect();
-        let standings = lanes::resolve(&mut connection, &steps).await?;
+        let (clock, standings) = connection::answered(self.process.answer_timeout, async {
+            let clock = DatabaseClock::read(&mut connection).await?;
+            Ok((clock, lanes::resolve(&mut connection, &steps).await?))
+        })
+        .await?;
         let (mut lost, mut moved, mut unmoved) = (Vec::new(), Vec::new(), Vec::new());
         for (lane, standing) in standings {
             match standing {
@@ -140,6 +149,36 @@ impl Writer {
         self.session = Some(Session { connection });
         self.doubt(false);
         Ok(!moved.is_empty())
+    }
+
+    /// Ends the tenures of a part that was not applied: its records are out of the queue, so nothing behind them may be applied
+    /// either, or the checkpoint would pass them by.
+    fn abandon(&mut self, part: &Batch) {
+        for lane in &part.lanes {
+            if let Some(state) = self.lanes.remove(&lane.lane()) {
+                state.tenure.end(End::Stopped);
+            }
+        }
+    }
+
+    /// Compares lanes with memory that a lost connection left in doubt while there was nothing to apply.
+    pub(super) async fn settle_doubt(&mut self) {
+        let in_doubt = self.lanes.values().any(|lane| lane.tenure.is_in_doubt());
+        if self.session.is_none() && in_doubt {
+            let nothing = Batch { lanes: Vec::new() };
+            if let Err(error) = self.reconnect(&nothing, false).await {
+                let mut retry = Retry::new("database");
+                if self.give_up(&error, &mut retry).await {
+                    self.abandon_all();
+                }
+            }
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        for (_, state) in std::mem::take(&mut self.lanes) {
+            state.tenure.end(End::Stopped);
+        }
     }
 
     /// Holds the relay back from lanes that were not compared with memory since the connection was lost.
@@ -205,16 +244,28 @@ impl Writer {
     }
 }
 
-/// What a record that the database refuses does to its batch: the batch is halved until the record stands alone, and then
-/// becomes a dead letter. `None`: try the part again as it now is.
-fn quarantine(part: &mut Batch, error: &Error) -> Option<Outcome> {
+/// What a record that the database refuses does to its batch.
+enum Quarantine {
+    /// Nobody knows yet which record it is: look in each half.
+    Halve,
+    /// It stands alone and became a dead letter: try the part again as it now is.
+    SetAside,
+    /// It is a dead letter already, or there is no record: the database refuses something of ours.
+    Impossible,
+}
+
+fn quarantine(part: &mut Batch, error: &Error) -> Quarantine {
     if part.len() > 1 {
-        return Some(halves(part));
+        return Quarantine::Halve;
     }
-    if let Some(item) = part.lanes.iter_mut().flat_map(|lane| &mut lane.items).next() {
-        item.decoded = Err(Refusal::new(Reason::ApplyFailed, error.to_string()));
+    let alone = part.lanes.iter_mut().flat_map(|lane| &mut lane.items).next();
+    match alone {
+        Some(item) if !matches!(&item.decoded, Err(refusal) if refusal.reason == Reason::ApplyFailed) => {
+            item.decoded = Err(Refusal::new(Reason::ApplyFailed, error.to_string()));
+            Quarantine::SetAside
+        }
+        Some(_) | None => Quarantine::Impossible,
     }
-    None
 }
 
 fn halves(part: &mut Batch) -> Outcome {
@@ -222,7 +273,10 @@ fn halves(part: &mut Batch) -> Outcome {
     match whole.split() {
         Ok((first, second)) => Outcome::Halves(first, second),
         // One record alone is never too much, and a refused one was set aside before.
-        Err(_) => Outcome::GivenUp,
+        Err(whole) => {
+            part.lanes = whole.lanes;
+            Outcome::GivenUp
+        }
     }
 }
 
@@ -253,6 +307,5 @@ impl Process {
             metrics::ORDERS_OFF_LANE.increment(1, &[]);
             self.warn_off_lane(order_id, producer.as_deref(), *lane, *home);
         }
-        self.progressed();
     }
 }

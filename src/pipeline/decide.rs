@@ -103,13 +103,14 @@ pub fn decide(batch: &Batch, orders: &mut BTreeMap<OrderId, Locked>, rules: &Rul
     for (place, lane) in batch.lanes.iter().enumerate() {
         let mut work = LaneWork { rules, now, lane, place, out: LaneDecided::default(), decided: &mut decided };
         for index in 0..lane.items.len() {
+            let before = work.out.emitted.len();
             work.decide_item(batch, index, orders)?;
+            emitted_bytes += work.out.emitted[before..].iter().map(EmittedRecord::size_bytes).sum::<usize>();
+            if emitted_bytes > rules.emit_max_bytes && batch.len() > 1 {
+                return Ok(Verdict::TooMuch);
+            }
         }
         let out = work.out;
-        emitted_bytes += out.emitted.iter().map(EmittedRecord::size_bytes).sum::<usize>();
-        if emitted_bytes > rules.emit_max_bytes && batch.len() > 1 {
-            return Ok(Verdict::TooMuch);
-        }
         decided.lanes.push(out);
     }
     Ok(Verdict::Write(decided))

@@ -4,6 +4,7 @@
 //! writer, so no chunk arrives for a lane that the relay does not know; and when [`Owner::give_back`] returns, all have ended.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ use crate::consume::client::MAX_POLL_INTERVAL;
 use crate::consume::inlet::{self, Inlet, ToWriter};
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::rebalance::{Ends, Owner};
-use crate::consume::tenure::{End, Tenure};
-use crate::ids::{Lane, NextOffset};
+use crate::consume::tenure::{End, Standing, Tenure};
+use crate::ids::{Lane, NextOffset, TenureId};
 use crate::metrics;
 use crate::order::Source;
 use crate::persist::checkpoints;
@@ -73,12 +74,12 @@ impl Tenures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anything waits to be applied or published, and the sum of the rows published.
+    /// How each open tenure stands.
     #[must_use]
-    pub fn standing(&self) -> (bool, i64) {
+    pub fn standings(&self) -> Vec<(Lane, TenureId, Standing)> {
         let tenures = self.lock();
-        let waits = |tenure: &Arc<Tenure>| tenure.queued().0 > 0 || tenure.applied().last_seq > tenure.published();
-        (tenures.values().any(waits), tenures.values().map(|tenure| tenure.published().0).sum())
+        let open = tenures.values().filter(|tenure| !tenure.is_ended());
+        open.map(|tenure| (tenure.lane, tenure.id, tenure.standing())).collect()
     }
 }
 
@@ -106,7 +107,10 @@ impl LaneOwner {
         let since = Instant::now();
         let mut retry = Retry::new("take_over");
         loop {
-            let claimed = self.still_co_partitioned().and_then(|()| self.runtime.block_on(self.claim_once(lanes)));
+            let claimed = self.look_at_topics().and_then(|ids| {
+                let limit = self.process.answer_timeout;
+                self.runtime.block_on(connection::answered(limit, self.claim_once(lanes, &ids)))
+            });
             let error = match claimed {
                 Ok(taken) => return Some(taken),
                 Err(error) => error,
@@ -126,13 +130,19 @@ impl LaneOwner {
         }
     }
 
-    async fn claim_once(&self, lanes: &[Lane]) -> Result<Vec<Taken>, Error> {
+    async fn claim_once(&self, lanes: &[Lane], topic_ids: &BTreeMap<String, String>) -> Result<Vec<Taken>, Error> {
         let claimed = lanes::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
         let (mut connection, claimed) = claimed?;
         deployment::compare(&mut connection, &self.identity).await?;
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
         let stored = checkpoints::read(&mut connection, &names, lanes).await?;
         let mut taken = Vec::with_capacity(claimed.len());
+        for checkpoint in &stored {
+            let (then, now) = (&checkpoint.topic_id, topic_ids.get(&checkpoint.topic));
+            if let Some(text) = deployment::made_again(checkpoint, then.as_ref(), now) {
+                return Err(Error::misconfigured(text));
+            }
+        }
         for claim in claimed {
             let mut offsets = Vec::with_capacity(names.len());
             for (source, name) in self.process.rules.topics.iter() {
@@ -147,16 +157,18 @@ impl LaneOwner {
         Ok(taken)
     }
 
-    /// The partition counts are still what the database says; somebody may have added some since the last assignment.
-    fn still_co_partitioned(&self) -> Result<(), Error> {
+    /// The partition counts are still what the database says; somebody may have added some since the last assignment. Returns
+    /// the topics' ids.
+    fn look_at_topics(&self) -> Result<BTreeMap<String, String>, Error> {
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
-        let counts = self.observer.partition_counts(&names).map_err(|error| match error {
+        let explain = |error: TopicError| match error {
             TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
             TopicError::Missing(_) => Error::misconfigured(error.to_string()),
-        })?;
+        };
+        let counts = self.observer.partition_counts(&names).map_err(explain)?;
         let count = self.process.rules.topics.lane_count(&counts).map_err(Error::misconfigured)?;
         if count == self.identity.lane_count {
-            return Ok(());
+            return self.observer.topic_ids(&names).map_err(explain);
         }
         Err(Error::misconfigured(format!(
             "the input topics have {count} partitions and had {} when this process started: stop all workers, then move the orders with `orderstream repartition`",
@@ -204,6 +216,7 @@ impl LaneOwner {
 impl Owner for LaneOwner {
     fn take(&self, lanes: &[Lane], capture: Arc<Capture>) -> Option<Vec<Inlet>> {
         metrics::REBALANCES.increment(1, &["assign"]);
+        self.process.rejoin.store(false, Ordering::SeqCst);
         let since = Instant::now();
         let taken = if lanes.is_empty() { Vec::new() } else { self.claim(lanes)? };
         let (mut openings, mut inlets) = (Vec::new(), Vec::new());
@@ -222,7 +235,8 @@ impl Owner for LaneOwner {
             let writer = self.writers[number].clone();
             let expected = checkpoints.iter().copied().collect();
             inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, {
-                Inlet { tenure: tenure.clone(), writer, expected, paused: false }
+                // librdkafka keeps a partition's pause over a rebalance: the first look at the queues ends it.
+                Inlet { tenure: tenure.clone(), writer, expected, paused: true }
             }));
             tenures.insert(claim.lane, tenure);
         }

@@ -2,9 +2,10 @@
 
 use tokio::runtime::Handle;
 
+use crate::consume::tenure::Tenure;
 use crate::ids::{Lane, Seq};
 use crate::persist::journal_format::EmittedRecord;
-use crate::persist::{PgConnection, Result, Settings, connection, journal};
+use crate::persist::{PgConnection, Result, Settings, connection, journal, lanes};
 use crate::publish::relay::Journal;
 
 /// Rows read at once, so that a long journal does not become a large memory.
@@ -34,10 +35,26 @@ impl Journal for JournalReader {
                 Some(connection) => connection,
                 None => connection::connect(settings, "relay").await?,
             };
-            let rows = journal::emitted_between(&mut connection, lane, (first, last), ROWS_AT_ONCE).await?;
+            let rows = journal::emitted_between(&mut connection, lane, (first, last), ROWS_AT_ONCE);
+            let rows = connection::answered(settings.answer_timeout(), rows).await?;
             Ok::<_, crate::persist::Error>((connection, rows))
         })?;
         self.connection = Some(connection);
         Ok(rows)
+    }
+
+    fn owns(&mut self, tenure: &Tenure) -> Result<bool> {
+        let (settings, kept) = (&self.settings, self.connection.take());
+        let (connection, owns) = self.runtime.block_on(async {
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => connection::connect(settings, "relay").await?,
+            };
+            let owns = lanes::owns(&mut connection, tenure.lane, tenure.epoch, tenure.id);
+            let owns = connection::answered(settings.answer_timeout(), owns).await?;
+            Ok::<_, crate::persist::Error>((connection, owns))
+        })?;
+        self.connection = Some(connection);
+        Ok(owns)
     }
 }

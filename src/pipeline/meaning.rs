@@ -13,11 +13,15 @@ use crate::ids::SchemaId;
 use crate::order::Event;
 use crate::retry::Retry;
 
+/// How long a look-up may hold up the other lanes of a writer.
+const LONGEST_LOOK_UP: Duration = Duration::from_secs(1);
+
 /// A lane's wait for a schema.
 #[derive(Debug)]
 pub struct Wait {
     id: SchemaId,
-    since: Instant,
+    /// Since when the registry says that there is no such id.
+    unknown_since: Option<Instant>,
     until: Instant,
     retry: Retry,
 }
@@ -25,7 +29,7 @@ pub struct Wait {
 impl Wait {
     fn for_schema(id: SchemaId) -> Self {
         let now = Instant::now();
-        Self { id, since: now, until: now, retry: Retry::new("registry") }
+        Self { id, unknown_since: None, until: now, retry: Retry::new("registry") }
     }
 
     /// How long until the registry is asked again.
@@ -43,7 +47,7 @@ pub async fn of(record: &Record, process: &Process, wait: &mut Option<Wait>) -> 
             Decoded::Refused(refusal) => return Some(Err(refusal)),
             Decoded::NeedsSchema(id) => {
                 let mut begun = wait.take().filter(|wait| wait.id == id).unwrap_or_else(|| Wait::for_schema(id));
-                if !settled(id, process, &begun).await {
+                if !settled(id, process, &mut begun).await {
                     begun.until = Instant::now() + begun.retry.next_delay();
                     *wait = Some(begun);
                     return None;
@@ -54,16 +58,21 @@ pub async fn of(record: &Record, process: &Process, wait: &mut Option<Wait>) -> 
 }
 
 /// Asks the registry once; true when the schema is known now, or given up.
-async fn settled(id: SchemaId, process: &Process, wait: &Wait) -> bool {
-    match process.decoder.fetch(id).await {
+async fn settled(id: SchemaId, process: &Process, wait: &mut Wait) -> bool {
+    // Other lanes of the writer are held up meanwhile, so not for long; the lane asks again.
+    let Ok(answer) = tokio::time::timeout(LONGEST_LOOK_UP, process.decoder.fetch(id)).await else {
+        tracing::warn!(%id, "the registry is slow, trying again");
+        return false;
+    };
+    match answer {
         Ok(Lookup::Found) => true,
-        Ok(Lookup::Unknown) if wait.since.elapsed() >= process.unknown_id_grace => {
-            process.decoder.give_up(id, process.now());
-            true
-        }
         Ok(Lookup::Unknown) => {
-            tracing::debug!(%id, "the registry does not know the schema yet");
-            false
+            let since = *wait.unknown_since.get_or_insert_with(Instant::now);
+            let given_up = since.elapsed() >= process.unknown_id_grace;
+            if given_up {
+                process.decoder.give_up(id, process.now());
+            }
+            given_up
         }
         Err(error) => {
             tracing::warn!(%error, %id, "looking a schema up, trying again");

@@ -58,20 +58,51 @@ impl From<Error> for Failed {
 
 /// One batch in one transaction (DESIGN section 3).
 async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) -> Result<Attempt, Failed> {
-    let rules = &process.rules;
     let mut steps = Steps::begin();
+    let limit = process.answer_timeout;
+    // Steps 1 to 5; nothing of them is seen by anybody before the COMMIT.
+    let decided = match connection::answered(limit, write(connection, batch, process, &mut steps)).await? {
+        Written::Ready(decided) => decided,
+        Written::Not(attempt) => return Ok(attempt),
+    };
+    // 6. Every row count was right. From here on, only the database knows.
+    match connection::answered(limit, connection::commit(connection)).await {
+        Ok(()) => {
+            steps.end("commit");
+            steps.total();
+            Ok(Attempt::Committed(decided))
+        }
+        Err(error) => Err(Failed { error, decided: Some(decided) }),
+    }
+}
+
+/// How far a batch was written.
+enum Written {
+    /// All of it; COMMIT may be sent.
+    Ready(Decided),
+    /// Not at all, for this reason.
+    Not(Attempt),
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    process: &Process,
+    steps: &mut Steps,
+) -> Result<Written, Error> {
+    let rules = &process.rules;
     connection::begin(connection).await?;
 
     // 1. The fence: every lane is still ours, and its next journal row is the one we think.
     let now = match lanes::fence(connection, &batch.steps()).await? {
         Fenced::Held(now) => now,
-        Fenced::Lost(lanes) => return Ok(Attempt::Lost(lanes)),
+        Fenced::Lost(lanes) => return Ok(Written::Not(Attempt::Lost(lanes))),
     };
     steps.end("fence");
 
     // 2. The checkpoints move from where we believe them to be.
     if let Advanced::Mismatch { text, .. } = checkpoints::advance(connection, &batch.advances(&rules.topics)).await? {
-        return Ok(Attempt::Mismatch(text));
+        return Ok(Written::Not(Attempt::Mismatch(text)));
     }
     steps.end("checkpoints");
 
@@ -84,7 +115,7 @@ async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) 
     // 4. Decide, purely.
     let mut decided = match decide(batch, &mut orders, rules, now)? {
         Verdict::Write(decided) => decided,
-        Verdict::TooMuch => return Ok(Attempt::TooMuch),
+        Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };
     steps.end("decide");
 
@@ -94,16 +125,7 @@ async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) 
     dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
     journal::append(connection, &decided.journal_rows(batch)).await?;
     steps.end("write");
-
-    // 6. Every row count was right. From here on, only the database knows.
-    match connection::commit(connection).await {
-        Ok(()) => {
-            steps.end("commit");
-            steps.total();
-            Ok(Attempt::Committed(decided))
-        }
-        Err(error) => Err(Failed { error, decided: Some(decided) }),
-    }
+    Ok(Written::Ready(decided))
 }
 
 /// The orders that a batch speaks of, each with the lane of its first event in the batch.

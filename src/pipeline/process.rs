@@ -3,7 +3,7 @@
 //! Invariant: everything here is either fixed for the life of the process or safe to touch from any thread.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,6 @@ use crate::shutdown::Shutdown;
 
 /// The unit in which room in the relay's queue is counted.
 const ROOM_BYTES: usize = 1024;
-/// What the relay's queue may hold; a single chunk that is larger waits for all of it.
-const RELAY_ROOM: u32 = 32 * 1024;
 
 /// One worker process.
 pub struct Process {
@@ -40,6 +38,8 @@ pub struct Process {
     pub batch_max_records: usize,
     /// Bytes of a batch's records, at most.
     pub batch_max_bytes: usize,
+    /// How long an answer of the database may take before the connection counts as lost.
+    pub answer_timeout: Duration,
     /// How long a lane rests before what is known of it is written down alone.
     pub idle_flush: Duration,
     /// The relay's inbox.
@@ -50,9 +50,9 @@ pub struct Process {
     pub shutdown: Shutdown,
     clock: RwLock<DatabaseClock>,
     relay_room: Arc<Semaphore>,
+    relay_room_units: u32,
     fences: Mutex<TooOften>,
     off_lane_producers: Mutex<BTreeSet<String>>,
-    batches: AtomicU64,
 }
 
 /// What [`Process::new`] is given beside its fixed parts.
@@ -75,6 +75,8 @@ impl Process {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts, worker: &crate::config::Worker, unknown_id_grace: Duration) -> Self {
+        let relay_room = (worker.relay_queue_bytes / ROOM_BYTES).max(1);
+        let answer_timeout = parts.database.answer_timeout();
         Self {
             database: parts.database,
             rules: parts.rules,
@@ -83,14 +85,15 @@ impl Process {
             batch_max_records: worker.batch_max_records,
             batch_max_bytes: worker.batch_max_bytes,
             idle_flush: worker.idle_flush,
+            answer_timeout,
             relay: parts.relay,
             rejoin: AtomicBool::new(false),
             shutdown: parts.shutdown,
             clock: RwLock::new(parts.clock),
-            relay_room: Arc::new(Semaphore::new(RELAY_ROOM as usize)),
+            relay_room: Arc::new(Semaphore::new(relay_room)),
+            relay_room_units: u32::try_from(relay_room).unwrap_or(u32::MAX),
             fences: Mutex::new(TooOften::new(5, Duration::from_secs(60))),
             off_lane_producers: Mutex::default(),
-            batches: AtomicU64::new(0),
         }
     }
 
@@ -107,22 +110,21 @@ impl Process {
 
     /// Waits until the relay's queue has room for so many bytes; the room is given back when the permit is dropped.
     pub async fn room_in_relay(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(RELAY_ROOM).min(RELAY_ROOM);
+        // A single chunk that is larger than the queue waits for all of it.
+        let units = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX).min(self.relay_room_units);
         self.relay_room.clone().acquire_many_owned(units).await.ok()
     }
 
-    /// The database refused a tenure: it ends, and unless that happens too often, the lanes are taken anew.
-    pub fn fenced(&self, tenure: &Tenure) {
-        if !tenure.end(End::Fenced) {
+    /// The database refused tenures: they end, and unless that happens too often, the lanes are taken anew.
+    pub fn fenced(&self, tenures: &[Arc<Tenure>]) {
+        let ended: Vec<i32> =
+            tenures.iter().filter(|tenure| tenure.end(End::Fenced)).map(|tenure| tenure.lane.0).collect();
+        if ended.is_empty() {
             return;
         }
         metrics::FENCED.increment(1, &["epoch"]);
-        metrics::TENURES_ENDED.increment(1, &[End::Fenced.as_str()]);
-        tracing::warn!(
-            lane = tenure.lane.0,
-            epoch = tenure.epoch.0,
-            "another process claimed the lane: our tenure ends"
-        );
+        metrics::TENURES_ENDED.increment(u64::try_from(ended.len()).unwrap_or(u64::MAX), &[End::Fenced.as_str()]);
+        tracing::warn!(lanes = ?ended, "another process claimed lanes of ours: their tenures end");
         if self.fences.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now()) {
             let text =
                 "lanes were claimed away from us five times in a minute: look for a second deployment on this database";
@@ -143,16 +145,5 @@ impl Process {
                 "an event came through another lane than its order's first one: producers use different partitioners, and versions may be published out of order; give all of them murmur2 of the key"
             );
         }
-    }
-
-    /// A batch was committed.
-    pub fn progressed(&self) {
-        self.batches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many batches were committed.
-    #[must_use]
-    pub fn batches(&self) -> u64 {
-        self.batches.load(Ordering::Relaxed)
     }
 }

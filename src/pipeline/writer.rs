@@ -107,6 +107,7 @@ impl Writer {
                 self.apply(batch).await;
             }
             if idle {
+                self.settle_doubt().await;
                 self.note_published().await;
                 self.flushed_at = Instant::now();
             }
@@ -206,11 +207,9 @@ impl Writer {
 
     /// Ends tenures that the database refused, and asks for the lanes to be taken anew.
     pub(super) fn lose(&mut self, lost: &[Lane]) {
-        for number in lost {
-            if let Some(lane) = self.lanes.remove(number) {
-                self.process.fenced(&lane.tenure);
-            }
-        }
+        let lost: Vec<Arc<Tenure>> =
+            lost.iter().filter_map(|number| self.lanes.remove(number)).map(|lane| lane.tenure).collect();
+        self.process.fenced(&lost);
     }
 
     /// Writes down how far lanes are published, where no batch did it for a while.

@@ -20,7 +20,10 @@ use crate::consume::client;
 use crate::persist::journal_format::EmittedRecord;
 
 /// A transactional call that takes longer than this leaves doubt about what the broker will still do.
-const DOUBTFUL: Duration = Duration::from_secs(2);
+const DOUBTFUL: Duration = Duration::from_millis(350);
+/// How long librdkafka waits before it repeats a request: longer than [`DOUBTFUL`], so that a repeated request shows as time
+/// (a disconnect is no error event; and a request that was repeated may arrive twice).
+const REQUEST_RETRY_MS: &str = "500";
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
@@ -79,6 +82,8 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("message.max.bytes", (settings.record_max_bytes + RECORD_OVERHEAD_BYTES).to_string())
             .set("linger.ms", "0")
+            .set("retry.backoff.ms", REQUEST_RETRY_MS)
+            .set("retry.backoff.max.ms", "1000")
             .create_with_context(Deliveries::default())?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })
@@ -95,7 +100,6 @@ impl Producer {
         metadata: &ConsumerGroupMetadata,
     ) -> KafkaResult<Trust> {
         let deliveries = self.inner.context();
-        deliveries.start();
         self.inner.begin_transaction()?;
         let deadline = Instant::now() + self.timeout;
         for record in records {
@@ -107,6 +111,7 @@ impl Producer {
         let offsets_took = since.elapsed();
         let since = Instant::now();
         self.inner.commit_transaction(self.timeout)?;
+        self.inner.poll(Duration::ZERO);
         let doubtful = offsets_took > DOUBTFUL || since.elapsed() > DOUBTFUL || deliveries.lost_a_broker();
         Ok(if doubtful { Trust::Doubtful } else { Trust::Fit })
     }
@@ -155,11 +160,6 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn start(&self) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.lost_a_broker.store(false, Ordering::SeqCst);
-    }
-
     fn failure(&self) -> Option<KafkaError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -33,6 +33,8 @@ use crate::shutdown::Shutdown;
 /// What one transaction carries at most, so that it ends well before its time-out.
 const TRANSACTION_BYTES: usize = 8 << 20;
 const TRANSACTION_CHUNKS: usize = 256;
+/// How long after a rebalance other owners may fence us in good order.
+const AFTER_REBALANCE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(1);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
@@ -70,6 +72,12 @@ pub trait Journal: Send {
     /// # Errors
     /// As [`persist::journal::emitted_between`].
     fn load(&mut self, lane: Lane, first: Seq, last: Seq) -> persist::Result<Vec<(Seq, Vec<EmittedRecord>)>>;
+
+    /// Whether the database still holds the claim of a tenure.
+    ///
+    /// # Errors
+    /// The query's failure.
+    fn owns(&mut self, tenure: &Tenure) -> persist::Result<bool>;
 }
 
 /// What the relay needs to know of the process.
@@ -124,6 +132,7 @@ pub struct Relay {
     failures: u32,
     turn: usize,
     fences: TooOften,
+    opened_at: Instant,
 }
 
 impl Relay {
@@ -141,6 +150,7 @@ impl Relay {
             failures: 0,
             turn: 0,
             fences: TooOften::new(3, Duration::from_secs(60)),
+            opened_at: Instant::now(),
         }
     }
 
@@ -168,7 +178,14 @@ impl Relay {
         loop {
             match self.inbox.recv_timeout(wait) {
                 Ok(ToRelay::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                Ok(message) => self.take(message),
+                Ok(message) => {
+                    // Lanes that come or go do not wait for a pause to end.
+                    let urgent = matches!(message, ToRelay::Open(_) | ToRelay::Close(_));
+                    self.take(message);
+                    if urgent {
+                        return true;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return true,
             }
             // After trouble the pause is kept, so that a stream of chunks does not turn it into a storm of attempts.
@@ -180,6 +197,10 @@ impl Relay {
         match message {
             ToRelay::Open(openings) => {
                 self.lanes.clear();
+                // A drain that ran out of time is of no interest any more, and must not let go of the new lanes.
+                self.closing = None;
+                self.retry.reset();
+                self.opened_at = Instant::now();
                 for opening in openings {
                     self.former.extend(opening.former_transactional_id.filter(|id| *id != self.setup.transactional_id));
                     let lane = RelayLane {
@@ -248,7 +269,7 @@ impl Relay {
         if unknown.is_empty() {
             return Ok(());
         }
-        let setup = &self.setup;
+        let setup = &mut self.setup;
         let committed = setup.observer.committed(&setup.topics, &unknown)?;
         for number in unknown {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };
@@ -269,6 +290,10 @@ impl Relay {
                     );
                     lane.position = Some(seq);
                 }
+                // A process that was frozen finds its successor's position: then it is our claim that is old, not the database.
+                Verdict::Stop(_) if !setup.journal.owns(&lane.tenure).map_err(Trouble::Database)? => {
+                    lane.tenure.end(End::Fenced);
+                }
                 Verdict::Stop(text) => {
                     lane.tenure.end(End::Stopped);
                     metrics::LANES_STOPPED.set(1.0, &["position_ahead"]);
@@ -281,7 +306,7 @@ impl Relay {
 
     /// The lanes with something to publish in the next transaction, their next rows in memory.
     fn lanes_of_this_turn(&mut self) -> Result<Vec<Lane>, Trouble> {
-        let mut ready = Vec::new();
+        let (mut ready, mut loaded) = (Vec::new(), 0);
         for (number, lane) in &mut self.lanes {
             let Some(position) = lane.position.filter(|_| !lane.tenure.is_in_doubt() && !lane.tenure.is_ended()) else {
                 continue;
@@ -294,10 +319,12 @@ impl Relay {
                 None if lane.last_seq > position => Some((position.next(), lane.last_seq)),
                 Some(Next::Publish | Next::Drop) | None => None,
             };
-            if let Some((first, last)) = missing {
+            // What the journal holds beyond one transaction stays there for the next.
+            if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
                 for (seq, records) in rows.into_iter().rev() {
                     let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
+                    loaded += records.iter().map(EmittedRecord::size_bytes).sum::<usize>();
                     lane.queue.push_front(Chunk { tenure, seq, records, offsets, causes: Vec::new(), share: None });
                 }
             }
@@ -395,7 +422,8 @@ impl Relay {
             }
             Failure::Fenced => {
                 metrics::FENCED.increment(1, &["producer"]);
-                if self.fences.count(Instant::now()) {
+                // A new owner of lanes that we left in a hurry ends our transactions too: only a fence far from a rebalance counts.
+                if self.opened_at.elapsed() > AFTER_REBALANCE && self.fences.count(Instant::now()) {
                     let id = &self.setup.transactional_id;
                     let text = format!(
                         "another process uses the transactional id `{id}`: instance id used twice; give each process its own `kafka.instance`, or none"

@@ -16,6 +16,8 @@ use orderstream_harness::stack::Stack;
 use orderstream_harness::topics::{self, Layout};
 use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
+use sqlx::postgres::PgRow;
+use sqlx::{Executor, FromRow};
 
 /// A deployment of one test.
 pub struct Stage {
@@ -33,25 +35,46 @@ pub struct Stage {
 impl Stage {
     /// A deployment named after the test: topics made, database migrated, schemas registered, no worker running.
     pub async fn new(test: &str, partitions: i32) -> Self {
-        let stage = Self::bare(test).await;
-        let layout = Layout { partitions, replication: 1 };
-        topics::create(&stage.deployment.stack.brokers, &stage.deployment.topics, layout).await.expect("topics");
-        stage.run_command(&["migrate"]);
-        stage.run_command(&["schema", "register"]);
+        Self::on(&local_stack(), test, partitions).await
+    }
+
+    /// The same on servers that are not the local stack's.
+    pub async fn on(stack: &Stack, test: &str, partitions: i32) -> Self {
+        let stage = Self::bare_on(stack, test).await;
+        stage.set_up(partitions).await;
         stage
+    }
+
+    /// The same with a configuration that differs from the usual one, also in which topics there are.
+    pub async fn with(test: &str, partitions: i32, change: impl FnOnce(&mut ConfigFile)) -> Self {
+        let mut stage = Self::bare(test).await;
+        stage.reconfigure(change);
+        stage.set_up(partitions).await;
+        stage
+    }
+
+    async fn set_up(&self, partitions: i32) {
+        let layout = Layout { partitions, replication: 1 };
+        topics::create(&self.deployment.stack.brokers, &self.deployment.topics, layout).await.expect("topics");
+        self.run_command(&["migrate"]);
+        self.run_command(&["schema", "register"]);
     }
 
     /// A database and a configuration, nothing in them yet, no topics.
     pub async fn bare(test: &str) -> Self {
+        Self::bare_on(&local_stack(), test).await
+    }
+
+    async fn bare_on(stack: &Stack, test: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("it_{}_{number}_{}", std::process::id(), test.chars().take(30).collect::<String>());
-        let stack = Stack::from_env().expect("the local stack: run `make up`, then `. target/stack/env`");
-        let database = Database::create(&stack, &name).await.expect("a database of the test's own");
-        let deployment = Deployment::fresh(&stack, &name, database.url()).expect("a deployment of the test's own");
+        let database = Database::create(stack, &name).await.expect("a database of the test's own");
+        let deployment = Deployment::fresh(stack, &name, database.url()).expect("a deployment of the test's own");
         let mut config = ConfigFile::of(&deployment);
         // A test should not wait for what an operator would.
-        config.set("registry.unknown_id_grace", "1s").set("kafka.session_timeout", "6s");
+        config.set("registry.unknown_id_grace", "1s");
+        config.set("kafka.session_timeout", "6s").set("kafka.heartbeat_interval", "1s");
         let directory = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&directory).expect("a directory for logs");
         let program = Program::at(env!("CARGO_BIN_EXE_orderstream"));
@@ -63,6 +86,20 @@ impl Stage {
     /// Writes the configuration file anew, after a change of [`Stage::config`]; the next worker reads it.
     pub fn configure(&self) {
         self.config.write(&self.config_path()).expect("the configuration is valid");
+    }
+
+    /// Short sessions, so that a worker that vanished is missed soon.
+    pub fn with_short_sessions(mut self) -> Self {
+        self.config.set("kafka.session_timeout", "2s").set("kafka.heartbeat_interval", "500ms");
+        self.configure();
+        self
+    }
+
+    /// Changes the configuration: the next worker reads it, and the checker judges by it.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut ConfigFile)) {
+        change(&mut self.config);
+        self.configure();
+        self.deployment = Deployment::from_file(&self.config).expect("the configuration is valid");
     }
 
     /// Where the configuration file is.
@@ -80,6 +117,15 @@ impl Stage {
         self.program.start(&self.config_path(), name, &self.directory).expect("a worker starts")
     }
 
+    /// Starts a worker that is configured differently from the others.
+    pub fn worker_with(&self, name: &str, change: impl FnOnce(&mut ConfigFile)) -> Worker {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let path = self.directory.join(format!("{name}.toml"));
+        config.write(&path).expect("the configuration is valid");
+        self.program.start(&path, name, &self.directory).expect("a worker starts")
+    }
+
     /// A producer for the input topics.
     pub async fn producer(&self) -> Producer {
         Producer::open(&self.deployment.stack, &self.deployment.topics).await.expect("a producer")
@@ -92,6 +138,18 @@ impl Stage {
         })
         .await
         .unwrap_or_else(|error| panic!("{error:#}\nlogs are in {}", self.directory.display()));
+    }
+
+    /// Rows from the database.
+    pub async fn rows<T: for<'r> FromRow<'r, PgRow> + Send + Unpin>(&self, query: &'static str) -> Vec<T> {
+        let mut connection = self.database.connect().await.expect("postgres answers");
+        sqlx::query_as(query).fetch_all(&mut connection).await.expect("the query is right")
+    }
+
+    /// Changes something in the database.
+    pub async fn execute(&self, statement: &'static str) {
+        let mut connection = self.database.connect().await.expect("postgres answers");
+        connection.execute(statement).await.expect("the statement is right");
     }
 
     /// Checks everything from outside: nothing lost, nothing doubled, nothing mismatched.
@@ -110,4 +168,14 @@ impl Stage {
         self.database.drop().await.expect("the database is dropped");
         std::fs::remove_dir_all(&self.directory).expect("the directory is removed");
     }
+}
+
+/// The servers of `make up`.
+pub fn local_stack() -> Stack {
+    Stack::from_env().expect("the local stack: run `make up`, then `. target/stack/env`")
+}
+
+/// The time now.
+pub fn now_micros() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }

@@ -12,14 +12,14 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 pub use error::{FoldError, Place};
 use input::Input;
 
 use crate::ids::{OrderId, Timestamp};
 use crate::order::facts::MAX_FACTS;
-use crate::order::{Event, Fold};
+use crate::order::{Event, Fold, Status, View};
 
 /// Folds the events of one order and prints the derived view as JSON.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,14 +45,23 @@ pub struct FoldArgs {
 pub fn run(args: &FoldArgs, stdin: impl Read, mut stdout: impl Write) -> Result<(), FoldError> {
     let input = Input::read(args, stdin)?;
     let result = fold(&input, args.emits)?;
-    match writeln!(stdout, "{result:#}").and_then(|()| stdout.flush()) {
+    let json = serde_json::to_string_pretty(&result).expect("a view of texts and numbers can always be written");
+    match writeln!(stdout, "{json}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(FoldError::Output(error)),
         // A reader that has seen enough, such as `head`, is no failure.
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-fn fold(input: &Input, with_emits: bool) -> Result<Value, FoldError> {
+/// What is printed.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Folded {
+    View(Box<View>),
+    WithEmits { view: Box<View>, emits: Vec<Status> },
+}
+
+fn fold(input: &Input, with_emits: bool) -> Result<Folded, FoldError> {
     let mut fold = Fold::new(&input.policy);
     apply(&mut fold, &input.events)?;
     if let Some(until) = input.until {
@@ -61,8 +70,8 @@ fn fold(input: &Input, with_emits: bool) -> Result<Value, FoldError> {
         fold.fire(until, &order_id);
     }
     apply(&mut fold, &input.after)?;
-    let view = fold.view();
-    Ok(if with_emits { json!({"view": view, "emits": fold.emits()}) } else { json!(view) })
+    let view = Box::new(fold.view());
+    Ok(if with_emits { Folded::WithEmits { view, emits: fold.emits().to_vec() } } else { Folded::View(view) })
 }
 
 fn apply(fold: &mut Fold<'_>, events: &[(Place, Event)]) -> Result<(), FoldError> {

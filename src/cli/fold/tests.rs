@@ -1,4 +1,6 @@
 //! What `orderstream fold` reads, prints and refuses, without starting a process.
+//!
+//! The three forms of input, the arguments, and for every refusal its text and its exit code.
 
 use std::fs;
 use std::path::PathBuf;

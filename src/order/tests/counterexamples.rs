@@ -1,4 +1,6 @@
 //! What shuffling once found: each shrunk counter-example, kept by name.
+//!
+//! A failure of `properties` is shrunk by proptest; what it shrinks to is written here, so that it is tried every time.
 
 use super::facts_of;
 use super::say;

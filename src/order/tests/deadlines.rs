@@ -1,4 +1,6 @@
-//! The table of DOMAIN section 8, row by row, and what makes deadlines safe: armed, judged, chosen anew.
+//! The table of DOMAIN section 8, row by row, and what makes deadlines safe.
+//!
+//! When each is due, when it holds, what it records; that one fires once, and that the next is chosen anew after it.
 
 use super::facts_of;
 use super::say::{self, minute, placed, reserved, shipment};

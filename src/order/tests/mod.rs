@@ -6,6 +6,7 @@
 mod counterexamples;
 mod deadlines;
 mod interleavings;
+mod names;
 mod properties;
 mod rules;
 mod say;

@@ -1,4 +1,6 @@
 //! The stored form: small, the same whatever becomes of the order of keys, and never trusted.
+//!
+//! Postgres sorts the keys of jsonb its own way; damaged text must be an error, because a panic would stop a lane.
 
 use proptest::prelude::*;
 use serde_json::Value;

@@ -51,6 +51,15 @@ impl ConfigFile {
         self
     }
 
+    /// Leaves one setting to its default again.
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        let (section, key) = name.split_once('.').unwrap_or(("", name));
+        if let Some(section) = self.0.get_mut(section).and_then(Value::as_table_mut) {
+            section.remove(key);
+        }
+        self
+    }
+
     /// The file's text.
     #[must_use]
     pub fn text(&self) -> String {

@@ -31,6 +31,12 @@ impl Database {
         Ok(database)
     }
 
+    /// The database's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The database's URL, with the credentials of the stack's.
     #[must_use]
     pub fn url(&self) -> &str {

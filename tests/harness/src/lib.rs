@@ -8,6 +8,8 @@
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`stack`], [`topics`], [`registry`], [`database`] | the servers, and what is made in them |
 //! | [`deployment`], [`config_file`], [`worker`], [`wait`] | workers, and waiting for what they do |
+//! | [`proxy`] | a link to a server that can be cut |
+//! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
@@ -17,14 +19,17 @@ pub mod avro;
 pub mod avro_reader;
 pub mod check;
 pub mod cli;
+pub mod commit_thief;
 pub mod config_file;
 pub mod database;
+pub mod demo;
 pub mod deployment;
 pub mod event;
 pub mod output;
 pub mod positions;
 pub mod produce;
 pub mod progress;
+pub mod proxy;
 pub mod registry;
 pub mod simulate;
 pub mod stack;

@@ -10,7 +10,7 @@ use apache_avro::Schema;
 use serde_json::{Value as Json, json};
 
 use crate::avro;
-use crate::topics::{Input, Topics};
+use crate::topics::Input;
 
 /// A registry.
 #[derive(Clone, Debug)]
@@ -84,18 +84,16 @@ impl Registry {
         }
     }
 
-    /// Removes the subjects of these topics, for good.
+    /// Removes all subjects whose name begins so, for good.
     ///
     /// # Errors
     /// The registry does not answer.
-    pub async fn forget(&self, topics: &Topics) -> Result<()> {
-        let inputs = topics.inputs().map(|(_, topic)| topic);
-        for topic in inputs.chain(topics.outputs()) {
-            for subject in [format!("{topic}-value"), format!("{topic}-next-value")] {
-                // First softly, then for good, as the API wants it; a subject that is not there answers 404.
-                for query in ["", "?permanent=true"] {
-                    self.http.delete(format!("{}/subjects/{subject}{query}", self.url)).send().await?;
-                }
+    pub async fn forget(&self, prefix: &str) -> Result<()> {
+        let subjects: Vec<String> = self.http.get(format!("{}/subjects", self.url)).send().await?.json().await?;
+        for subject in subjects.iter().filter(|subject| subject.starts_with(prefix)) {
+            // First softly, then for good, as the API wants it.
+            for query in ["", "?permanent=true"] {
+                self.http.delete(format!("{}/subjects/{subject}{query}", self.url)).send().await?;
             }
         }
         Ok(())

@@ -45,6 +45,19 @@ impl WentIn {
         }
     }
 
+    /// Counts what went in later, too.
+    pub fn add(&mut self, more: &Self) {
+        self.orders += more.orders;
+        self.records += more.records;
+        self.repeated += more.repeated;
+        self.seconds += more.seconds;
+        for (counts, more) in [(&mut self.by_topic, &more.by_topic), (&mut self.malformed, &more.malformed)] {
+            for (name, count) in more {
+                *counts.entry(name).or_default() += count;
+            }
+        }
+    }
+
     /// Records that must be refused.
     #[must_use]
     pub fn malformed_records(&self) -> u64 {
@@ -58,29 +71,45 @@ impl WentIn {
     }
 }
 
-/// Sends the traffic, at most `rate` records a second if one is given.
+/// Sends the traffic, at most `rate` records a second if one is given, and shows how far it is.
 ///
 /// # Errors
 /// A record cannot be sent, or was not delivered.
-pub fn run(mut traffic: Traffic, producer: &mut Producer, rate: Option<u64>) -> Result<WentIn> {
+pub fn run(traffic: Traffic, producer: &mut Producer, rate: Option<u64>) -> Result<WentIn> {
+    let mut progress = Progress::towards(traffic.orders() * RECORDS_PER_ORDER, "records sent");
+    let went_in = send(traffic, producer, rate, |went_in| {
+        progress.show(went_in.records, &format!("{:.0}/s", went_in.rate()));
+    })?;
+    progress.end();
+    Ok(went_in)
+}
+
+/// Sends the traffic like [`run`], and lets `now_and_then` see what went in so far.
+///
+/// # Errors
+/// As [`run`].
+pub fn send(
+    mut traffic: Traffic,
+    producer: &mut Producer,
+    rate: Option<u64>,
+    mut now_and_then: impl FnMut(&WentIn),
+) -> Result<WentIn> {
     let mut went_in = WentIn::default();
     let began = Instant::now();
-    let mut progress = Progress::towards(traffic.orders() * RECORDS_PER_ORDER, "records sent");
     while let Some(planned) = traffic.next() {
         if !producer.send(&planned)? {
             continue;
         }
         went_in.count(&planned);
         if went_in.records.is_multiple_of(LOOK_EVERY) {
-            let so_far = went_in.records as f64 / began.elapsed().as_secs_f64();
-            progress.show(went_in.records, &format!("{so_far:.0}/s"));
+            went_in.seconds = began.elapsed().as_secs_f64();
+            now_and_then(&went_in);
         }
         if let Some(rate) = rate {
             keep_to(began, went_in.records, rate, producer);
         }
     }
     producer.flush()?;
-    progress.end();
     went_in.orders = traffic.orders_begun();
     went_in.seconds = began.elapsed().as_secs_f64();
     Ok(went_in)

@@ -80,6 +80,8 @@ impl LogReader {
         config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "false").set("fetch.message.max.bytes", "4194304");
         config.set("queued.max.messages.kbytes", "65536");
+        // A fetch that waits at a partition's end would hold back the partitions that are assigned after it.
+        config.set("fetch.wait.max.ms", "10");
         Ok(Self { consumer: config.create()? })
     }
 

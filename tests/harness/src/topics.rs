@@ -176,6 +176,21 @@ pub async fn delete(brokers: &str, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Removes all consumer groups whose name passes `wanted` and that nobody is in.
+///
+/// # Errors
+/// The broker does not answer.
+pub async fn delete_groups(brokers: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let admin = admin(brokers)?;
+    let groups = admin.inner().fetch_group_list(None, Duration::from_secs(10)).context("groups cannot be listed")?;
+    let names: Vec<&str> = groups.groups().iter().map(|group| group.name()).filter(|name| wanted(name)).collect();
+    if !names.is_empty() {
+        // One that somebody is still in stays: a worker of an earlier run that is about to leave.
+        admin.delete_groups(&names, &options()).await.context("groups cannot be removed")?;
+    }
+    Ok(())
+}
+
 /// The names of all topics whose name passes `wanted`.
 ///
 /// # Errors

@@ -63,11 +63,18 @@ impl Program {
     /// # Errors
     /// It cannot be started, or the log cannot be written.
     pub fn start(&self, config: &Path, name: &str, logs: &Path) -> Result<Worker> {
+        self.start_at(config, name, logs, free_address()?)
+    }
+
+    /// Starts a worker that serves its metrics at an address of the caller's choice, taken or not.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_at(&self, config: &Path, name: &str, logs: &Path, metrics: SocketAddr) -> Result<Worker> {
         std::fs::create_dir_all(logs).with_context(|| format!("`{}` cannot be made", logs.display()))?;
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("`{}` cannot be written", log.display()))?;
-        let metrics = free_address()?;
         let child = self
             .command()
             .args(["run", "--config"])

@@ -1,4 +1,6 @@
 //! Parcels and returns (DOMAIN sections 5, 6).
+//!
+//! Stages, the instant of dispatch, lines of a parcel, annotations, what came back and how.
 
 use crate::order::attention::{Attention, Flag};
 use crate::order::event::shipping::{ReturnFact, ShipmentKind};

@@ -1,4 +1,6 @@
-//! Authorizations, captures, refunds, disputes: what is held, taken, given back, lost (DOMAIN sections 3, 6, 8).
+//! Authorizations, captures, refunds, disputes (DOMAIN sections 3, 6, 8).
+//!
+//! What is held, taken, given back and lost, in which currency, and what is owed of it.
 
 use crate::ids::AmountMinor;
 use crate::order::View;

@@ -1,4 +1,6 @@
 //! Reservations, line by line and as a whole (DOMAIN sections 4, 6, 8).
+//!
+//! Which word counts for a line, what takes from a reservation, what is owed back of it.
 
 use crate::order::attention::Attention;
 use crate::order::event::inventory::StockFact;

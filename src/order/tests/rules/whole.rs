@@ -1,4 +1,6 @@
-//! Cancel and dispatch, holds, reviews, shells: what is said of the order as a whole (DOMAIN sections 5, 6, 7).
+//! What is said of the order as a whole (DOMAIN sections 5, 6, 7).
+//!
+//! Cancel and dispatch, holds, reviews, terms, shells, and what an event did to the registers.
 
 use crate::order::attention::{Attention, Flag};
 use crate::order::cancel::CancelReason;
@@ -145,6 +147,10 @@ fn payment_before_the_first_payment_deadline_that_fired_calls_for_a_person() {
     assert!(attention(authorized("a1", 500).at(9), std::slice::from_ref(&due)));
     assert!(!attention(captured("c1", 500).at(10), std::slice::from_ref(&due)), "not before");
     assert!(!attention(captured("c1", 400).at(9), std::slice::from_ref(&due)), "not secured");
+    let late_too = [due.clone(), captured("c2", 1).at(11)];
+    assert!(attention(captured("c1", 500).at(9), &late_too), "some of it came before");
+    let free = [due.clone(), amended(0, &[]).at(1)];
+    assert!(!attention(refunded("r1", 0).at(9), &free), "nothing was ever paid");
     let retry = given_up(GivenUp::PaymentRetry).at(8);
     assert!(!attention(captured("c1", 500).at(9), &[due.clone(), retry]), "the first that fired");
     let stock = given_up(GivenUp::Rejection).at(1);

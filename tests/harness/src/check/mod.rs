@@ -49,7 +49,7 @@ use reading::Reading;
 use replay::{Progress, Replay};
 use stored::{StoredLane, StoredOrder};
 
-pub use verdict::{Totals, Verdict};
+pub use verdict::{Published, Totals, Verdict};
 
 /// The input topic that a journal entry's source stands for; none for a deadline.
 #[must_use]
@@ -93,9 +93,8 @@ pub async fn check(deployment: &Deployment) -> Result<Verdict> {
     check.outputs.check_versions(|order| of_several_lanes.contains(order), check.findings);
     let outputs = check.outputs;
     totals.status_events = outputs.status_events();
-    totals.published_at_millis = outputs.published_at_millis(&deployment.topics.status);
     totals.by_status = outputs.by_status().into_iter().map(|(status, count)| (status.to_string(), count)).collect();
-    totals.latencies_millis.sort_unstable();
+    totals.published.sort_unstable();
     Ok(Verdict { findings, totals })
 }
 
@@ -190,7 +189,8 @@ impl Check<'_> {
             entries::compare(inputs, entry, &mut self.totals.outcomes, self.findings);
             let topic = input_of(entry.source).and_then(|input| self.deployment.topics.input(input)).map(str::to_owned);
             if let Some(at) = published_at.get(&(topic, Some(entry.offset))) {
-                self.totals.latencies_millis.push(at - entry.record_timestamp.0 / 1000);
+                let caused_at_millis = entry.record_timestamp.0 / 1000;
+                self.totals.published.push(Published { at_millis: *at, caused_at_millis, lane });
             }
         }
         self.replay.take(unpacked.into_row(lane, row.seq), self.findings)

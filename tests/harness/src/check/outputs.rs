@@ -170,15 +170,6 @@ impl Outputs {
         }
         counts
     }
-
-    /// When Kafka got the records of a topic, in milliseconds, sorted.
-    #[must_use]
-    pub fn published_at_millis(&self, topic: &str) -> Vec<i64> {
-        let of_topic = self.records.values().filter(|sight| self.topics[sight.topic] == topic);
-        let mut times: Vec<i64> = of_topic.map(|sight| sight.published_at_millis).collect();
-        times.sort_unstable();
-        times
-    }
 }
 
 fn check_versions(order: &OrderId, said: &Said, in_order: bool, findings: &mut Findings) {

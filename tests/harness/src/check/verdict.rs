@@ -26,10 +26,19 @@ pub struct Totals {
     pub status_events: u64,
     /// Orders by the status that was said last.
     pub by_status: BTreeMap<String, u64>,
-    /// When status events were published, in milliseconds, sorted.
-    pub published_at_millis: Vec<i64>,
-    /// From the production of a record to the publication of what it caused, in milliseconds, sorted.
-    pub latencies_millis: Vec<i64>,
+    /// Status events, in the order of their publication.
+    pub published: Vec<Published>,
+}
+
+/// When and where a status event was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Published {
+    /// When Kafka's record says that it was, in milliseconds.
+    pub at_millis: i64,
+    /// When the record that caused it was produced, in milliseconds.
+    pub caused_at_millis: i64,
+    /// The lane that decided it.
+    pub lane: i32,
 }
 
 /// The result of a check.

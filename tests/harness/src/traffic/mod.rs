@@ -28,6 +28,8 @@ pub use plot::Plot;
 pub struct Shape {
     /// How many orders.
     pub orders: u64,
+    /// The number of the first; orders of one seed that were sent before keep their numbers.
+    pub first_order: u64,
     /// Decides everything that is left to chance.
     pub seed: u64,
     /// Share of events that are sent again, with the same id or under a new one.
@@ -54,6 +56,7 @@ impl Shape {
     pub fn usual(orders: u64, seed: u64, now: i64) -> Self {
         Self {
             orders,
+            first_order: 0,
             seed,
             duplicates: 0.02,
             out_of_order: 0.05,
@@ -122,7 +125,7 @@ impl Traffic {
 
     fn begin_orders(&mut self) {
         while self.under_way.len() < self.shape.in_flight.max(1) && self.next_order < self.shape.orders {
-            let (_, events, mut dice) = story(&self.shape, self.next_order);
+            let (_, events, mut dice) = story(&self.shape, self.shape.first_order + self.next_order);
             self.next_order += 1;
             self.under_way.push(self.disturbance.deliver(&self.shape, events, &mut dice).into_iter());
         }
@@ -156,6 +159,12 @@ fn story(shape: &Shape, number: u64) -> (Plot, Vec<FlatEvent>, Dice) {
     let end = shape.now - tale.dice.between(1_000_000, 3_600_000_000) / shape.speed;
     let (events, dice) = tale.end(end, shape.speed);
     (plot, events, dice)
+}
+
+/// The id of the order `number` of a seed.
+#[must_use]
+pub fn order_id(seed: u64, number: u64) -> String {
+    tale::order_id(seed, number)
 }
 
 /// What becomes of the order `number` of a shape.

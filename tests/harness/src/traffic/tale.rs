@@ -33,15 +33,24 @@ pub struct Tale {
     events: Vec<FlatEvent>,
 }
 
+/// The id of the order `number` of a seed.
+pub(super) fn order_id(seed: u64, number: u64) -> String {
+    format!("ord-{}", tail(seed, number))
+}
+
+fn tail(seed: u64, number: u64) -> String {
+    format!("{seed}-{number:06}")
+}
+
 impl Tale {
     /// Begins the tale of the order `number` of a seed.
     pub fn begin(seed: u64, number: u64, without_order_topic: f64) -> Self {
         let mut dice = Dice::new(seed, number);
         let cart = Cart::fill(&mut dice);
-        let tail = format!("{seed}-{number:06}");
+        let tail = tail(seed, number);
         Self {
             cart,
-            order_id: format!("ord-{tail}"),
+            order_id: order_id(seed, number),
             correlation_id: dice.chance(0.8).then(|| format!("checkout-{tail}")),
             with_order_topic: !dice.chance(without_order_topic),
             clock: 0,

@@ -3,6 +3,9 @@
 //! Between the wire records and events. Invariant: what passes here is within the bounds that `order` and the database
 //! rely on; every refusal names the field (DOMAIN section 2).
 
+#[cfg(test)]
+pub(in crate::decode) mod tests;
+
 use std::str::FromStr;
 
 use crate::ids::{AmountMinor, EventId, LineId, OrderId, Sku, Timestamp};
@@ -11,8 +14,8 @@ use crate::order::event::line::{self, Lines, MAX_LINES, MAX_QUANTITY, Quantity, 
 use crate::order::event::money::{MAX_AMOUNT_MINOR, Money};
 use crate::order::event::{Body, Event, INTERNAL_PREFIX};
 
-use super::refusal::{Reason, Refusal};
-use super::wire::{Kind, Line, Symbol, Text};
+use crate::decode::refusal::{Reason, Refusal};
+use crate::decode::wire::{Kind, Line, Symbol, Text};
 
 /// The most bytes of an id.
 pub const MAX_ID_BYTES: usize = 128;

@@ -1,0 +1,74 @@
+//! The demonstration: two workers at work on simulated traffic, one of them killed in the middle, everything checked.
+//!
+//! | step | file |
+//! |---|---|
+//! | topics, database and configuration of its own | [`stage`] |
+//! | the workers, the kill, the waiting | [`show`] |
+//! | what the times say | [`measure`] |
+//! | orders told event by event | [`story`], [`words`] |
+//! | the report | [`report`] |
+//!
+//! Invariant: no worker outlives the run, and what a run made is removed at its end or by the next run.
+
+pub mod measure;
+pub mod report;
+pub mod show;
+pub mod stage;
+pub mod story;
+pub mod words;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::check;
+use crate::stack::Stack;
+use crate::worker::Program;
+use report::Report;
+use stage::Stage;
+
+/// What a demonstration is about.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many orders.
+    pub orders: u64,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// Leaves topics and database for a look at them.
+    pub keep: bool,
+    /// Where logs and the report go.
+    pub directory: PathBuf,
+}
+
+/// Runs the demonstration, prints its report, and says whether all is well.
+///
+/// # Errors
+/// A server does not answer, or a worker does not do its work.
+pub async fn run(options: &Options) -> Result<bool> {
+    let program = Program::beside_this()?;
+    let stack = Stack::from_env()?;
+    let directory = &options.directory;
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).with_context(|| format!("`{}` cannot be emptied", directory.display()))?;
+    }
+    std::fs::create_dir_all(directory).with_context(|| format!("`{}` cannot be made", directory.display()))?;
+
+    let stage = Stage::set(&stack, &program, directory).await?;
+    let showing = show::run(&stage, &program, options).await?;
+    let verdict = check::check(&stage.deployment).await?;
+    let stories = story::three(&stage, &showing.shape).await?;
+    let report = Report { options, showing: &showing, verdict: &verdict, stories: &stories };
+    println!("{}", report.text());
+    let path = directory.join("report.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&report.json())? + "\n")
+        .with_context(|| format!("`{}` cannot be written", path.display()))?;
+
+    if options.keep {
+        println!("kept: {}", stage.whereabouts());
+    } else if verdict.is_good() {
+        stage.clear().await?;
+    } else {
+        println!("left for a look: {}", stage.whereabouts());
+    }
+    Ok(verdict.is_good())
+}

@@ -1,0 +1,240 @@
+//! The report of a demonstration: one that a person enjoys, and one for programs.
+//!
+//! Colours only on a terminal (`console` sees to it). Invariant: both say the same numbers.
+
+use std::fmt::Write;
+
+use console::{Style, pad_str, style};
+use indicatif::HumanCount;
+use orderstream::order::Status;
+use orderstream::persist::journal_format::Outcome;
+use serde_json::{Value as Json, json};
+
+use super::Options;
+use super::measure::{self, Pause, Speed};
+use super::show::Showing;
+use super::story::{Heard, Story};
+use super::words::words;
+use crate::check::{Published, Verdict};
+
+/// How wide the longest bar is.
+const BAR: u64 = 44;
+
+/// Everything there is to report.
+pub struct Report<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// What happened.
+    pub showing: &'a Showing,
+    /// What the checker found.
+    pub verdict: &'a Verdict,
+    /// Orders worth telling.
+    pub stories: &'a [Story],
+}
+
+impl Report<'_> {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let title = format!("orderstream: {} orders, seed {}", HumanCount(self.options.orders), self.options.seed);
+        _ = writeln!(text, "\n{}", style(title).bold());
+        self.went_in(&mut text);
+        self.became(&mut text);
+        self.speed_text(&mut text);
+        self.kill_text(&mut text);
+        self.stories_text(&mut text);
+        heading(&mut text, "Checked from outside");
+        for line in self.verdict.text().lines() {
+            _ = writeln!(text, "  {line}");
+        }
+        text
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> Json {
+        let speed = self.speed();
+        let mut report = self.verdict.json();
+        report["seed"] = self.options.seed.into();
+        report["events_per_second"] = round(speed.without_silence);
+        report["events_per_second_overall"] = round(speed.overall);
+        report["events_per_second_10_to_90_percent"] = round(speed.middle);
+        report["silence_after_kill_seconds"] = speed.silence_seconds.into();
+        report["latency_ms"] = json!({
+            "at_records_per_second": self.showing.gentle_rate,
+            "p50": self.latency(0.5),
+            "p99": self.latency(0.99),
+        });
+        let kill = &self.showing.kill;
+        let pauses = self.pauses();
+        report["kill"] = json!({
+            "worker": kill.worker,
+            "after_records": kill.applied,
+            "lanes": kill.lanes,
+            "lanes_claimed_in_all": self.showing.claims,
+            "pause_seconds_by_lane": pauses.iter().map(|p| (p.lane.to_string(), p.seconds.into())).collect::<serde_json::Map<_, _>>(),
+            "takeover_seconds": self.takeover(&pauses),
+        });
+        report
+    }
+
+    fn went_in(&self, text: &mut String) {
+        let went_in = &self.showing.went_in;
+        heading(text, "What went in");
+        let most = went_in.by_topic.values().max().copied().unwrap_or(1);
+        for (topic, count) in &went_in.by_topic {
+            bar(text, topic, *count, most, &Style::new().cyan());
+        }
+        _ = writeln!(
+            text,
+            "  {} records, {} of them sent again and {} malformed, sent at {} a second",
+            HumanCount(went_in.records),
+            HumanCount(went_in.repeated),
+            HumanCount(went_in.malformed_records()),
+            HumanCount(self.showing.busy_rate as u64),
+        );
+    }
+
+    fn became(&self, text: &mut String) {
+        let totals = &self.verdict.totals;
+        heading(text, "What became of the orders");
+        let most = totals.by_status.values().max().copied().unwrap_or(1);
+        for status in Status::ALL.iter().rev() {
+            if let Some(count) = totals.by_status.get(status.as_str()) {
+                bar(text, status.as_str(), *count, most, &colour(*status));
+            }
+        }
+        _ = writeln!(text, "  {} status events told it", HumanCount(totals.status_events));
+    }
+
+    fn speed_text(&self, text: &mut String) {
+        let speed = self.speed();
+        heading(text, "How fast");
+        let count = |rate: f64| style(HumanCount(rate as u64)).bold().to_string();
+        _ = writeln!(
+            text,
+            "  {} events a second, from the first record sent to the last status event in Kafka, without the {:.1} s in\n  \
+             which nobody spoke after the kill; {} between a tenth and nine tenths of it; {} with the silence",
+            count(speed.without_silence),
+            speed.silence_seconds,
+            count(speed.middle),
+            count(speed.overall),
+        );
+        if let (Some(half), Some(most)) = (self.latency(0.5), self.latency(0.99)) {
+            _ = writeln!(
+                text,
+                "  latency at {} records a second, once all was caught up with: p50 {} ms, p99 {} ms\n  \
+                 (from a record's timestamp to that of the status event it caused)",
+                HumanCount(self.showing.gentle_rate),
+                style(half).bold(),
+                style(most).bold()
+            );
+        }
+    }
+
+    fn kill_text(&self, text: &mut String) {
+        let kill = &self.showing.kill;
+        let pauses = self.pauses();
+        heading(text, "What the kill did");
+        _ = writeln!(
+            text,
+            "  {} had lanes {:?} and was killed (SIGKILL) after {} records; it was started again at once",
+            kill.worker,
+            kill.lanes,
+            HumanCount(kill.applied)
+        );
+        if let Some(seconds) = self.takeover(&pauses) {
+            _ = writeln!(text, "  its lanes spoke again after {seconds:.1} s");
+        }
+        let said: Vec<String> = pauses.iter().map(|pause| format!("{} {:.1} s", pause.lane, pause.seconds)).collect();
+        _ = writeln!(text, "  pause by lane: {}", said.join(", "));
+        _ = writeln!(text, "  lanes were claimed {} times in all; {}", self.showing.claims, self.verdict.summary());
+    }
+
+    fn stories_text(&self, text: &mut String) {
+        heading(text, "Three orders");
+        for story in self.stories {
+            _ = writeln!(text, "  {}: {}", style(&story.order).bold(), story.plot.words());
+            let mut before = None;
+            for heard in &story.heard {
+                _ = writeln!(text, "    {}", line(heard, before));
+                before = heard.status;
+            }
+            text.push('\n');
+        }
+    }
+
+    /// The busy part alone: what the gentle part caused is measured by its latency.
+    fn busy(&self) -> Vec<Published> {
+        let published = &self.verdict.totals.published;
+        published
+            .iter()
+            .filter(|published| published.caused_at_millis < self.showing.gentle_from_millis)
+            .copied()
+            .collect()
+    }
+
+    fn speed(&self) -> Speed {
+        let showing = self.showing;
+        measure::speed(&self.busy(), showing.busy_records, showing.began_millis, showing.kill.at_millis)
+    }
+
+    fn pauses(&self) -> Vec<Pause> {
+        measure::pauses(&self.busy(), self.showing.kill.at_millis)
+    }
+
+    fn latency(&self, share: f64) -> Option<i64> {
+        measure::latency(&self.verdict.totals.published, self.showing.gentle_from_millis, share)
+    }
+
+    /// When the first of the killed worker's lanes spoke again.
+    fn takeover(&self, pauses: &[Pause]) -> Option<f64> {
+        let of_victim = pauses.iter().filter(|pause| self.showing.kill.lanes.contains(&pause.lane));
+        of_victim.map(|pause| pause.back_after_seconds).min_by(f64::total_cmp)
+    }
+}
+
+fn heading(text: &mut String, words: &str) {
+    _ = writeln!(text, "\n{}", style(words).cyan().bold());
+}
+
+fn bar(text: &mut String, name: &str, count: u64, most: u64, colour: &Style) {
+    let length = usize::try_from((count * BAR).div_ceil(most.max(1))).unwrap_or(0);
+    let name = pad_str(name, 19, console::Alignment::Left, None);
+    _ = writeln!(text, "  {name} {:>9}  {}", HumanCount(count).to_string(), colour.apply_to("█".repeat(length)));
+}
+
+/// Green went well, yellow is under way, red was undone.
+fn colour(status: Status) -> Style {
+    match status {
+        Status::Completed | Status::Delivered => Style::new().green(),
+        Status::Cancelled | Status::Cancelling | Status::Returned | Status::PartiallyReturned => Style::new().red(),
+        _ => Style::new().yellow(),
+    }
+}
+
+fn line(heard: &Heard, before: Option<Status>) -> String {
+    let at = jiff::Timestamp::from_microsecond(heard.event.occurred_at).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC));
+    let at = at.map_or_else(|_| String::new(), |at| at.strftime("%d %b %H:%M").to_string());
+    let note = match heard.outcome {
+        Outcome::Duplicate => style("  heard before, changes nothing".to_owned()).dim().to_string(),
+        Outcome::Stale => style("  overtaken, changes nothing".to_owned()).dim().to_string(),
+        _ if heard.late => style("  heard late".to_owned()).dim().to_string(),
+        _ => String::new(),
+    };
+    let arrow = match heard.status {
+        Some(status) if Some(status) != before => format!("  → {}", colour(status).bold().apply_to(status)),
+        _ => String::new(),
+    };
+    format!(
+        "{} {} {}{note}{arrow}",
+        style(at).dim(),
+        pad_str(heard.event.topic.as_str(), 9, console::Alignment::Left, None),
+        words(&heard.event)
+    )
+}
+
+fn round(rate: f64) -> Json {
+    (rate.round() as u64).into()
+}

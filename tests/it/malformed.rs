@@ -1,0 +1,344 @@
+//! Records that cannot be applied: each is kept, byte for byte and once, with its reason, and stops nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use orderstream_harness::output;
+use orderstream_harness::produce::{Producer, RawRecord};
+use orderstream_harness::topic_log::LogRecord;
+use orderstream_harness::topics::Input;
+use orderstream_harness::traffic::NEWER_KIND;
+use serde_json::{Value as Json, json};
+
+use super::events::{captured, event, sound};
+use super::stage::Stage;
+
+/// How long a worker may take to stop.
+const GOODBYE: Duration = Duration::from_secs(20);
+/// The largest record that workers of these tests take.
+const RECORD_MAX_BYTES: usize = 64 << 10;
+/// The year 2100.
+const FAR_AHEAD: i64 = 4_102_444_800_000_000;
+
+/// A record that must be refused: everything that must be kept of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Letter {
+    topic: String,
+    offset: i64,
+    reason: String,
+    key: Option<String>,
+    value: Option<String>,
+    headers: Vec<(String, Option<String>)>,
+}
+
+/// Bytes so that a person can read a difference.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// Sends records into the one partition of each topic, and remembers what has to become of them.
+struct Sender {
+    producer: Producer,
+    offsets: [i64; Input::ALL.len()],
+    orders: BTreeSet<String>,
+    letters: BTreeSet<Letter>,
+}
+
+impl Sender {
+    async fn on(stage: &Stage) -> Self {
+        let producer = stage.producer().await;
+        Self { producer, offsets: [0; Input::ALL.len()], orders: BTreeSet::new(), letters: BTreeSet::new() }
+    }
+
+    /// A record that is applied.
+    fn good(&mut self, stage: &Stage, event: &Json) {
+        let order = event["order_id"].as_str().expect("an order").to_owned();
+        let value = self.producer.encode(event).expect("an event");
+        self.send(stage, input(event), raw(&order, Some(value)));
+        self.orders.insert(order);
+    }
+
+    /// A record that is refused for that reason.
+    fn bad(&mut self, stage: &Stage, input: Input, reason: &str, record: RawRecord) {
+        let (key, value) = (record.key.as_deref().map(shown), record.value.as_deref().map(shown));
+        let headers = record.headers.iter().map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect();
+        let topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
+        let offset = self.send(stage, input, record);
+        self.letters.insert(Letter { topic, offset, reason: reason.to_owned(), key, value, headers });
+    }
+
+    fn send(&mut self, stage: &Stage, input: Input, mut record: RawRecord) -> i64 {
+        record.topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
+        record.partition = Some(0);
+        self.producer.send_raw(&record).expect("sent");
+        let next = &mut self.offsets[input as usize];
+        *next += 1;
+        *next - 1
+    }
+
+    /// Waits until everything is published, then compares the table, the topic and the orders with what has to be.
+    async fn assert_kept(&self, stage: &Stage) {
+        self.producer.flush().expect("kafka has it");
+        stage.all_published(60).await;
+        let table = table(stage).await;
+        assert_eq!(table, self.letters.iter().cloned().collect::<Vec<_>>(), "the table");
+        let mut topic: Vec<Letter> =
+            output::dead_letters(&stage.deployment).expect("the topic").iter().map(letter).collect();
+        topic.sort();
+        assert_eq!(topic, table, "the topic");
+        assert_eq!(orders(stage).await, self.orders, "the orders");
+    }
+}
+
+fn input(event: &Json) -> Input {
+    serde_json::from_value(event["topic"].clone()).expect("a topic's role")
+}
+
+fn raw(key: &str, value: Option<Vec<u8>>) -> RawRecord {
+    RawRecord { key: Some(key.into()), value, ..RawRecord::default() }
+}
+
+async fn orders(stage: &Stage) -> BTreeSet<String> {
+    let rows: Vec<(String,)> = stage.rows("select order_id from orders").await;
+    rows.into_iter().map(|(order,)| order).collect()
+}
+
+/// The rows of `dead_letters`, sorted.
+async fn table(stage: &Stage) -> Vec<Letter> {
+    type Row = (String, i64, String, Option<Vec<u8>>, Option<Vec<u8>>, Json);
+    let rows: Vec<Row> =
+        stage.rows("select topic, record_offset, reason::text, key, value, headers from dead_letters").await;
+    let mut letters: Vec<Letter> = rows
+        .into_iter()
+        .map(|(topic, offset, reason, key, value, headers)| {
+            let headers: Vec<(String, Option<String>)> = serde_json::from_value(headers).expect("pairs");
+            let headers =
+                headers.into_iter().map(|(name, value)| (name, value.map(|hex| shown(&bytes(&hex))))).collect();
+            let (key, value) = (key.as_deref().map(shown), value.as_deref().map(shown));
+            Letter { topic, offset, reason, key, value, headers }
+        })
+        .collect();
+    letters.sort();
+    letters
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = (0..hex.len()).step_by(2);
+    digits.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+/// A record of the dead-letter topic: where it says that it comes from, and its own headers before ours.
+fn letter(record: &LogRecord) -> Letter {
+    let said = |name: &str| record.header(&format!("orderstream-{name}")).unwrap_or_default().to_owned();
+    let own = record.headers.iter().take_while(|(name, _)| !name.starts_with("orderstream-"));
+    for name in ["explanation", "partition", "attempts", "refused-at"] {
+        assert!(!said(name).is_empty(), "`{name}` is missing: {record:?}");
+    }
+    Letter {
+        topic: said("topic"),
+        offset: said("offset").parse().expect("an offset"),
+        reason: said("reason"),
+        key: record.key.as_deref().map(shown),
+        value: record.value.as_deref().map(shown),
+        headers: own.map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect(),
+    }
+}
+
+/// One way, or several, for each reason that comes from outside.
+fn flawed(input: Input, producer: &Producer) -> Vec<(&'static str, RawRecord)> {
+    let order = format!("bad-{input}");
+    let whole = producer.encode(&sound(input, &order)).expect("an event");
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut value = whole.clone();
+        change(&mut value);
+        raw(&order, Some(value))
+    };
+    let event = |change: &dyn Fn(&mut Json)| {
+        let mut event = sound(input, &order);
+        change(&mut event);
+        raw(&order, Some(producer.encode(&event).expect("encoded")))
+    };
+    let foreign = if input == Input::Payment { Input::Shipping } else { Input::Payment };
+    let foreign = producer.encode(&sound(foreign, &order)).expect("an event");
+    let needed = match input {
+        Input::Payment => "capture_id",
+        Input::Inventory => "reservation_id",
+        Input::Shipping => "shipment_id",
+        Input::Order => "total_minor",
+    };
+    let headers = vec![
+        ("trace".to_owned(), Some(b"\x00\xff".to_vec())),
+        ("trace".to_owned(), None),
+        (String::new(), Some(Vec::new())),
+    ];
+    let guid = vec![("__value_schema_id".to_owned(), Some(vec![1; 17]))];
+    vec![
+        ("no_key", RawRecord { key: None, headers: headers.clone(), ..raw("", Some(whole.clone())) }),
+        ("key_mismatch", raw("somebody-else", Some(whole.clone()))),
+        ("key_mismatch", RawRecord { key: Some(vec![0xff, 0xfe, 0x00]), ..raw("", Some(whole.clone())) }),
+        ("bad_framing", RawRecord { headers, ..raw(&order, None) }),
+        ("bad_framing", raw(&order, Some(Vec::new()))),
+        ("bad_framing", changed(&|value| value[0] = b'{')),
+        ("bad_framing", RawRecord { headers: guid, ..raw(&order, Some(whole[5..].to_vec())) }),
+        ("unknown_schema", changed(&|value| value[1..5].copy_from_slice(&[0x7f, 0xff, 0xff, 0xf0]))),
+        ("bad_avro", changed(&|value| value.truncate(whole.len() / 2))),
+        ("bad_avro", changed(&|value| value.extend_from_slice(&[0, 0]))),
+        ("bad_avro", raw(&order, Some(foreign))),
+        ("unknown_kind", event(&|event| event["kind"] = NEWER_KIND.into())),
+        ("missing_field", event(&|event| _ = event.as_object_mut().expect("an object").remove(needed))),
+        ("bad_value", event(&|event| event["event_id"] = "x".repeat(129).into())),
+        ("bad_value", event(&|event| event["reason"] = "nul \0".into())),
+        ("occurred_in_future", event(&|event| event["occurred_at"] = FAR_AHEAD.into())),
+        ("too_large", event(&|event| event["reason"] = "x".repeat(RECORD_MAX_BYTES).into())),
+    ]
+}
+
+#[tokio::test]
+async fn a_malformed_record_of_every_reason_is_kept_as_it_came_and_the_good_ones_around_it_are_applied() {
+    let stage = Stage::with("malformed", 1, |config| {
+        config.set("worker.record_max_bytes", "64KiB");
+    })
+    .await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    for input in Input::ALL {
+        let flawed = flawed(input, &sender.producer);
+        for (number, (reason, record)) in flawed.into_iter().enumerate() {
+            sender.good(&stage, &sound(input, &format!("good-{input}-{number}")));
+            // The last one ends its partition: nothing behind it can carry the offset past it.
+            sender.bad(&stage, input, reason, record);
+        }
+    }
+    sender.assert_kept(&stage).await;
+    let verdict = stage.check().await;
+    assert_eq!(verdict.totals.outcomes.refused(), sender.letters.len() as u64);
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn without_a_dead_letter_topic_refused_records_are_kept_in_the_table() {
+    let stage = Stage::with("no_dead_letter_topic", 1, |config| {
+        config.unset("topics.dead_letter").unset("topics.order");
+    })
+    .await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    sender.good(&stage, &sound(Input::Payment, "good"));
+    sender.bad(&stage, Input::Payment, "bad_framing", raw("bad", None));
+    sender.producer.flush().expect("kafka has it");
+    stage.all_published(20).await;
+    assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>());
+    stage.check().await;
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_status_event_would_be_too_large_is_refused_and_holds_nothing_up() {
+    let stage = Stage::with("too_large", 1, |config| {
+        config.set("worker.emitted_record_max_bytes", "2KiB");
+    })
+    .await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    let lines: Vec<Json> = (0..400).map(|line| json!({"line_id": format!("line-{line}"), "quantity": 1})).collect();
+    let long = json!({"total_minor": 500, "currency": "EUR", "lines": lines});
+    let long = |order: &str| event(Input::Order, "PLACED", order, 5, &long);
+    for order in ["long", "short"] {
+        sender.good(&stage, &sound(Input::Order, "short"));
+        let value = sender.producer.encode(&long(order)).expect("an event");
+        sender.bad(&stage, Input::Order, "too_large", raw(order, Some(value)));
+    }
+    sender.good(&stage, &captured("long", "cap-1"));
+    sender.good(&stage, &captured("short", "cap-1"));
+    sender.producer.flush().expect("kafka has it");
+    stage.all_published(20).await;
+
+    assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>(), "the table has all of it");
+    let published = output::dead_letters(&stage.deployment).expect("the topic");
+    let keys: Vec<Option<&[u8]>> = published.iter().map(|record| record.key.as_deref()).collect();
+    assert_eq!(keys, [Some(&b"long"[..]), Some(b"short")]);
+    for record in &published {
+        assert_eq!((record.header("orderstream-reason"), &record.value), (Some("too_large"), &None));
+        assert!(record.header("orderstream-value-left-out").is_some(), "{record:?}");
+    }
+    // Each order is what its other events make of it.
+    let rows: Vec<(String, Option<i64>, i64, i64)> =
+        stage.rows("select order_id, total_minor, captured_minor, version from orders order by order_id").await;
+    let versions = |order: &str| rows.iter().find(|row| row.0 == order).map(|row| (row.1, row.2));
+    assert_eq!(versions("long"), Some((None, 500)));
+    assert_eq!(versions("short"), Some((Some(500), 500)));
+    assert_versions(&stage, &rows.iter().map(|row| (row.0.as_str(), row.3)).collect::<Vec<_>>()).await;
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+/// Each of these orders is told in versions from 1 to the one given, each once.
+async fn assert_versions(stage: &Stage, orders: &[(&str, i64)]) {
+    let mut told: Vec<(String, i64)> = output::status_events(&stage.deployment)
+        .await
+        .expect("status events")
+        .into_iter()
+        .map(|event| (event.envelope.order_id, event.envelope.order_version))
+        .collect();
+    told.sort();
+    let expected = orders.iter().flat_map(|(order, last)| (1..=*last).map(|version| ((*order).to_owned(), version)));
+    let mut expected: Vec<(String, i64)> = expected.collect();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn an_event_that_would_give_an_order_too_many_facts_is_refused_and_what_it_repeats_is_not() {
+    let stage = Stage::with("facts_per_order", 1, |config| {
+        config.set("worker.facts_per_order", 10);
+    })
+    .await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    for capture in 0..10 {
+        sender.good(&stage, &captured("many", &format!("cap-{capture}")));
+    }
+    for capture in 10..12 {
+        let value = sender.producer.encode(&captured("many", &format!("cap-{capture}"))).expect("an event");
+        sender.bad(&stage, Input::Payment, "too_large", raw("many", Some(value)));
+    }
+    sender.good(&stage, &captured("many", "cap-3"));
+    sender.good(&stage, &captured("other", "cap-1"));
+    sender.assert_kept(&stage).await;
+    let captured: Vec<(String, i64)> =
+        stage.rows("select order_id, captured_minor from orders order by order_id").await;
+    assert_eq!(captured, [("many".to_owned(), 5_000), ("other".to_owned(), 500)]);
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn a_record_that_the_database_refuses_is_refused_alone() {
+    let stage = Stage::new("apply_failed", 1).await;
+    stage
+        .execute(
+            "alter table orders add constraint no_eggs check (order_id <> 'eggs');
+             alter table orders add constraint no_fortune check (captured_minor < 1000);",
+        )
+        .await;
+    let mut sender = Sender::on(&stage).await;
+    // All of it waits when the worker starts, so it is one batch.
+    for number in 0..20 {
+        sender.good(&stage, &captured(&format!("good-{number}"), "cap-1"));
+        sender.good(&stage, &captured("rich", "cap-1"));
+        if number % 7 == 3 {
+            let value = sender.producer.encode(&captured("eggs", &format!("cap-{number}"))).expect("an event");
+            sender.bad(&stage, Input::Payment, "apply_failed", raw("eggs", Some(value)));
+        }
+    }
+    let value = sender.producer.encode(&captured("rich", "cap-2")).expect("an event");
+    sender.bad(&stage, Input::Payment, "apply_failed", raw("rich", Some(value)));
+    let worker = stage.worker("w");
+    sender.assert_kept(&stage).await;
+    let rich: Vec<(i64, i64)> = stage.rows("select captured_minor, version from orders where order_id = 'rich'").await;
+    assert_eq!(rich, [(500, 1)], "as it was before the record that the database refuses");
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}

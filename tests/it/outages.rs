@@ -1,0 +1,206 @@
+//! The world is ill: brokers and databases that go away and come back, and a COMMIT whose answer never comes.
+//!
+//! Servers are broken in a private stack, since the local one belongs to everybody. Workers wait, and nobody is started anew.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use orderstream_harness::commit_thief::CommitThief;
+use orderstream_harness::stack::Stack;
+use orderstream_harness::worker::Worker;
+
+use crate::holds::{Holds, Step};
+use crate::stage::{Stage, local_stack};
+use crate::under_load::metric;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
+    let servers = PrivateStack::up();
+    let stage = Stage::on(&servers.stack(), "outages", 4).await.with_short_sessions();
+    let load = stage.load(2_000, 51, 700).await;
+    let mut workers = [stage.worker("first"), stage.worker("second")];
+    for breaking in [&["restart", "kafka"], &["kill", "postgres"], &["kill", "kafka"], &["restart", "postgres"]] {
+        on_from_here(&stage, &mut workers).await;
+        servers.command(breaking);
+        servers.command(&["start", "kafka", "postgres"]);
+    }
+    on_from_here(&stage, &mut workers).await;
+    load.await.expect("nobody panics");
+    stage.all_published(90).await;
+    for mut worker in workers {
+        worker.must_run().expect("nobody stopped it");
+        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    }
+    stage.check().await;
+    stage.strike().await;
+}
+
+/// Waits until batches are committed again.
+async fn on_from_here(stage: &Stage, workers: &mut [Worker]) {
+    let rows = stage.journal_rows().await + 10;
+    stage.journal_reaches(rows, &mut workers.iter_mut().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_happened_and_whose_answer_is_lost_is_not_repeated() {
+    let mut robbery = Robbery::of("commit_lost", Step::Committing).await;
+    robbery.thief.swallow_answers();
+    let rows = robbery.stage.journal_rows().await;
+    robbery.holds.let_go(Step::Committing).await;
+    // Nobody but the robbed writer writes: the commit happened.
+    robbery.stage.journal_reaches(rows + 1, &mut [&mut robbery.worker]).await;
+    robbery.thief.cut();
+    robbery.thief.lose();
+    robbery.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_still_under_way_when_the_connection_is_lost_is_waited_for() {
+    let mut robbery = Robbery::of("commit_running", Step::Committing).await;
+    robbery.thief.cut();
+    robbery.wait_for_the_question().await;
+    robbery.holds.let_go(Step::Committing).await;
+    robbery.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_after_the_connection_is_lost_is_repeated() {
+    let robbery = Robbery::of("commit_failed", Step::Committing).await;
+    robbery.thief.cut();
+    robbery.wait_for_the_question().await;
+    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                  where datname = current_database() and query = 'commit' and state = 'active'";
+    assert_eq!(robbery.stage.number(ended).await, 1);
+    let mut robbery = robbery;
+    robbery.holds.let_go(Step::Committing).await;
+    robbery.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_arrives_after_the_writer_has_reconnected_is_not_missed() {
+    let mut robbery = Robbery::of("commit_late", Step::Written).await;
+    robbery.hold_the_commit().await;
+    robbery.thief.cut();
+    robbery.wait_for_the_question().await;
+    robbery.thief.deliver();
+    robbery.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_never_arrives_is_repeated() {
+    let mut robbery = Robbery::of("commit_never", Step::Written).await;
+    robbery.hold_the_commit().await;
+    robbery.thief.cut();
+    robbery.thief.lose();
+    robbery.end().await;
+}
+
+/// One worker with one writer, which reaches Postgres by way of a thief and is held at a step.
+struct Robbery {
+    stage: Stage,
+    holds: Holds,
+    thief: CommitThief,
+    worker: Worker,
+    held_at: Step,
+}
+
+impl Robbery {
+    async fn of(test: &str, step: Step) -> Self {
+        let mut stage = Stage::new(test, 4).await.with_short_sessions();
+        let thief = CommitThief::before(stage.database.url()).await.expect("a line");
+        stage.config.set("worker.writers", 1).set("database.url", thief.url());
+        stage.configure();
+        let mut holds = Holds::in_database(&stage.database).await;
+        stage.send(60, 52).await;
+        holds.hold(step).await;
+        let worker = stage.worker("robbed");
+        let robbery = Self { stage, holds, thief, worker, held_at: step };
+        robbery.stage.until(30, "the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
+        robbery
+    }
+
+    /// Lets the writer send its COMMIT, and keeps that from arriving.
+    async fn hold_the_commit(&mut self) {
+        self.thief.hold_requests();
+        self.holds.let_go(self.held_at).await;
+        let commit = || Ok(String::from_utf8_lossy(&self.thief.held()).contains("commit"));
+        self.stage.until(10, "the COMMIT to be sent", async || commit()).await;
+    }
+
+    /// Waits until the writer, on a new connection, asks what became of its transaction and has to wait for the answer.
+    async fn wait_for_the_question(&self) {
+        let waiting = "select count(*) from pg_stat_activity
+                        where datname = current_database() and application_name like '%/writer-0'
+                          and query like 'select lane, epoch, tenure, last_seq from lanes%' and wait_event_type = 'Lock'";
+        self.stage.until(10, "the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
+    }
+
+    /// Everything is applied and published once, and the robbed worker is still the same.
+    async fn end(mut self) {
+        self.stage.all_published(30).await;
+        self.stage.send(60, 53).await;
+        self.stage.all_published(30).await;
+        self.worker.must_run().expect("nobody stopped it");
+        assert_eq!(
+            metric(&self.worker, "orderstream_fenced_transactions_total").await,
+            0.0,
+            "it lost nothing to anybody"
+        );
+        self.worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        self.stage.check().await;
+        self.stage.strike().await;
+    }
+}
+
+/// A Kafka and a Postgres that a test may break, ended with the test.
+struct PrivateStack {
+    directory: PathBuf,
+    ports: [u16; 4],
+}
+
+impl PrivateStack {
+    fn up() -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let directory = root.join("target").join(format!("stack-it-{}", std::process::id()));
+        let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+        let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
+        drop(listeners);
+        let stack = Self { directory, ports };
+        stack.command(&["start", "kafka", "postgres"]);
+        stack
+    }
+
+    /// The registry is the local stack's: it is not broken.
+    fn stack(&self) -> Stack {
+        let [kafka, _, _, postgres] = self.ports;
+        Stack {
+            brokers: format!("127.0.0.1:{kafka}"),
+            database: format!("postgres://orderstream:orderstream@127.0.0.1:{postgres}/orderstream"),
+            ..local_stack()
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) {
+        let status = self.prepared(arguments).status().expect("bash");
+        assert!(status.success(), "stack.sh {arguments:?} ended with {status}");
+    }
+
+    fn prepared(&self, arguments: &[&str]) -> Command {
+        let [kafka, controller, registry, postgres] = self.ports.map(|port| port.to_string());
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/stack.sh"));
+        command.args(arguments).env("STACK_DIR", &self.directory).stdin(Stdio::null());
+        command.env("ORDERSTREAM_KAFKA_PORT", kafka).env("ORDERSTREAM_KAFKA_CONTROLLER_PORT", controller);
+        command.env("ORDERSTREAM_REGISTRY_PORT", registry).env("ORDERSTREAM_POSTGRES_PORT", postgres);
+        command
+    }
+}
+
+impl Drop for PrivateStack {
+    fn drop(&mut self) {
+        // A test that fails has the worker's logs; the servers' are gone with them.
+        _ = self.prepared(&["down", "--purge"]).status();
+        _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

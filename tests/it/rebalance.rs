@@ -1,0 +1,48 @@
+//! Lanes that change hands under load: workers join, leave in good order, and vanish.
+
+use std::time::Duration;
+
+use crate::stage::Stage;
+use crate::under_load::lanes_of;
+
+const LANES: i32 = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled() {
+    let stage = Stage::new("rebalance", LANES).await.with_short_sessions();
+    let load = stage.load(1_500, 21, 1_200).await;
+    let mut first = stage.worker("first");
+    let mut second = stage.worker("second");
+    stage
+        .until(30, "two workers to share the lanes", async || {
+            Ok(lanes_of(&first).await == LANES / 2 && lanes_of(&second).await == LANES / 2)
+        })
+        .await;
+    stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut first, &mut second]).await;
+
+    let mut third = stage.worker("third");
+    stage
+        .until(30, "the third worker to get its share", async || {
+            Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2 && lanes_of(&third).await == 2)
+        })
+        .await;
+    stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut first, &mut second, &mut third]).await;
+
+    first.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage
+        .until(30, "the others to take over", async || {
+            Ok(lanes_of(&second).await == LANES / 2 && lanes_of(&third).await == LANES / 2)
+        })
+        .await;
+    stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut second, &mut third]).await;
+
+    second.kill().expect("it runs");
+    stage.until(30, "the last worker to have all lanes", async || Ok(lanes_of(&third).await == LANES)).await;
+
+    load.await.expect("nobody panics");
+    stage.all_published(60).await;
+    third.must_run().expect("nobody stopped it");
+    third.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage.check().await;
+    stage.strike().await;
+}

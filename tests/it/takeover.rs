@@ -1,0 +1,227 @@
+//! What an owner of a lane finds: a transaction left open, a position that is gone, foreign, or ahead of the database.
+
+use std::time::{Duration, Instant};
+
+use orderstream_harness::deployment::Deployment;
+use orderstream_harness::positions::{self, Mark};
+use orderstream_harness::topic_log::LogReader;
+use orderstream_harness::topics;
+use orderstream_harness::worker::Worker;
+use rdkafka::admin::AdminOptions;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::stage::Stage;
+use crate::under_load::{lanes_of, metric};
+
+const LANES: i32 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_published_once() {
+    let (stage, mut killed) = frozen_in_a_transaction("open_kill").await;
+    killed.kill().expect("it is frozen");
+    let next = stage.worker("next");
+    let since = Instant::now();
+    stage.all_published(30).await;
+    // Without ending it: transaction.timeout.ms (30 s) and the broker's scan.
+    assert!(since.elapsed() < Duration::from_secs(20), "it took {:?}", since.elapsed());
+    finish(stage, [next]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_nothing_of_it() {
+    let (stage, zombie) = frozen_in_a_transaction("open_zombie").await;
+    let next = stage.worker("next");
+    stage.all_published(30).await;
+    zombie.thaw().expect("it is frozen");
+    stage
+        .until(30, "both to share the lanes", async || {
+            Ok(metric(&zombie, "orderstream_tenures_ended_total").await > 0.0 && lanes_of(&zombie).await == LANES / 2)
+        })
+        .await;
+    stage.send(60, 62).await;
+    stage.all_published(30).await;
+    finish(stage, [zombie, next]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_ahead_of_the_database_stops_with_the_way_out() {
+    let stage = at_rest("ahead").await;
+    let mark = mark_of(&stage.deployment, 0);
+    let ahead = text(Mark { seq: mark.seq + 1, ..mark });
+    set_position(&stage.deployment, 0, &ahead);
+    let mut worker = stage.worker("refusing");
+    stage.ends(&mut worker, 30, 78, &["orderstream recover", "lane 0"]).await;
+
+    // Another hand's epoch is as bad a sign.
+    let ahead = text(Mark { epoch: mark.epoch + 100, ..mark });
+    set_position(&stage.deployment, 0, &ahead);
+    let mut worker = stage.worker("refusing-again");
+    stage.ends(&mut worker, 30, 78, &["orderstream recover", "lane 0"]).await;
+
+    set_position(&stage.deployment, 0, &text(mark));
+    continues(stage, 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_from_another_database_stops() {
+    let stage = at_rest("other_db").await;
+    let mark = mark_of(&stage.deployment, 1);
+    set_position(&stage.deployment, 1, &text(Mark { database: uuid::Uuid::from_u128(7), ..mark }));
+    let mut worker = stage.worker("refusing");
+    stage.ends(&mut worker, 30, 78, &["another database", "lane 1"]).await;
+    set_position(&stage.deployment, 1, &text(mark));
+    continues(stage, 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_was_deleted_is_made_good_from_the_database_and_counted() {
+    let stage = at_rest("deleted").await;
+    let admin = topics::admin(&stage.deployment.stack.brokers).expect("kafka answers");
+    let deleted = admin.delete_groups(&[&stage.deployment.group], &AdminOptions::new()).await.expect("kafka answers");
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    continues(stage, f64::from(LANES)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_a_stranger_wrote_over_is_made_good_from_the_database_and_counted() {
+    let stage = at_rest("stranger").await;
+    set_position(&stage.deployment, 2, "whatever they keep there");
+    continues(stage, 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_group_on_one_database_is_refused() {
+    let stage = at_rest("two_groups").await;
+    let mut worker = stage.worker_with("other", |config| {
+        config.set("kafka.group", "somebody-else");
+    });
+    stage.ends(&mut worker, 30, 78, &["`somebody-else`", &stage.deployment.group]).await;
+    continues(stage, 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
+    let mut stage = Stage::new("twins", LANES).await.with_short_sessions();
+    stage.config.set("kafka.instance", "twin");
+    stage.configure();
+    let load = stage.load(1_000, 65, 1_000).await;
+    let mut twins = [stage.worker("first"), stage.worker("second")];
+    stage
+        .until(60, "one of them to end", async || Ok(twins[0].ended()?.is_some() || twins[1].ended()?.is_some()))
+        .await;
+    for twin in &mut twins {
+        if let Some(status) = twin.ended().expect("the system says") {
+            assert_eq!(status.code(), Some(78));
+            assert!(twin.log().expect("a log").contains("instance id used twice"));
+        } else {
+            twin.kill().expect("it runs");
+        }
+    }
+    load.await.expect("nobody panics");
+    let alone = stage.worker("alone");
+    stage.all_published(60).await;
+    finish(stage, [alone]).await;
+}
+
+/// A worker that is frozen while it has a Kafka transaction open with records in it.
+async fn frozen_in_a_transaction(test: &str) -> (Stage, Worker) {
+    let mut stage = Stage::new(test, LANES).await.with_short_sessions();
+    stage.config.set("worker.batch_max_records", 100);
+    stage.configure();
+    let worker = stage.worker("frozen");
+    for attempt in 0..40 {
+        let load = stage.load(60, 6_100 + attempt, u32::MAX).await;
+        let rows = stage.journal_rows().await + 1;
+        stage.until(30, "a batch", async || Ok(stage.journal_rows().await >= rows)).await;
+        for _ in 0..20 {
+            worker.freeze().expect("it runs");
+            if open_transactions(&stage.deployment) > 0 {
+                load.await.expect("nobody panics");
+                return (stage, worker);
+            }
+            worker.thaw().expect("it is frozen");
+            if positions::lag(&stage.deployment).expect("kafka answers") == 0 {
+                break;
+            }
+        }
+        load.await.expect("nobody panics");
+    }
+    panic!("the worker was never frozen inside a transaction");
+}
+
+/// How many partitions of the status topic have records that are neither committed nor aborted.
+fn open_transactions(deployment: &Deployment) -> usize {
+    let consumer = |isolation: &str| -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", "orderstream-harness-reader");
+        config.set("isolation.level", isolation).create().expect("a consumer")
+    };
+    let (all, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
+    let end = |consumer: &BaseConsumer, lane: i32| {
+        let marks = consumer.fetch_watermarks(&deployment.topics.status, lane, Duration::from_secs(5));
+        marks.expect("kafka answers").1
+    };
+    (0..LANES).filter(|lane| end(&all, *lane) > end(&committed, *lane)).count()
+}
+
+/// A deployment that has published something and whose worker left in good order.
+async fn at_rest(test: &str) -> Stage {
+    let stage = Stage::new(test, LANES).await.with_short_sessions();
+    stage.send(100, 63).await;
+    let worker = stage.worker("before");
+    stage.all_published(30).await;
+    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage
+}
+
+/// A new worker goes on with new traffic, having missed the position of so many lanes.
+async fn continues(stage: Stage, positions_lost: f64) {
+    stage.send(100, 64).await;
+    let worker = stage.worker("after");
+    stage.all_published(30).await;
+    assert_eq!(metric(&worker, "orderstream_positions_lost_total").await, positions_lost);
+    finish(stage, [worker]).await;
+}
+
+async fn finish<const N: usize>(stage: Stage, workers: [Worker; N]) {
+    for mut worker in workers {
+        worker.must_run().expect("nobody stopped it");
+        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    }
+    stage.check().await;
+    stage.strike().await;
+}
+
+/// What Kafka says of a lane.
+fn mark_of(deployment: &Deployment, lane: i32) -> Mark {
+    let marks = committed_of(deployment, lane);
+    let metadata = marks.iter().map(|(_, _, metadata)| metadata).next().expect("the lane is published");
+    Mark::read(metadata).expect("a mark")
+}
+
+fn committed_of(deployment: &Deployment, lane: i32) -> Vec<(String, i64, String)> {
+    let reader = LogReader::on(&deployment.stack.brokers).expect("kafka answers");
+    let mut partitions = positions::input_partitions(&reader, deployment).expect("kafka answers");
+    partitions.retain(|partition| partition.number == lane);
+    let committed = positions::committed(&deployment.stack.brokers, &deployment.group, &partitions);
+    let committed = committed.expect("kafka answers").into_iter();
+    committed.map(|(partition, committed)| (partition.topic, committed.offset, committed.metadata)).collect()
+}
+
+/// Writes a lane's position by hand; the offsets stay.
+fn set_position(deployment: &Deployment, lane: i32, metadata: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", &deployment.group);
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut offsets = TopicPartitionList::new();
+    for (topic, offset, _) in committed_of(deployment, lane) {
+        offsets.add_partition_offset(&topic, lane, Offset::Offset(offset)).expect("an offset");
+        offsets.find_partition(&topic, lane).expect("just added").set_metadata(metadata);
+    }
+    consumer.commit(&offsets, CommitMode::Sync).expect("the group is empty, so anybody may");
+}
+
+fn text(mark: Mark) -> String {
+    format!("v1;seq={};epoch={};db={}", mark.seq, mark.epoch, mark.database.simple())
+}

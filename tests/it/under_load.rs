@@ -1,0 +1,89 @@
+//! A stage under load: traffic that comes meanwhile, and conditions on what the workers make of it.
+
+use std::time::{Duration, Instant};
+
+use orderstream_harness::traffic::{Shape, Traffic};
+use orderstream_harness::wait;
+use orderstream_harness::worker::Worker;
+use sqlx::Row;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::stage::{Stage, now_micros};
+
+impl Stage {
+    /// Sends the usual traffic of so many orders, without malformed records, and waits until Kafka has it all.
+    pub async fn send(&self, orders: u64, seed: u64) {
+        self.load(orders, seed, u32::MAX).await.await.expect("nobody panics");
+    }
+
+    /// Sends it meanwhile, at most so many records a second.
+    pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
+        let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
+        let mut producer = self.producer().await;
+        spawn_blocking(move || {
+            let began = Instant::now();
+            for (number, planned) in (0..).zip(Traffic::new(shape)) {
+                producer.send(&planned).expect("kafka takes the record");
+                let due = began + Duration::from_secs(1) * number / rate;
+                while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| !early.is_zero()) {
+                    producer.poll(early);
+                }
+            }
+            producer.flush().expect("all is acknowledged");
+        })
+    }
+
+    /// How many journal rows there are: how many parts of batches were committed.
+    pub async fn journal_rows(&self) -> i64 {
+        self.number("select coalesce(sum(last_seq), 0)::bigint from lanes").await
+    }
+
+    /// One number from the database.
+    pub async fn number(&self, query: &'static str) -> i64 {
+        let mut connection = self.database.connect().await.expect("postgres answers");
+        let row = sqlx::query(query).fetch_one(&mut connection).await.expect("the query is right");
+        row.try_get(0).expect("one bigint")
+    }
+
+    /// Waits until the database has so many journal rows, while these workers must run.
+    pub async fn journal_reaches(&self, rows: i64, workers: &mut [&mut Worker]) {
+        self.until(60, &format!("{rows} journal rows"), async || Ok(self.journal_rows().await >= rows)).await;
+        for worker in workers {
+            worker.must_run().expect("nobody stopped it");
+        }
+    }
+
+    /// Waits for a condition; when it does not come true, says where the logs are.
+    pub async fn until(&self, seconds: u64, what: &str, condition: impl AsyncFnMut() -> anyhow::Result<bool>) {
+        self.or_say(wait::within(seconds, what, condition).await);
+    }
+
+    /// Waits until a worker has ended by itself, which must be with this code and a log that says all of this.
+    pub async fn ends(&self, worker: &mut Worker, seconds: u64, code: i32, words: &[&str]) {
+        let status = self.or_say(worker.wait(Duration::from_secs(seconds)).await);
+        let log = worker.log().expect("a log");
+        assert_eq!(status.code(), Some(code), "{log}");
+        words.iter().for_each(|word| assert!(log.contains(word), "`{word}` is not in the log:\n{log}"));
+    }
+
+    fn or_say<T>(&self, result: anyhow::Result<T>) -> T {
+        result.unwrap_or_else(|error| {
+            panic!("{error:#}\nlogs are in {}", self.config_path().with_file_name("").display())
+        })
+    }
+}
+
+/// Adds up the samples of a worker's metrics that begin so; 0 while it does not answer.
+pub async fn metric(worker: &Worker, sample: &str) -> f64 {
+    let Ok(answer) = reqwest::get(format!("http://{}/metrics", worker.metrics())).await else { return 0.0 };
+    let text = answer.text().await.unwrap_or_default();
+    let samples = text.lines().filter(|line| line.starts_with(sample));
+    samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// How many lanes a worker says it has.
+pub async fn lanes_of(worker: &Worker) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "a number of lanes")]
+    let lanes = metric(worker, "orderstream_lanes_owned").await as i32;
+    lanes
+}
