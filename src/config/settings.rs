@@ -114,13 +114,13 @@ sections! {
         /// Writers, each with one database connection and a share of the lanes.
         writers: usize = Rule::of(Kind::Count(1, 64)).default("4"),
         /// Records in one batch, at most.
-        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("10000"),
+        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("4000"),
         /// Bytes of records in one batch, at most.
         batch_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
         /// Bytes that one batch publishes, at most.
         emit_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
         /// Records of a lane waiting in memory, at most; then its partitions pause.
-        lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
+        lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("2000"),
         /// Bytes of a lane's records waiting in memory, at most; then its partitions pause.
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
         /// Bytes of records waiting to be published, at most; then writers wait.

@@ -37,14 +37,15 @@ pub struct Advance {
     pub record_timestamp: Option<Timestamp>,
 }
 
-/// Makes the checkpoints that are missing; those that exist stay as they are.
+/// Makes the checkpoints that are missing; those that exist stay as they are, and nobody who is moving them is waited for.
 ///
 /// # Errors
 /// The statement's failure.
 pub async fn insert_missing(connection: &mut PgConnection, checkpoints: &[Checkpoint]) -> Result<()> {
     sqlx::query(
         "insert into checkpoints (topic, partition, next_offset, topic_id)
-         select * from unnest($1::text[], $2::int[], $3::bigint[], $4::text[])
+         select * from unnest($1::text[], $2::int[], $3::bigint[], $4::text[]) as n(topic, partition, next_offset, topic_id)
+          where not exists (select from checkpoints c where c.topic = n.topic and c.partition = n.partition)
          on conflict do nothing",
     )
     .bind(checkpoints.iter().map(|c| c.topic.as_str()).collect::<Vec<_>>())

@@ -88,10 +88,16 @@ pub async fn settle(
     .execute(&mut *connection)
     .await?;
     let id = compare(connection, identity).await?;
-    sqlx::query("insert into lanes (lane) select generate_series(0, $1 - 1) on conflict do nothing")
-        .bind(identity.lane_count)
-        .execute(&mut *connection)
-        .await?;
+    // Only what is missing: `on conflict do nothing` alone waits for whoever is updating the row that is there, and a frozen
+    // process would keep new ones from starting.
+    sqlx::query(
+        "insert into lanes (lane)
+         select n from generate_series(0, $1 - 1) as n where not exists (select from lanes where lane = n)
+         on conflict do nothing",
+    )
+    .bind(identity.lane_count)
+    .execute(&mut *connection)
+    .await?;
     checkpoints::insert_missing(connection, beginnings).await?;
     let topics: Vec<String> = identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
     let lanes: Vec<Lane> = (0..identity.lane_count).map(Lane).collect();

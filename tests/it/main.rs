@@ -3,17 +3,25 @@
 //! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
+mod checkpoints;
 mod events;
+mod fold;
 mod happy_path;
 mod holds;
+mod house;
 mod kills;
+mod letters;
 mod malformed;
 mod off_lane;
 mod outages;
+mod port;
 mod protocol;
 mod rebalance;
 mod registry;
 mod scenarios;
+mod schemas_of_the_contract;
+mod setup;
+mod shutdown;
 mod stage;
 mod takeover;
 mod under_load;

@@ -1,16 +1,15 @@
 //! Records that cannot be applied: each is kept, byte for byte and once, with its reason, and stops nothing.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orderstream_harness::output;
 use orderstream_harness::produce::{Producer, RawRecord};
-use orderstream_harness::topic_log::LogRecord;
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
 use serde_json::{Value as Json, json};
 
 use super::events::{captured, event, sound};
+use super::letters::{Sender, raw, table};
 use super::stage::Stage;
 
 /// How long a worker may take to stop.
@@ -19,130 +18,6 @@ const GOODBYE: Duration = Duration::from_secs(20);
 const RECORD_MAX_BYTES: usize = 64 << 10;
 /// The year 2100.
 const FAR_AHEAD: i64 = 4_102_444_800_000_000;
-
-/// A record that must be refused: everything that must be kept of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Letter {
-    topic: String,
-    offset: i64,
-    reason: String,
-    key: Option<String>,
-    value: Option<String>,
-    headers: Vec<(String, Option<String>)>,
-}
-
-/// Bytes so that a person can read a difference.
-fn shown(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
-}
-
-/// Sends records into the one partition of each topic, and remembers what has to become of them.
-struct Sender {
-    producer: Producer,
-    offsets: [i64; Input::ALL.len()],
-    orders: BTreeSet<String>,
-    letters: BTreeSet<Letter>,
-}
-
-impl Sender {
-    async fn on(stage: &Stage) -> Self {
-        let producer = stage.producer().await;
-        Self { producer, offsets: [0; Input::ALL.len()], orders: BTreeSet::new(), letters: BTreeSet::new() }
-    }
-
-    /// A record that is applied.
-    fn good(&mut self, stage: &Stage, event: &Json) {
-        let order = event["order_id"].as_str().expect("an order").to_owned();
-        let value = self.producer.encode(event).expect("an event");
-        self.send(stage, input(event), raw(&order, Some(value)));
-        self.orders.insert(order);
-    }
-
-    /// A record that is refused for that reason.
-    fn bad(&mut self, stage: &Stage, input: Input, reason: &str, record: RawRecord) {
-        let (key, value) = (record.key.as_deref().map(shown), record.value.as_deref().map(shown));
-        let headers = record.headers.iter().map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect();
-        let topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
-        let offset = self.send(stage, input, record);
-        self.letters.insert(Letter { topic, offset, reason: reason.to_owned(), key, value, headers });
-    }
-
-    fn send(&mut self, stage: &Stage, input: Input, mut record: RawRecord) -> i64 {
-        record.topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
-        record.partition = Some(0);
-        self.producer.send_raw(&record).expect("sent");
-        let next = &mut self.offsets[input as usize];
-        *next += 1;
-        *next - 1
-    }
-
-    /// Waits until everything is published, then compares the table, the topic and the orders with what has to be.
-    async fn assert_kept(&self, stage: &Stage) {
-        self.producer.flush().expect("kafka has it");
-        stage.all_published(60).await;
-        let table = table(stage).await;
-        assert_eq!(table, self.letters.iter().cloned().collect::<Vec<_>>(), "the table");
-        let mut topic: Vec<Letter> =
-            output::dead_letters(&stage.deployment).expect("the topic").iter().map(letter).collect();
-        topic.sort();
-        assert_eq!(topic, table, "the topic");
-        assert_eq!(orders(stage).await, self.orders, "the orders");
-    }
-}
-
-fn input(event: &Json) -> Input {
-    serde_json::from_value(event["topic"].clone()).expect("a topic's role")
-}
-
-fn raw(key: &str, value: Option<Vec<u8>>) -> RawRecord {
-    RawRecord { key: Some(key.into()), value, ..RawRecord::default() }
-}
-
-async fn orders(stage: &Stage) -> BTreeSet<String> {
-    let rows: Vec<(String,)> = stage.rows("select order_id from orders").await;
-    rows.into_iter().map(|(order,)| order).collect()
-}
-
-/// The rows of `dead_letters`, sorted.
-async fn table(stage: &Stage) -> Vec<Letter> {
-    type Row = (String, i64, String, Option<Vec<u8>>, Option<Vec<u8>>, Json);
-    let rows: Vec<Row> =
-        stage.rows("select topic, record_offset, reason::text, key, value, headers from dead_letters").await;
-    let mut letters: Vec<Letter> = rows
-        .into_iter()
-        .map(|(topic, offset, reason, key, value, headers)| {
-            let headers: Vec<(String, Option<String>)> = serde_json::from_value(headers).expect("pairs");
-            let headers =
-                headers.into_iter().map(|(name, value)| (name, value.map(|hex| shown(&bytes(&hex))))).collect();
-            let (key, value) = (key.as_deref().map(shown), value.as_deref().map(shown));
-            Letter { topic, offset, reason, key, value, headers }
-        })
-        .collect();
-    letters.sort();
-    letters
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits = (0..hex.len()).step_by(2);
-    digits.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
-}
-
-/// A record of the dead-letter topic: where it says that it comes from, and its own headers before ours.
-fn letter(record: &LogRecord) -> Letter {
-    let said = |name: &str| record.header(&format!("orderstream-{name}")).unwrap_or_default().to_owned();
-    let own = record.headers.iter().take_while(|(name, _)| !name.starts_with("orderstream-"));
-    for name in ["explanation", "partition", "attempts", "refused-at"] {
-        assert!(!said(name).is_empty(), "`{name}` is missing: {record:?}");
-    }
-    Letter {
-        topic: said("topic"),
-        offset: said("offset").parse().expect("an offset"),
-        reason: said("reason"),
-        key: record.key.as_deref().map(shown),
-        value: record.value.as_deref().map(shown),
-        headers: own.map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect(),
-    }
-}
 
 /// One way, or several, for each reason that comes from outside.
 fn flawed(input: Input, producer: &Producer) -> Vec<(&'static str, RawRecord)> {
@@ -172,6 +47,11 @@ fn flawed(input: Input, producer: &Producer) -> Vec<(&'static str, RawRecord)> {
         (String::new(), Some(Vec::new())),
     ];
     let guid = vec![("__value_schema_id".to_owned(), Some(vec![1; 17]))];
+    let under = |order: String| {
+        let mut event = sound(input, &order);
+        event["event_id"] = "evt-1".into();
+        raw(&order, Some(producer.encode(&event).expect("encoded")))
+    };
     vec![
         ("no_key", RawRecord { key: None, headers: headers.clone(), ..raw("", Some(whole.clone())) }),
         ("key_mismatch", raw("somebody-else", Some(whole.clone()))),
@@ -188,6 +68,9 @@ fn flawed(input: Input, producer: &Producer) -> Vec<(&'static str, RawRecord)> {
         ("missing_field", event(&|event| _ = event.as_object_mut().expect("an object").remove(needed))),
         ("bad_value", event(&|event| event["event_id"] = "x".repeat(129).into())),
         ("bad_value", event(&|event| event["reason"] = "nul \0".into())),
+        ("bad_value", under("nul \0".to_owned())),
+        ("bad_value", under("x".repeat(129))),
+        ("bad_value", under(String::new())),
         ("occurred_in_future", event(&|event| event["occurred_at"] = FAR_AHEAD.into())),
         ("too_large", event(&|event| event["reason"] = "x".repeat(RECORD_MAX_BYTES).into())),
     ]
@@ -205,6 +88,7 @@ async fn a_malformed_record_of_every_reason_is_kept_as_it_came_and_the_good_ones
         let flawed = flawed(input, &sender.producer);
         for (number, (reason, record)) in flawed.into_iter().enumerate() {
             sender.good(&stage, &sound(input, &format!("good-{input}-{number}")));
+            sender.good_by_header(&stage, &sound(input, &format!("header-{input}-{number}")));
             // The last one ends its partition: nothing behind it can carry the offset past it.
             sender.bad(&stage, input, reason, record);
         }
@@ -240,7 +124,6 @@ async fn an_event_whose_status_event_would_be_too_large_is_refused_and_holds_not
         config.set("worker.emitted_record_max_bytes", "2KiB");
     })
     .await;
-    let worker = stage.worker("w");
     let mut sender = Sender::on(&stage).await;
     let lines: Vec<Json> = (0..400).map(|line| json!({"line_id": format!("line-{line}"), "quantity": 1})).collect();
     let long = json!({"total_minor": 500, "currency": "EUR", "lines": lines});
@@ -253,6 +136,8 @@ async fn an_event_whose_status_event_would_be_too_large_is_refused_and_holds_not
     sender.good(&stage, &captured("long", "cap-1"));
     sender.good(&stage, &captured("short", "cap-1"));
     sender.producer.flush().expect("kafka has it");
+    // All of it waits when the worker starts, so what is refused stands between events of the same batch.
+    let worker = stage.worker("w");
     stage.all_published(20).await;
 
     assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>(), "the table has all of it");
@@ -297,7 +182,13 @@ async fn an_event_that_would_give_an_order_too_many_facts_is_refused_and_what_it
     .await;
     let worker = stage.worker("w");
     let mut sender = Sender::on(&stage).await;
-    for capture in 0..10 {
+    for capture in 0..8 {
+        sender.good(&stage, &captured("many", &format!("cap-{capture}")));
+    }
+    // The order is stored now; the rest finds it there.
+    sender.producer.flush().expect("kafka has it");
+    stage.all_published(20).await;
+    for capture in 8..10 {
         sender.good(&stage, &captured("many", &format!("cap-{capture}")));
     }
     for capture in 10..12 {
@@ -339,6 +230,24 @@ async fn a_record_that_the_database_refuses_is_refused_alone() {
     sender.assert_kept(&stage).await;
     let rich: Vec<(i64, i64)> = stage.rows("select captured_minor, version from orders where order_id = 'rich'").await;
     assert_eq!(rich, [(500, 1)], "as it was before the record that the database refuses");
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn a_record_that_can_not_even_be_kept_stops_the_worker_and_is_not_lost() {
+    let stage = Stage::new("unkeepable", 1).await;
+    stage.execute("alter table dead_letters add constraint no_spam check (order_id is distinct from 'spam')").await;
+    let mut sender = Sender::on(&stage).await;
+    sender.good(&stage, &captured("good", "cap-1"));
+    sender.bad(&stage, Input::Payment, "bad_framing", raw("spam", None));
+    sender.producer.flush().expect("kafka has it");
+    let said = ["no_spam", "SQLSTATE 23514"];
+    stage.ends(&mut stage.worker("w1"), 30, 70, &said).await;
+    stage.execute("alter table dead_letters drop constraint no_spam").await;
+    let worker = stage.worker("w2");
+    sender.assert_kept(&stage).await;
+    stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
 }

@@ -10,7 +10,7 @@ const LANES: i32 = 6;
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled() {
     let stage = Stage::new("rebalance", LANES).await.with_short_sessions();
-    let load = stage.load(1_500, 21, 1_200).await;
+    let flow = stage.flow(21, 1_000).await;
     let mut first = stage.worker("first");
     let mut second = stage.worker("second");
     stage
@@ -39,7 +39,7 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
     second.kill().expect("it runs");
     stage.until(30, "the last worker to have all lanes", async || Ok(lanes_of(&third).await == LANES)).await;
 
-    load.await.expect("nobody panics");
+    flow.end().await;
     stage.all_published(60).await;
     third.must_run().expect("nobody stopped it");
     third.stop(Duration::from_secs(20)).await.expect("exit code 0");

@@ -105,7 +105,7 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
     let mut stage = Stage::new("twins", LANES).await.with_short_sessions();
     stage.config.set("kafka.instance", "twin");
     stage.configure();
-    let load = stage.load(1_000, 65, 1_000).await;
+    let flow = stage.flow(65, 1_000).await;
     let mut twins = [stage.worker("first"), stage.worker("second")];
     stage
         .until(60, "one of them to end", async || Ok(twins[0].ended()?.is_some() || twins[1].ended()?.is_some()))
@@ -118,7 +118,7 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
             twin.kill().expect("it runs");
         }
     }
-    load.await.expect("nobody panics");
+    flow.end().await;
     let alone = stage.worker("alone");
     stage.all_published(60).await;
     finish(stage, [alone]).await;

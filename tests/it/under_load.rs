@@ -1,5 +1,7 @@
 //! A stage under load: traffic that comes meanwhile, and conditions on what the workers make of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orderstream_harness::traffic::{Shape, Traffic};
@@ -10,6 +12,20 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::stage::{Stage, now_micros};
 
+/// Traffic on its way.
+pub struct Flow {
+    end: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Flow {
+    /// Ends it, in the middle of many orders, and waits until Kafka has what was sent.
+    pub async fn end(self) {
+        self.end.store(true, Ordering::SeqCst);
+        self.task.await.expect("nobody panics");
+    }
+}
+
 impl Stage {
     /// Sends the usual traffic of so many orders, without malformed records, and waits until Kafka has it all.
     pub async fn send(&self, orders: u64, seed: u64) {
@@ -18,11 +34,22 @@ impl Stage {
 
     /// Sends it meanwhile, at most so many records a second.
     pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
-        let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
+        self.start(orders, seed, rate).await.task
+    }
+
+    /// Traffic without an end, so many records a second.
+    pub async fn flow(&self, seed: u64, rate: u32) -> Flow {
+        self.start(u64::MAX, seed, rate).await
+    }
+
+    async fn start(&self, orders: u64, seed: u64, rate: u32) -> Flow {
         let mut producer = self.producer().await;
-        spawn_blocking(move || {
+        let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = ended.clone();
+        let task = spawn_blocking(move || {
             let began = Instant::now();
-            for (number, planned) in (0..).zip(Traffic::new(shape)) {
+            for (number, planned) in (0..).zip(Traffic::new(shape)).take_while(|_| !ended.load(Ordering::SeqCst)) {
                 producer.send(&planned).expect("kafka takes the record");
                 let due = began + Duration::from_secs(1) * number / rate;
                 while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| !early.is_zero()) {
@@ -30,7 +57,8 @@ impl Stage {
                 }
             }
             producer.flush().expect("all is acknowledged");
-        })
+        });
+        Flow { end, task }
     }
 
     /// How many journal rows there are: how many parts of batches were committed.

@@ -2,13 +2,12 @@
 //!
 //! What the checker reads with. Shares no code with the product's decoder, so that the two would have to be wrong alike.
 
-use anyhow::Result;
+use std::collections::HashMap;
+
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Map, Value as Json};
-
-use crate::registry::SchemaCache;
 
 /// The header that may carry the schema id instead of the value's first bytes.
 const SCHEMA_ID_HEADER: &str = "__value_schema_id";
@@ -48,25 +47,37 @@ pub fn schema_id_header<'a>(mut headers: impl Iterator<Item = (&'a str, Option<&
     headers.find(|(name, _)| *name == SCHEMA_ID_HEADER).and_then(|(_, value)| value)
 }
 
-/// The fields of a framed record of that name.
-///
-/// # Errors
-/// Why there are none.
-pub fn read(schemas: &SchemaCache, name: &str, (id, body): (u32, &[u8])) -> Result<Map<String, Json>, Unreadable> {
-    let schema = schemas.get(id).ok_or(Unreadable::UnknownSchema)?;
-    match schema {
-        Schema::Record(record) if record.name.name() == name => fields(schema, body).ok_or(Unreadable::Avro),
-        _ => Err(Unreadable::Avro),
-    }
-}
+/// Readers for all schemas of a registry that were asked for; making one costs more than reading a record.
+pub struct Readers<'s>(HashMap<u32, (&'s str, GenericDatumReader<'s>, GenericDatumWriter<'s>)>);
 
-fn fields(schema: &Schema, body: &[u8]) -> Option<Map<String, Json>> {
-    let mut left = body;
-    let value = GenericDatumReader::builder(schema).build().ok()?.read_value(&mut left).ok()?;
-    // apache-avro reads an optional field that is cut off as null: what was read must take as many bytes as were given.
-    let again = GenericDatumWriter::builder(schema).build().ok()?.write_value_to_vec(value.clone()).ok()?;
-    match Json::try_from(value).ok()? {
-        Json::Object(fields) if left.is_empty() && again.len() <= body.len() => Some(fields),
-        _ => None,
+impl<'s> Readers<'s> {
+    /// Readers for these schemas. One that is no record can be read by nobody, and is left out.
+    pub(crate) fn of(schemas: impl Iterator<Item = (u32, &'s Schema)>) -> Self {
+        let readers = schemas.filter_map(|(id, schema)| {
+            let Schema::Record(record) = schema else { return None };
+            let reader = GenericDatumReader::builder(schema).build().ok()?;
+            Some((id, (record.name.name(), reader, GenericDatumWriter::builder(schema).build().ok()?)))
+        });
+        Self(readers.collect())
+    }
+
+    /// The fields of a framed record of that name.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn read(&self, name: &str, (id, body): (u32, &[u8])) -> Result<Map<String, Json>, Unreadable> {
+        let (found, reader, writer) = self.0.get(&id).ok_or(Unreadable::UnknownSchema)?;
+        if *found != name {
+            return Err(Unreadable::Avro);
+        }
+        let mut left = body;
+        let value = reader.read_value(&mut left).map_err(|_| Unreadable::Avro)?;
+        // apache-avro reads an optional field that is cut off as null: what was read must take as many bytes as were given.
+        let mut again = Vec::with_capacity(body.len());
+        writer.write_value_ref(&mut again, &value).map_err(|_| Unreadable::Avro)?;
+        match Json::try_from(value) {
+            Ok(Json::Object(fields)) if left.is_empty() && again.len() <= body.len() => Ok(fields),
+            _ => Err(Unreadable::Avro),
+        }
     }
 }

@@ -10,7 +10,7 @@ use orderstream::order::{Status, View};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::avro_reader;
+use crate::avro_reader::{self, Readers};
 use crate::deployment::Deployment;
 use crate::registry::{Registry, SchemaCache};
 use crate::topic_log::{LogReader, LogRecord};
@@ -80,12 +80,12 @@ impl StatusChanged {
     ///
     /// # Errors
     /// It is not one that a consumer could read.
-    pub fn read(schemas: &SchemaCache, value: Option<&[u8]>) -> Result<Self> {
+    pub fn read(readers: &Readers<'_>, value: Option<&[u8]>) -> Result<Self> {
         let framed = match avro_reader::framed(value, None) {
             Ok(framed) => framed,
             Err(why) => bail!("not a status event: {why:?}"),
         };
-        match avro_reader::read(schemas, "OrderStatusChanged", framed) {
+        match readers.read("OrderStatusChanged", framed) {
             Ok(fields) => Self::of(fields),
             Err(why) => bail!("not a status event: {why:?}"),
         }
@@ -126,9 +126,10 @@ pub async fn status_events(deployment: &Deployment) -> Result<Vec<StatusChanged>
     let records = LogReader::on(&deployment.stack.brokers)?.read_all(&deployment.topics.status)?;
     let mut schemas = SchemaCache::before(Registry::at(&deployment.stack.registry)?);
     schemas.learn(records.iter().filter_map(|record| schema_id(record.value.as_deref()))).await?;
+    let readers = schemas.readers();
     let read = |record: &LogRecord| {
         let place = || format!("status event at partition {} offset {}", record.partition, record.offset);
-        StatusChanged::read(&schemas, record.value.as_deref()).with_context(place)
+        StatusChanged::read(&readers, record.value.as_deref()).with_context(place)
     };
     records.iter().map(read).collect()
 }

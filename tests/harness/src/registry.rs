@@ -10,6 +10,7 @@ use apache_avro::Schema;
 use serde_json::{Value as Json, json};
 
 use crate::avro;
+use crate::avro_reader::Readers;
 use crate::topics::Input;
 
 /// A registry.
@@ -127,9 +128,9 @@ impl SchemaCache {
         Ok(())
     }
 
-    /// The schema of an id that was asked for; none where the registry does not know it.
+    /// Readers for all schemas that were asked for and that the registry knows.
     #[must_use]
-    pub fn get(&self, id: u32) -> Option<&Schema> {
-        self.known.get(&id).and_then(Option::as_ref)
+    pub fn readers(&self) -> Readers<'_> {
+        Readers::of(self.known.iter().filter_map(|(id, schema)| Some((*id, schema.as_ref()?))))
     }
 }

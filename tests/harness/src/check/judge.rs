@@ -10,8 +10,7 @@ use orderstream::order::Event;
 use serde_json::{Map, Value as Json};
 
 use crate::avro;
-use crate::avro_reader::{self, Unreadable};
-use crate::registry::SchemaCache;
+use crate::avro_reader::{self, Readers, Unreadable};
 use crate::topics::Input;
 
 /// A record as far as judging goes.
@@ -28,18 +27,17 @@ pub struct Evidence<'a> {
 }
 
 /// Judges records.
-#[derive(Debug)]
 pub struct Judge<'a> {
-    schemas: &'a SchemaCache,
+    readers: &'a Readers<'a>,
     now: Timestamp,
     record_max_bytes: usize,
 }
 
 impl<'a> Judge<'a> {
-    /// A judge with these schemas, for whom it is `now`.
+    /// A judge with readers for these schemas, for whom it is `now`.
     #[must_use]
-    pub fn new(schemas: &'a SchemaCache, now: Timestamp, record_max_bytes: usize) -> Self {
-        Self { schemas, now, record_max_bytes }
+    pub fn new(readers: &'a Readers<'a>, now: Timestamp, record_max_bytes: usize) -> Self {
+        Self { readers, now, record_max_bytes }
     }
 
     /// What the record must come to.
@@ -54,7 +52,7 @@ impl<'a> Judge<'a> {
         let key = record.key.ok_or(Reason::NoKey)?;
         let key = str::from_utf8(key).map_err(|_| Reason::KeyMismatch)?;
         let framed = avro_reader::framed(record.value, record.schema_id_header).map_err(reason)?;
-        let fields = avro_reader::read(self.schemas, record_name(input), framed).map_err(reason)?;
+        let fields = self.readers.read(record_name(input), framed).map_err(reason)?;
         let event = json::from_json(flat(input, fields), self.now).map_err(|refusal| refusal.reason)?;
         if event.order_id.as_str() == key { Ok(event) } else { Err(Reason::KeyMismatch) }
     }

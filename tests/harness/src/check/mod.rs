@@ -21,6 +21,7 @@ pub mod findings;
 mod fixture;
 pub mod input_log;
 pub mod judge;
+mod lane;
 pub mod lanes;
 pub mod orders;
 pub mod outputs;
@@ -34,20 +35,16 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Result;
 use orderstream::ids::{OrderId, Timestamp};
 use orderstream::order::{Event, Facts, Source};
-use orderstream::persist::journal_format::AppliedEntry;
 
 use crate::deployment::Deployment;
 use crate::progress::Progress as Bar;
 use crate::topics::Input;
-use findings::{Findings, Kind};
-use input_log::InputPartition;
-use judge::Judge;
-use lanes::PartitionFigures;
+use findings::Findings;
 use orders::Accounts;
-use outputs::{Identity, Outputs};
+use outputs::Outputs;
 use reading::Reading;
 use replay::{Progress, Replay};
-use stored::{StoredLane, StoredOrder};
+use stored::StoredOrder;
 
 pub use verdict::{Published, Totals, Verdict};
 
@@ -75,6 +72,7 @@ pub async fn check(deployment: &Deployment) -> Result<Verdict> {
     let of_several_lanes = reading.stored.orders_of_several_lanes().await?;
     let mut check = Check {
         replay: Replay::new(&deployment.policy, &deployment.topics, &of_several_lanes),
+        of_several_lanes: &of_several_lanes,
         deployment,
         outputs,
         findings: &mut findings,
@@ -85,9 +83,9 @@ pub async fn check(deployment: &Deployment) -> Result<Verdict> {
     let mut bar = Bar::towards(lanes.len() as u64, "lanes checked");
     for (done, lane) in lanes.iter().enumerate() {
         bar.show(done as u64, "");
-        check.lane(&mut reading, lane, &of_several_lanes).await?;
+        check.lane(&mut reading, lane).await?;
     }
-    check.orders_of_several_lanes(&mut reading, &of_several_lanes).await?;
+    check.orders_of_several_lanes(&mut reading).await?;
     bar.end();
     check.outputs.close(check.findings);
     check.outputs.check_versions(|order| of_several_lanes.contains(order), check.findings);
@@ -101,125 +99,27 @@ pub async fn check(deployment: &Deployment) -> Result<Verdict> {
 /// A check under way.
 struct Check<'a> {
     deployment: &'a Deployment,
+    /// Orders that more than one lane speaks of: compared once all lanes have spoken.
+    of_several_lanes: &'a HashSet<OrderId>,
     replay: Replay<'a>,
     outputs: Outputs,
     findings: &'a mut Findings,
     totals: &'a mut Totals,
-    /// What went in of orders that more than one lane speaks of.
+    /// What went in of them.
     folds_of_several_lanes: HashMap<OrderId, Facts>,
 }
 
 impl Check<'_> {
-    /// Everything of one lane.
-    async fn lane(
-        &mut self,
-        reading: &mut Reading<'_>,
-        lane: &StoredLane,
-        of_several: &HashSet<OrderId>,
-    ) -> Result<()> {
-        let raw = reading.inputs(lane.lane).await?;
-        let judge = Judge::new(&reading.schemas, reading.now, self.deployment.record_max_bytes);
-        let mut inputs: Vec<InputPartition> = raw.into_iter().map(|raw| input_log::judged(&judge, raw)).collect();
-        self.totals.input_records += inputs.iter().map(|partition| partition.records.len() as u64).sum::<u64>();
-        let mut folds = HashMap::new();
-        for event in
-            inputs.iter().flat_map(|partition| &partition.records).filter_map(|record| record.judged.as_ref().ok())
-        {
-            self.fold(&mut folds, of_several, event);
-        }
-        let mut journal_end = 0;
-        loop {
-            let page = reading.stored.journal_page(lane.lane, journal_end).await?;
-            if page.is_empty() {
-                break;
-            }
-            for row in page {
-                if row.seq != journal_end + 1 {
-                    let (number, missing) = (lane.lane, journal_end + 1);
-                    self.findings
-                        .add(Kind::JournalGap, || format!("lane {number}: row {missing}, the next is {}", row.seq));
-                }
-                journal_end = row.seq;
-                for internal in self.row(reading, &mut inputs, lane.lane, &row) {
-                    self.fold(&mut folds, of_several, &internal);
-                }
-            }
-        }
-        entries::close(&inputs, self.findings);
-        let table = reading.stored.dead_letters(lane.lane).await?;
-        dead_letters::compare(&inputs, &table, reading.dead_letters_of(lane.lane).as_deref(), self.findings);
-        let figures = self.figures(reading, &inputs, lane.lane).await?;
-        lanes::compare(lane, journal_end, reading.database, &figures, self.findings);
-        let stored = reading.stored.orders_of(lane.lane).await?;
-        let stored = stored.into_iter().filter(|order| !of_several.contains(&order.order_id)).collect();
-        let replayed = self.replay.close_lane();
-        self.orders(folds, replayed, stored);
-        Ok(())
-    }
-
-    /// One journal row: its entries, what it publishes, and the fold. Returns what deadlines recorded in it.
-    fn row(
-        &mut self,
-        reading: &Reading<'_>,
-        inputs: &mut [InputPartition],
-        lane: i32,
-        row: &stored::StoredRow,
-    ) -> Vec<Event> {
-        let name = || format!("lane {lane} row {}", row.seq);
-        self.totals.journal_rows += 1;
-        let unpacked = match reading.unpack(lane, row) {
-            Ok(unpacked) => unpacked,
-            Err(error) => {
-                self.findings.add(Kind::JournalUnreadable, || format!("{}: {error:#}", name()));
-                return Vec::new();
-            }
-        };
-        let mut published_at = HashMap::new();
-        for (record, changed) in &unpacked.emitted {
-            let key = record.key.as_deref();
-            let identity =
-                Identity { topic: &record.topic, key, value: record.value.as_deref(), headers: &record.headers };
-            let at = self.outputs.published(identity, name, self.findings);
-            if let (Some(at), Some(cause)) = (at, changed.as_ref().and_then(|changed| changed.envelope.cause.as_ref()))
-            {
-                published_at.insert((cause.topic.clone(), cause.offset), at);
-            }
-        }
-        for entry in &unpacked.entries {
-            entries::compare(inputs, entry, &mut self.totals.outcomes, self.findings);
-            let topic = input_of(entry.source).and_then(|input| self.deployment.topics.input(input)).map(str::to_owned);
-            if let Some(at) = published_at.get(&(topic, Some(entry.offset))) {
-                let caused_at_millis = entry.record_timestamp.0 / 1000;
-                self.totals.published.push(Published { at_millis: *at, caused_at_millis, lane });
-            }
-        }
-        self.replay.take(unpacked.into_row(lane, row.seq), self.findings)
-    }
-
     /// Merges what went in; without regard to the journal.
-    fn fold(&mut self, folds: &mut HashMap<OrderId, Facts>, of_several: &HashSet<OrderId>, event: &Event) {
-        let folds = if of_several.contains(&event.order_id) { &mut self.folds_of_several_lanes } else { folds };
+    fn fold(&mut self, folds: &mut HashMap<OrderId, Facts>, event: &Event) {
+        let of_several = self.of_several_lanes.contains(&event.order_id);
+        let folds = if of_several { &mut self.folds_of_several_lanes } else { folds };
         _ = folds.entry(event.order_id.clone()).or_default().merge(event);
     }
 
-    async fn figures(
-        &self,
-        reading: &mut Reading<'_>,
-        inputs: &[InputPartition],
-        lane: i32,
-    ) -> Result<Vec<PartitionFigures>> {
-        let checkpoints: HashMap<String, i64> = reading.stored.checkpoints(lane).await?.into_iter().collect();
-        let figures = inputs.iter().map(|partition| PartitionFigures {
-            topic: partition.topic.clone(),
-            extent: partition.extent,
-            checkpoint: checkpoints.get(&partition.topic).copied(),
-            committed: reading.committed(&partition.topic, lane).cloned(),
-        });
-        Ok(figures.collect())
-    }
-
-    async fn orders_of_several_lanes(&mut self, reading: &mut Reading<'_>, orders: &HashSet<OrderId>) -> Result<()> {
-        let stored = reading.stored.orders_named(orders).await?;
+    /// The orders that had to wait for all lanes.
+    async fn orders_of_several_lanes(&mut self, reading: &mut Reading<'_>) -> Result<()> {
+        let stored = reading.stored.orders_named(self.of_several_lanes).await?;
         let rows = stored.iter().map(|order| (order.order_id.clone(), order.journal_rows.clone())).collect();
         let replayed = self.replay.close_waiting(&rows, self.findings);
         let folds = std::mem::take(&mut self.folds_of_several_lanes);
@@ -247,19 +147,6 @@ impl Check<'_> {
             };
             orders::compare(order, accounts, &self.deployment.policy, self.findings);
         }
-    }
-}
-
-/// A journal row as far as this file reads it.
-struct Unpacked {
-    entries: Vec<AppliedEntry>,
-    emitted: Vec<(orderstream::persist::journal_format::EmittedRecord, Option<crate::output::StatusChanged>)>,
-}
-
-impl Unpacked {
-    fn into_row(self, lane: i32, seq: i64) -> replay::UnpackedRow {
-        let changes = self.emitted.into_iter().filter_map(|(_, changed)| changed).collect();
-        replay::UnpackedRow { lane, seq, entries: self.entries, changes }
     }
 }
 

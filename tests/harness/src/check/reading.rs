@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::findings::{Findings, Kind};
 use super::input_log::{self, place};
+use super::lane::Unpacked;
 use super::outputs::{Identity, Outputs};
 use super::stored::{Stored, StoredRow};
-use super::{Unpacked, dead_letters, now};
+use super::{dead_letters, now};
+use crate::avro_reader::Readers;
 use crate::deployment::Deployment;
 use crate::output::{self, StatusChanged};
 use crate::positions::{self, Committed};
@@ -68,8 +70,9 @@ impl<'a> Reading<'a> {
                 Ok(())
             })?;
             self.schemas.learn(held.iter().filter_map(|record| output::schema_id(record.value.as_deref()))).await?;
+            let readers = self.schemas.readers();
             for record in held {
-                match StatusChanged::read(&self.schemas, record.value.as_deref()) {
+                match StatusChanged::read(&readers, record.value.as_deref()) {
                     Ok(changed) => outputs.heard(changed, record.partition, findings),
                     Err(error) => findings.add(Kind::OutputUnreadable, || {
                         format!("{}: {error:#}", place(status, record.partition, record.offset))
@@ -106,22 +109,22 @@ impl<'a> Reading<'a> {
     pub fn committed(&self, topic: &str, lane: i32) -> Option<&Committed> {
         self.committed.get(&Partition { topic: topic.to_owned(), number: lane })
     }
+}
 
-    /// Unpacks a journal row and reads the status events that it publishes.
-    pub fn unpack(&self, lane: i32, row: &StoredRow) -> Result<Unpacked> {
-        let entries = read_applied(&row.applied)?;
-        let records = read_emitted(&row.emitted)?;
-        let counts = (row.events, row.emitted_records);
-        let found = (i32::try_from(entries.len())?, i32::try_from(records.len())?);
-        ensure!(found == counts, "lane {lane} row {} says {counts:?} and holds {found:?}", row.seq);
-        let mut emitted = Vec::with_capacity(records.len());
-        for record in records {
-            let changed = (record.topic == self.deployment.topics.status)
-                .then(|| StatusChanged::read(&self.schemas, record.value.as_deref()))
-                .transpose()
-                .context("it publishes what no consumer can read")?;
-            emitted.push((record, changed));
-        }
-        Ok(Unpacked { entries, emitted })
+/// Unpacks a journal row and reads the status events that it publishes.
+pub(super) fn unpack(readers: &Readers<'_>, status_topic: &str, lane: i32, row: &StoredRow) -> Result<Unpacked> {
+    let entries = read_applied(&row.applied)?;
+    let records = read_emitted(&row.emitted)?;
+    let counts = (row.events, row.emitted_records);
+    let found = (i32::try_from(entries.len())?, i32::try_from(records.len())?);
+    ensure!(found == counts, "lane {lane} row {} says {counts:?} and holds {found:?}", row.seq);
+    let mut emitted = Vec::with_capacity(records.len());
+    for record in records {
+        let changed = (record.topic == status_topic)
+            .then(|| StatusChanged::read(readers, record.value.as_deref()))
+            .transpose()
+            .context("it publishes what no consumer can read")?;
+        emitted.push((record, changed));
     }
+    Ok(Unpacked { entries, emitted })
 }

@@ -34,6 +34,7 @@ pub struct Stage {
     pub config: PathBuf,
     /// Where the workers log to.
     pub logs: PathBuf,
+    stack: Stack,
     database: Database,
     /// Holds the lock for as long as it lives.
     _lock: PgConnection,
@@ -61,7 +62,7 @@ impl Stage {
         topics::create(&stack.brokers, &deployment.topics, Layout::default()).await?;
         program.run(&config, &["migrate"])?;
         program.run(&config, &["schema", "register"])?;
-        Ok(Self { deployment, config, logs: directory.to_owned(), database, _lock: lock })
+        Ok(Self { deployment, config, logs: directory.to_owned(), stack: stack.clone(), database, _lock: lock })
     }
 
     /// A connection to the demonstration's database.
@@ -84,8 +85,7 @@ impl Stage {
     /// # Errors
     /// A server does not answer.
     pub async fn clear(self) -> Result<()> {
-        clear_leftovers(&self.deployment.stack).await?;
-        self.database.drop().await
+        clear_leftovers(&self.stack).await
     }
 }
 

@@ -62,8 +62,10 @@ impl Cart {
     pub fn fill(dice: &mut Dice) -> Self {
         let currency = dice.weighted(&CURRENCIES);
         let count = dice.weighted(&LINES);
+        // A stride that is no divisor of the number of articles: none is in the cart twice.
+        let first = dice.index(ARTICLES.len());
         let items = (1..=count).map(|number| {
-            let (sku, euros) = *dice.pick(&ARTICLES);
+            let (sku, euros) = ARTICLES[(first + number * 7) % ARTICLES.len()];
             Item {
                 line_id: number.to_string(),
                 sku,

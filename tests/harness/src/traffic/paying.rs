@@ -6,7 +6,6 @@ use super::tale::{DAY, HOUR, MINUTE, Tale};
 use crate::event::Text;
 
 const DECLINES: [&str; 4] = ["insufficient_funds", "do_not_honor", "expired_card", "suspected_fraud"];
-const GOODWILL: [&str; 3] = ["late delivery", "scratched in transit", "price adjustment"];
 
 impl Tale {
     /// A hold on this much money, with what comes before it: an attempt under way, sometimes a challenge for the shopper.
@@ -101,12 +100,11 @@ impl Tale {
         });
     }
 
-    /// Money is given back; half of the time the refund names its capture.
-    pub fn refund(&mut self, capture: &str, amount_minor: i64) -> String {
+    /// Money is given back; most of the time the refund names its capture.
+    pub fn refund(&mut self, capture: &str, amount_minor: i64, reason: &'static str) -> String {
         let refund = self.name("ref");
         let currency = self.cart.currency;
         let named = self.dice.chance(0.7).then(|| capture.to_owned());
-        let reason = *self.dice.pick(&GOODWILL);
         self.payment("REFUNDED", |event| {
             event.refund_id = Some(refund.clone());
             event.capture_id = named;

@@ -223,7 +223,7 @@ impl Tale {
                 let capture = self.capture(Some(&authorization), total);
                 let worth = self.cart.worth_minor(&[missing]);
                 self.pass(MINUTE, HOUR);
-                self.refund(&capture, worth);
+                self.refund(&capture, worth, "missing at picking");
                 return self.deliver_all();
             }
             _ => {
@@ -273,7 +273,7 @@ impl Tale {
             self.trouble(&parcel);
             self.pass(DAY, 5 * DAY);
             self.track("RETURNED_TO_SENDER", &parcel);
-            self.refund(&capture, total);
+            self.refund(&capture, total, "back undelivered");
             return;
         }
         self.track("LOST", &parcel);

@@ -7,6 +7,8 @@ use super::plot::Plot;
 use super::tale::{DAY, HOUR, MINUTE, Tale};
 use crate::event::Text;
 
+const GOODWILL: [&str; 3] = ["late delivery", "scratched in transit", "price adjustment"];
+
 impl Tale {
     /// Somebody asks to cancel.
     fn ask_to_cancel(&mut self, by: &'static str) {
@@ -21,7 +23,7 @@ impl Tale {
     pub(super) fn undo(&mut self, authorization: &str, capture: Option<(&str, i64)>, reservation: &str) {
         self.pass(5, 3 * MINUTE);
         match capture {
-            Some((capture, amount)) => drop(self.refund(capture, amount)),
+            Some((capture, amount)) => drop(self.refund(capture, amount, "order cancelled")),
             None => self.void(authorization),
         }
         self.pass(1, MINUTE);
@@ -62,7 +64,7 @@ impl Tale {
                 self.dispatch(&parcel);
                 self.pass(DAY, 4 * DAY);
                 self.track("RETURNED_TO_SENDER", &parcel);
-                self.refund(&capture, total);
+                self.refund(&capture, total, "order cancelled");
             }
             _ => {
                 self.pass(MINUTE, HOUR);
@@ -75,11 +77,12 @@ impl Tale {
         let capture = self.ordinary();
         self.pass(DAY, 6 * DAY);
         let part = (self.cart.total_minor() / 5).max(1);
-        let refund = self.refund(&capture, part);
+        let reason = *self.dice.pick(&GOODWILL);
+        let refund = self.refund(&capture, part, reason);
         if bounces {
             self.fail_refund(&refund);
             self.pass(HOUR, DAY);
-            self.refund(&capture, part);
+            self.refund(&capture, part, reason);
         }
     }
 
@@ -97,7 +100,7 @@ impl Tale {
         if plot != Plot::ReturnRefused {
             self.pass(MINUTE, DAY);
             let worth = self.cart.worth_minor(&lines);
-            self.refund(&capture, worth);
+            self.refund(&capture, worth, "goods returned");
             let shelf = self.name("res");
             self.restock(&shelf, lines);
         }
