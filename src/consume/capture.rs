@@ -30,6 +30,20 @@ impl Capture {
         is_membership(generation, &member_id).then_some(Self { metadata, generation, member_id })
     }
 
+    /// A capture that no broker would take, for tests that have none.
+    #[cfg(test)]
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        let mut config = rdkafka::ClientConfig::new();
+        let consumer: BaseConsumer = config
+            .set("bootstrap.servers", "127.0.0.1:1")
+            .set("group.id", "g")
+            .create()
+            .expect("a client needs no broker");
+        let metadata = consumer.group_metadata().expect("every consumer has some");
+        Self { metadata, generation: 0, member_id: "nobody".to_owned() }
+    }
+
     /// What the producer sends with the offsets.
     #[must_use]
     pub fn metadata(&self) -> &ConsumerGroupMetadata {

@@ -65,3 +65,43 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::json::from_json;
+    use crate::ids::Timestamp;
+
+    fn event(kind: &str, second: i64) -> Event {
+        let event = serde_json::json!({
+            "topic": "payment", "event_id": format!("{kind}-{second}"), "order_id": "ord-1", "kind": kind,
+            "occurred_at": 1_760_000_000_000_000_i64 + second * 1_000_000,
+            "authorization_id": "auth-1", "amount_minor": 500, "currency": "EUR",
+        });
+        from_json(event, Timestamp(i64::MAX / 4)).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_said_once_under_the_next_version_with_the_view_before() {
+        let (mut order, policy) = (Order::default(), Policy::default());
+        let (merged, change) = order.apply(&event("PENDING", 1), &policy);
+        assert_eq!((merged, change, order.version), (Merged::Changed, Some(Change { previous: None }), 1));
+        let before = order.view.clone();
+        let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
+        assert_eq!((change, order.version), (Some(Change { previous: before }), 2));
+        assert_eq!(order.apply(&event("AUTHORIZED", 2), &policy), (Merged::Duplicate, None));
+        // A later word of the same changes a register and not the view.
+        assert_eq!(order.apply(&event("AUTHORIZED", 3), &policy), (Merged::Changed, None));
+        assert_eq!(order.version, 2);
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_leaves_the_order_as_it_was() {
+        let (mut order, policy) = (Order::default(), Policy::default());
+        let _ = order.apply(&event("PENDING", 1), &policy);
+        let before = order.clone();
+        let (_, change) = order.apply(&event("DECLINED", 2), &policy);
+        order.unsay(change, before.facts.clone());
+        assert_eq!(order, before);
+    }
+}

@@ -172,3 +172,73 @@ pub fn step(tenure: &Tenure, last_seq: Seq) -> Step {
         published_seq: tenure.published().min(last_seq),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consume::capture::Capture;
+    use crate::decode::Reason;
+    use crate::ids::{Epoch, TenureId, Timestamp};
+
+    fn record(source: Source, offset: i64) -> Item {
+        let record = Record {
+            source,
+            lane: Lane(0),
+            offset,
+            timestamp: Timestamp(1),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let decoded = Err(Refusal::new(Reason::NoKey, "no key"));
+        Item { record, consumed_at: Instant::now(), decoded }
+    }
+
+    fn lane(number: i32, offsets: &[(Source, i64)], passed: Vec<(Source, NextOffset)>) -> LaneBatch {
+        let tenure = Tenure::open(Lane(number), (Epoch(1), TenureId::random()), Arc::new(Capture::of_nobody()), Seq(0));
+        LaneBatch {
+            tenure: Arc::new(tenure),
+            last_seq: Seq(4),
+            checkpoints: vec![(Source::Payment, NextOffset(10)), (Source::Shipping, NextOffset(20))],
+            items: offsets.iter().map(|(source, offset)| record(*source, *offset)).collect(),
+            passed,
+        }
+    }
+
+    #[test]
+    fn checkpoints_move_past_the_last_record_and_past_markers_and_nowhere_else() {
+        let passed = vec![(Source::Payment, NextOffset(15))];
+        let lane = lane(0, &[(Source::Payment, 10), (Source::Payment, 13)], passed);
+        assert_eq!(
+            lane.checkpoints_after(),
+            vec![(Source::Payment, NextOffset(15)), (Source::Shipping, NextOffset(20))]
+        );
+    }
+
+    #[test]
+    fn the_second_part_of_a_split_starts_where_the_first_ends_and_has_the_markers() {
+        let offsets: Vec<(Source, i64)> = (10..15).map(|offset| (Source::Payment, offset)).collect();
+        let whole = Batch { lanes: vec![lane(0, &offsets, vec![(Source::Payment, NextOffset(17))])] };
+        let after = whole.lanes[0].checkpoints_after();
+        let (first, second) = whole.split().unwrap();
+        assert_eq!((first.len(), second.len()), (2, 3));
+        assert_eq!(first.lanes[0].checkpoints_after(), second.lanes[0].checkpoints);
+        assert_eq!(second.lanes[0].checkpoints_after(), after);
+        assert_eq!(second.lanes[0].last_seq, first.lanes[0].seq());
+    }
+
+    #[test]
+    fn a_split_keeps_every_record_of_every_lane_once() {
+        let three = [(Source::Payment, 10), (Source::Shipping, 20), (Source::Payment, 11)];
+        let lanes = vec![lane(0, &three, Vec::new()), lane(1, &three[..1], Vec::new()), lane(2, &three, Vec::new())];
+        let whole = Batch { lanes };
+        let offsets = |batch: &Batch| -> Vec<(i32, i64)> {
+            let lanes = batch.lanes.iter();
+            lanes.flat_map(|l| l.items.iter().map(|item| (l.lane().0, item.record.offset))).collect()
+        };
+        let all = offsets(&whole);
+        let (first, second) = whole.split().unwrap();
+        assert_eq!([offsets(&first), offsets(&second)].concat(), all);
+        assert!(Batch { lanes: vec![lane(0, &three[..1], Vec::new())] }.split().is_err());
+    }
+}

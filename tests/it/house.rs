@@ -23,18 +23,8 @@ const CORE_IMPORTS: [&str; 2] = ["serde", "crate::ids"];
 const MAX_LINES: usize = 350;
 
 /// What stands at the top of the repository, beside hidden files and what is built.
-const TOP: [&str; 10] = [
-    "Cargo.lock",
-    "Cargo.toml",
-    "LICENSE",
-    "Makefile",
-    "README.md",
-    "deploy",
-    "migrations",
-    "schemas",
-    "src",
-    "tests",
-];
+const TOP: [&str; 10] =
+    ["Cargo.lock", "Cargo.toml", "LICENSE", "Makefile", "README.md", "deploy", "migrations", "schemas", "src", "tests"];
 
 struct Source {
     /// Below the repository, as in `src/ids.rs`.
@@ -91,7 +81,8 @@ fn names_package(line: &str, package: &str) -> bool {
         let after = &line[at + package.len()..];
         let begins = !before.is_some_and(|c| is_name(c) || c == '"');
         let is_path = after.starts_with("::") && !line[..at].ends_with("::");
-        let is_import = line.trim_start().starts_with("use ") && !after.starts_with(is_name) && line[..at].ends_with("use ");
+        let is_import =
+            line.trim_start().starts_with("use ") && !after.starts_with(is_name) && line[..at].ends_with("use ");
         begins && (is_path || is_import)
     })
 }
@@ -101,7 +92,8 @@ fn a_package_is_recognised_in_paths_and_imports_and_nowhere_else() {
     for line in ["use sqlx::Row;", "    let x: sqlx::Error = e;", "use sqlx as db;", "pub use sqlx::PgConnection;"] {
         assert!(names_package(line, "sqlx"), "{line}");
     }
-    for line in ["use crate::sqlx::Row;", "my_sqlx::Row", "let sqlx = 1;", "use rdkafka_sys as native;", "\"sqlx::x\""] {
+    for line in ["use crate::sqlx::Row;", "my_sqlx::Row", "let sqlx = 1;", "use rdkafka_sys as native;", "\"sqlx::x\""]
+    {
         assert!(!names_package(line, "sqlx") && !names_package(line, "rdkafka"), "{line}");
     }
 }
@@ -130,13 +122,15 @@ fn the_core_uses_nothing_but_itself_serde_and_our_ids() {
     let mut strays = Vec::new();
     for source in sources(&["src/order"]).iter().filter(|source| !source.is_test()) {
         for (number, line) in source.code() {
-            let Some(import) = line.trim_start().strip_prefix("use ").or(line.trim_start().strip_prefix("pub use ")) else {
+            let Some(import) = line.trim_start().strip_prefix("use ").or(line.trim_start().strip_prefix("pub use "))
+            else {
                 continue;
             };
             let inside = ["std::", "super::", "self::", "crate::order::", "crate::order;"];
             let allowed = inside.iter().chain(&CORE_IMPORTS).any(|begin| import.starts_with(begin));
             let own_module = import.starts_with(|c: char| c.is_lowercase()) && !import.starts_with("crate::");
-            let own_module = own_module && source.text.contains(&format!("mod {};", import.split("::").next().unwrap_or("")));
+            let own_module =
+                own_module && source.text.contains(&format!("mod {};", import.split("::").next().unwrap_or("")));
             if !allowed && !own_module {
                 strays.push(format!("{}:{number}: {}", source.name, line.trim()));
             }
@@ -210,7 +204,8 @@ fn the_readme_names_only_tests_and_files_that_exist() {
             && !word.starts_with("orderstream_")
     };
     let exists = |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}(")));
-    let missing: Vec<String> = quoted(&readme).filter(is_test_name).filter(|name| !exists(name)).map(str::to_owned).collect();
+    let missing: Vec<String> =
+        quoted(&readme).filter(is_test_name).filter(|name| !exists(name)).map(str::to_owned).collect();
     assert_none(&missing, "the README names tests that do not exist");
     let is_path = |word: &&str| {
         ["src/", "tests/", "deploy/", "schemas/", "migrations/"].iter().any(|top| word.starts_with(top))

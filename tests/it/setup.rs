@@ -9,6 +9,7 @@ use orderstream_harness::proxy::Link;
 use orderstream_harness::topics::{self, Input, Layout};
 use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 
 use super::events::{captured, sound};
 use super::stage::Stage;
@@ -63,6 +64,23 @@ async fn a_topic_that_does_not_exist_is_refused_by_its_name() {
         stage.ends(&mut stage.worker("w"), 30, CONFIG, &[&sentence]).await;
         stage.strike().await;
     }
+}
+
+#[tokio::test]
+async fn an_output_topic_that_takes_less_than_we_may_publish_is_refused_with_both_limits() {
+    let stage = Stage::bare("small_topic").await;
+    let status = &stage.deployment.topics.status;
+    let small = NewTopic::new(status, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "20000");
+    let admin = topics::admin(&stage.deployment.stack.brokers).expect("a client");
+    let made = admin.create_topics([&small], &AdminOptions::new()).await.expect("kafka answers");
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    make_topics(&stage, [1, 1, 1, 1, 1, 1]).await;
+    stage.run_command(&["migrate"]);
+    stage.run_command(&["schema", "register"]);
+    // Found later, it is a record that no transaction can carry, and its lane stands still.
+    let words = [status.as_str(), "20000", "1000000", "worker.emitted_record_max_bytes"];
+    stage.ends(&mut stage.worker("w"), 20, CONFIG, &words).await;
+    stage.strike().await;
 }
 
 #[tokio::test]

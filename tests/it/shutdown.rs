@@ -43,11 +43,12 @@ async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     let stage = Stage::new("sigterm", 4).await;
     let worker = stage.worker("w1");
     let load = stage.load(600, 11, 1_500).await;
-    stage.until(30, "all lanes to be at work", async || {
-        let lanes = "select count(*) from lanes where owner_transactional_id is not null and last_seq > 0";
-        Ok(stage.number(lanes).await == 4)
-    })
-    .await;
+    stage
+        .until(30, "all lanes to be at work", async || {
+            let lanes = "select count(*) from lanes where owner_transactional_id is not null and last_seq > 0";
+            Ok(stage.number(lanes).await == 4)
+        })
+        .await;
     worker.stop(GOODBYE).await.expect("exit code 0 within 20 s");
     assert!(!load.is_finished(), "the load was on while the worker stopped");
     assert_eq!(stage.number(OWNED).await, 0, "nobody has to end this worker's transactions");
@@ -108,7 +109,8 @@ async fn sigterm_without_database(test: &str, lose: fn(&Link)) {
     producer.flush().expect("kafka has it");
     let began = Instant::now();
     worker.terminate().expect("it runs");
-    let status = worker.wait(GOODBYE).await.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log().unwrap_or_default()));
+    let status =
+        worker.wait(GOODBYE).await.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log().unwrap_or_default()));
     assert!(matches!(status.code(), Some(0 | 75)), "{status}\n{}", worker.log().unwrap_or_default());
     // Its own limit, and what it takes to notice.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());

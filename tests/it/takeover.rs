@@ -45,6 +45,52 @@ async fn a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_transaction_that_nobody_ended_is_refused_by_the_generation_it_was_begun_under() {
+    let (stage, mut zombie) = frozen_before_its_offsets("generation").await;
+    // As if nobody knew whose transaction may be open: then only the generation stands in its way.
+    stage.execute("update lanes set owner_transactional_id = null").await;
+    let next = stage.worker("next");
+    stage.all_published(20).await;
+    zombie.thaw().expect("it is frozen");
+    stage
+        .until(30, "the group's refusal", async || {
+            Ok(metric(&zombie, "orderstream_fenced_transactions_total{by=\"generation\"}").await > 0.0)
+        })
+        .await;
+    zombie.must_run().expect("it takes part again");
+    stage.send(60, 66).await;
+    stage.all_published(30).await;
+    finish(stage, [zombie, next]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_another_claimed_is_given_up_at_the_next_batch_and_taken_anew() {
+    let stage = Stage::new("claimed", LANES).await.with_short_sessions();
+    stage.send(60, 67).await;
+    let worker = stage.worker("fenced");
+    stage.all_published(30).await;
+    stage.execute("update lanes set epoch = epoch + 1, tenure = gen_random_uuid()").await;
+    stage.send(60, 68).await;
+    stage.all_published(30).await;
+    assert!(metric(&worker, "orderstream_fenced_transactions_total{by=\"epoch\"}").await > 0.0);
+    finish(stage, [worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_another_hand_moved_stops_with_both_numbers() {
+    let stage = Stage::new("moved", LANES).await.with_short_sessions();
+    stage.send(60, 69).await;
+    let mut worker = stage.worker("stopped");
+    stage.all_published(30).await;
+    stage.execute("update checkpoints set next_offset = next_offset + 1").await;
+    stage.send(60, 70).await;
+    stage.ends(&mut worker, 30, 70, &["somebody else moved it"]).await;
+    // What was done by hand can be undone by hand, and nothing was applied meanwhile.
+    stage.execute("update checkpoints set next_offset = next_offset - 1").await;
+    continues(stage, 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_position_ahead_of_the_database_stops_with_the_way_out() {
     let stage = at_rest("ahead").await;
     let mark = mark_of(&stage.deployment, 0);
@@ -126,28 +172,48 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
 
 /// A worker that is frozen while it has a Kafka transaction open with records in it.
 async fn frozen_in_a_transaction(test: &str) -> (Stage, Worker) {
+    frozen_when(test, |deployment| open_transactions(deployment) > 0).await
+}
+
+/// The same, before the transaction has any offsets.
+async fn frozen_before_its_offsets(test: &str) -> (Stage, Worker) {
+    frozen_when(test, |deployment| open_transactions(deployment) > 0 && !offsets_are_pending(deployment)).await
+}
+
+/// A worker that is frozen at a moment when something holds that stays so while it is frozen.
+async fn frozen_when(test: &str, holds: impl Fn(&Deployment) -> bool) -> (Stage, Worker) {
     let mut stage = Stage::new(test, LANES).await.with_short_sessions();
-    stage.config.set("worker.batch_max_records", 100);
+    stage.config.set("worker.batch_max_records", 200);
     stage.configure();
     let worker = stage.worker("frozen");
-    for attempt in 0..40 {
-        let load = stage.load(60, 6_100 + attempt, u32::MAX).await;
+    for seed in 6_100..6_140 {
+        let load = stage.load(60, seed, u32::MAX).await;
         let rows = stage.journal_rows().await + 1;
         stage.until(30, "a batch", async || Ok(stage.journal_rows().await >= rows)).await;
-        for _ in 0..20 {
+        while positions::lag(&stage.deployment).expect("kafka answers") > 0 {
             worker.freeze().expect("it runs");
-            if open_transactions(&stage.deployment) > 0 {
+            // Twice: what was on its way to the broker has arrived by the second look.
+            if holds(&stage.deployment) && holds(&stage.deployment) {
                 load.await.expect("nobody panics");
                 return (stage, worker);
             }
             worker.thaw().expect("it is frozen");
-            if positions::lag(&stage.deployment).expect("kafka answers") == 0 {
-                break;
-            }
         }
         load.await.expect("nobody panics");
     }
-    panic!("the worker was never frozen inside a transaction");
+    panic!("the worker was never frozen at such a moment");
+}
+
+/// Whether an unfinished transaction holds offsets of the group, so that nobody learns its position.
+fn offsets_are_pending(deployment: &Deployment) -> bool {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", &deployment.group);
+    let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().expect("a consumer");
+    let mut asked = TopicPartitionList::new();
+    for (_, topic) in deployment.topics.inputs() {
+        asked.add_partition_range(topic, 0, LANES - 1);
+    }
+    consumer.committed_offsets(asked, Duration::from_secs(1)).is_err()
 }
 
 /// How many partitions of the status topic have records that are neither committed nor aborted.

@@ -54,7 +54,9 @@ async fn a_frozen_process_that_holds_a_lanes_lock_is_relieved_of_it_within_secon
         .await;
 
     let mut other = stage.worker("other");
-    stage.until(15, "the lanes to be insisted on", async || Ok(other.log()?.contains("locked by another session"))).await;
+    stage
+        .until(15, "the lanes to be insisted on", async || Ok(other.log()?.contains("locked by another session")))
+        .await;
     let since = Instant::now();
     stage.until(10, "the lanes to be taken over", async || Ok(lanes_of(&other).await == LANES)).await;
     assert!(since.elapsed() < Duration::from_secs(2), "it took {:?} more", since.elapsed());

@@ -109,6 +109,20 @@ fn every_kind_is_among_the_pairs() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+#[test]
+fn every_register_counts_once_and_one_that_names_lines_once_a_line() {
+    let kinds = one_of_each_kind();
+    let held: usize = kinds.len() - ["CANCEL_REQUESTED", "RETURN_CLOSED"].len() + ["LEFT"].len();
+    assert_eq!(facts_of(&kinds).len(), held, "two registers are written twice, and LEFT by all that left");
+    let three = [("1", 1), ("2", 1), ("3", 1)];
+    assert_eq!(facts_of(&[reserved("s1", &three)]).len(), 3);
+    assert_eq!(facts_of(&[placed(5, &three)]).len(), 3);
+    assert_eq!(facts_of(&[returned("t1", ReturnFact::Received, &three)]).len(), 3);
+    assert_eq!(facts_of(&[shipment("p1", ShipmentKind::Picked, &three)]).len(), 3);
+    assert_eq!(facts_of(&[shipment("p1", ShipmentKind::Dispatched, &three)]).len(), 4, "and LEFT");
+    assert!(facts_of(&[]).is_empty() && !facts_of(&kinds[..1]).is_empty());
+}
+
 /// One event of each kind, all of the same entities.
 fn one_of_each_kind() -> Vec<Event> {
     let authorization = [

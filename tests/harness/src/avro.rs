@@ -4,69 +4,18 @@
 //! Fast, and independent of what the product reads with. Flaws are put into the bytes here. Invariant: bytes without a flaw
 //! are what apache-avro reads back as the event that was given (a test compares).
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value as Json;
 
 use crate::event::{FlatEvent, Line};
+use crate::schemas;
 use crate::topics::Input;
 use crate::traffic::{Flaw, NEWER_KIND};
 
 /// A schema id that no registry gives out.
 const UNKNOWN_ID: u32 = 0x7fff_fff0;
-
-/// The schema of an input topic, as text.
-#[must_use]
-pub fn schema(input: Input) -> &'static str {
-    match input {
-        Input::Payment => include_str!("../../../schemas/PaymentEvent.avsc"),
-        Input::Inventory => include_str!("../../../schemas/InventoryEvent.avsc"),
-        Input::Shipping => include_str!("../../../schemas/ShippingEvent.avsc"),
-        Input::Order => include_str!("../../../schemas/OrderEvent.avsc"),
-    }
-}
-
-/// The same schema as a later release might have it: with one kind more.
-#[must_use]
-pub fn newer_schema(input: Input) -> String {
-    let mut schema: Json = parsed(input);
-    let kind = kind_field(&schema);
-    let symbols = &mut schema["fields"][kind]["type"]["symbols"];
-    symbols.as_array_mut().expect("an enum has symbols").push(NEWER_KIND.into());
-    schema.to_string()
-}
-
-/// The kinds of an input topic in the order of their numbers.
-#[must_use]
-pub fn kinds(input: Input) -> Vec<String> {
-    let schema = parsed(input);
-    let symbols = schema["fields"][kind_field(&schema)]["type"]["symbols"].as_array().expect("an enum has symbols");
-    symbols.iter().filter_map(|symbol| symbol.as_str().map(str::to_owned)).collect()
-}
-
-/// Whether an input topic's schema has a field of that name.
-#[must_use]
-pub fn has_field(input: Input, name: &str) -> bool {
-    static FIELDS: LazyLock<[HashSet<String>; 4]> = LazyLock::new(|| {
-        Input::ALL.map(|input| {
-            let schema = parsed(input);
-            let fields = schema["fields"].as_array().expect("a record has fields").iter();
-            fields.filter_map(|field| field["name"].as_str().map(str::to_owned)).collect()
-        })
-    });
-    FIELDS[input as usize].contains(name)
-}
-
-fn parsed(input: Input) -> Json {
-    serde_json::from_str(schema(input)).expect("the schemas of this repository are JSON")
-}
-
-fn kind_field(schema: &Json) -> usize {
-    let fields = schema["fields"].as_array().expect("a record has fields");
-    fields.iter().position(|field| field["name"] == "kind").expect("every event has a kind")
-}
 
 type Get<T> = fn(&FlatEvent) -> Option<T>;
 
@@ -95,10 +44,8 @@ impl Encoder {
     /// An encoder whose records name these schema ids: the current schema's, and that of [`newer_schema`].
     #[must_use]
     pub fn new(input: Input, schema_id: u32, newer_schema_id: u32) -> Self {
-        let schema = parsed(input);
-        let fields = schema["fields"].as_array().expect("a record has fields");
-        let steps = fields.iter().map(|field| step(field["name"].as_str().expect("a field has a name")));
-        let numbered = kinds(input).into_iter().chain([NEWER_KIND.to_owned()]).zip(0..);
+        let steps = schemas::fields(input).into_iter().map(|field| step(&field));
+        let numbered = schemas::kinds(input).into_iter().chain([NEWER_KIND.to_owned()]).zip(0..);
         Self { steps: steps.collect(), kinds: numbered.collect(), schema_id, newer_schema_id }
     }
 
@@ -199,7 +146,7 @@ fn step(field: &str) -> Step {
 /// What is wrong with it.
 pub fn flat_event(json: &Json) -> Result<FlatEvent> {
     let event: FlatEvent = serde_json::from_value(json.clone()).context("not a flat event")?;
-    if event.kind != NEWER_KIND && !kinds(event.topic).contains(&event.kind.to_string()) {
+    if event.kind != NEWER_KIND && !schemas::kinds(event.topic).contains(&event.kind.to_string()) {
         bail!("`{}` is no kind of the {} topic", event.kind, event.topic);
     }
     Ok(event)
@@ -282,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_apache_avro_reads() {
-        let schemas = Input::ALL.map(|input| Schema::parse_str(schema(input)).expect("a schema"));
+        let schemas = Input::ALL.map(|input| Schema::parse_str(schemas::of(input)).expect("a schema"));
         for planned in Traffic::new(Shape::undisturbed(2_000, 1, 1_760_000_000_000_000)) {
             let mut bytes = Vec::new();
             encoder(planned.input).write(&planned.event, &mut bytes).expect("written");
@@ -298,7 +245,7 @@ mod tests {
         let mut bytes = Vec::new();
         encoder(Input::Shipping).write(&event, &mut bytes).expect("written");
         assert_eq!(bytes[..5], [0, 0, 0, 0, 8]);
-        let schema = Schema::parse_str(&newer_schema(Input::Shipping)).expect("a schema");
+        let schema = Schema::parse_str(&schemas::newer(Input::Shipping)).expect("a schema");
         assert_eq!(read(&schema, &bytes[5..])["kind"], NEWER_KIND);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`traffic`], [`event`], [`avro`] | records from a seed, as bytes: pure |
+//! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
@@ -31,6 +31,7 @@ pub mod produce;
 pub mod progress;
 pub mod proxy;
 pub mod registry;
+pub mod schemas;
 pub mod simulate;
 pub mod stack;
 pub mod topic_log;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use apache_avro::Schema;
 use serde_json::{Value as Json, json};
 
-use crate::avro;
 use crate::avro_reader::Readers;
+use crate::schemas;
 use crate::topics::Input;
 
 /// A registry.
@@ -62,8 +62,8 @@ impl Registry {
     /// As [`Self::register`].
     pub async fn register_input(&self, input: Input, topic: &str) -> Result<InputSchemas> {
         Ok(InputSchemas {
-            current: self.register(&format!("{topic}-value"), avro::schema(input)).await?,
-            newer: self.register(&format!("{topic}-next-value"), &avro::newer_schema(input)).await?,
+            current: self.register(&format!("{topic}-value"), schemas::of(input)).await?,
+            newer: self.register(&format!("{topic}-next-value"), &schemas::newer(input)).await?,
         })
     }
 

@@ -96,7 +96,7 @@ pub fn send(
 ) -> Result<WentIn> {
     let mut went_in = WentIn::default();
     let began = Instant::now();
-    while let Some(planned) = traffic.next() {
+    for planned in traffic.by_ref() {
         if !producer.send(&planned)? {
             continue;
         }

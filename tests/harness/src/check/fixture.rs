@@ -13,7 +13,8 @@ use orderstream::persist::journal_format::{AppliedEntry, Outcome};
 use serde_json::json;
 
 use super::input_log::{InputPartition, InputRecord, Refused};
-use super::replay::{Progress, UnpackedRow, event_id};
+use super::progress::{Progress, event_id};
+use super::replay::UnpackedRow;
 use super::stored::StoredOrder;
 use crate::output::{Cause, Envelope, StatusChanged};
 use crate::topic_log::Extent;

@@ -9,8 +9,8 @@ use orderstream::ids::Timestamp;
 use orderstream::order::Event;
 use serde_json::{Map, Value as Json};
 
-use crate::avro;
 use crate::avro_reader::{self, Readers, Unreadable};
+use crate::schemas;
 use crate::topics::Input;
 
 /// A record as far as judging goes.
@@ -77,7 +77,7 @@ fn record_name(input: Input) -> &'static str {
 
 /// The flat form: with the topic, without fields that only a newer schema has, and without those that say nothing.
 fn flat(input: Input, mut fields: Map<String, Json>) -> Json {
-    fields.retain(|name, value| !value.is_null() && avro::has_field(input, name));
+    fields.retain(|name, value| !value.is_null() && schemas::has_field(input, name));
     fields.insert("topic".to_owned(), input.as_str().into());
     Json::Object(fields)
 }

@@ -6,7 +6,7 @@
 //! | compared | file |
 //! |---|---|
 //! | each input record has one journal entry, with the right event and outcome | [`entries`] |
-//! | each entry leads to the version, the status and the status event that it must | [`replay`] |
+//! | each entry leads to the version, the status and the status event that it must | [`replay`], [`progress`] |
 //! | each record that the journal publishes is on its topic once; versions without gaps, in order | [`outputs`] |
 //! | each order's row, its folds and its last status event agree | [`orders`] |
 //! | each refused record is kept once, untouched | [`dead_letters`] |
@@ -25,6 +25,7 @@ mod lane;
 pub mod lanes;
 pub mod orders;
 pub mod outputs;
+pub mod progress;
 mod reading;
 pub mod replay;
 pub mod stored;
@@ -42,8 +43,9 @@ use crate::topics::Input;
 use findings::Findings;
 use orders::Accounts;
 use outputs::Outputs;
+use progress::Progress;
 use reading::Reading;
-use replay::{Progress, Replay};
+use replay::Replay;
 use stored::StoredOrder;
 
 pub use verdict::{Published, Totals, Verdict};

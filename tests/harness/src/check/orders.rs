@@ -7,7 +7,7 @@ use orderstream::order::{Facts, Policy, View, derive};
 use serde_json::Value as Json;
 
 use super::findings::{Findings, Kind};
-use super::replay::Progress;
+use super::progress::Progress;
 use super::stored::StoredOrder;
 use crate::output::StatusChanged;
 

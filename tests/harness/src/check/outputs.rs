@@ -12,7 +12,7 @@ use orderstream::order::Status;
 
 use super::findings::{Findings, Kind};
 use super::input_log::place;
-use super::replay;
+use super::progress;
 use crate::output::StatusChanged;
 
 /// How often a record stands in Kafka and in the journal, and where it was seen first.
@@ -85,7 +85,7 @@ impl Outputs {
     pub fn heard(&mut self, changed: StatusChanged, partition: i32, findings: &mut Findings) {
         let envelope = &changed.envelope;
         let order = OrderId::from(envelope.order_id.as_str());
-        let id = replay::event_id(order.as_str(), envelope.order_version);
+        let id = progress::event_id(order.as_str(), envelope.order_version);
         if envelope.event_id != id.to_string() {
             findings.add_of(Kind::OutputMistold, &order, || format!("event_id is {} and not {id}", envelope.event_id));
         }

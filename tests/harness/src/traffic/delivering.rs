@@ -22,7 +22,7 @@ impl Tale {
         self.pass(30 * MINUTE, 12 * HOUR);
         let parcel = Parcel {
             shipment: self.name("shp"),
-            carrier: *self.dice.pick::<&str>(&CARRIERS),
+            carrier: self.dice.pick::<&str>(&CARRIERS),
             tracking_number: format!("JD{:014}", self.dice.below(100_000_000_000_000)),
         };
         self.parcel("LABEL_CREATED", |event| {

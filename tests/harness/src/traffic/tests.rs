@@ -34,7 +34,7 @@ fn every_kind_of_every_schema_occurs() {
         heard.entry(planned.input).or_default().insert(planned.event.kind.into_owned());
     }
     for input in Input::ALL {
-        let mut kinds: BTreeSet<String> = crate::avro::kinds(input).into_iter().collect();
+        let mut kinds: BTreeSet<String> = crate::schemas::kinds(input).into_iter().collect();
         kinds.remove("UNKNOWN");
         assert_eq!(heard[&input], kinds, "{input}");
     }
