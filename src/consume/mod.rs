@@ -7,6 +7,7 @@ pub mod capture;
 pub mod client;
 mod headers;
 pub mod inlet;
+pub mod limits;
 pub mod observer;
 pub mod poll;
 pub mod rebalance;

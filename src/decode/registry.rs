@@ -77,7 +77,7 @@ impl Registry {
 
     /// Where it is, for people: without credentials.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub fn shown_url(&self) -> &str {
         &self.shown
     }
 
@@ -242,7 +242,7 @@ mod tests {
             Registry::new(url, Some("user"), Some("hunter3"), Duration::from_millis(100)).expect("a usable URL");
         let error = registry.schema(SchemaId(1)).await.expect_err("nobody is there");
         let rule = registry.set_compatibility("s", "FULL").await.expect_err("nobody is there");
-        let shown = format!("{registry:?} {error} {error:?} {rule} {}", registry.url());
+        let shown = format!("{registry:?} {error} {error:?} {rule} {}", registry.shown_url());
         assert!(!shown.contains("hunter") && shown.contains("127.0.0.1:1"), "{shown}");
     }
 }

@@ -107,33 +107,38 @@ pub async fn advance(connection: &mut PgConnection, advances: &[Advance]) -> Res
                 record_timestamp = coalesce('epoch'::timestamptz + n.at * interval '1 microsecond', c.record_timestamp)
            from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
                 as n(topic, partition, expected, next, at)
-          where c.topic = n.topic and c.partition = n.partition and c.next_offset = n.expected",
+          where c.topic = n.topic and c.partition = n.partition and c.next_offset = n.expected
+      returning c.topic, c.partition",
     )
     .bind(advances.iter().map(|a| a.topic.as_str()).collect::<Vec<_>>())
     .bind(advances.iter().map(|a| a.lane.0).collect::<Vec<_>>())
     .bind(advances.iter().map(|a| a.expected.0).collect::<Vec<_>>())
     .bind(advances.iter().map(|a| a.next.0).collect::<Vec<_>>())
     .bind(advances.iter().map(|a| a.record_timestamp.map(|at| at.0)).collect::<Vec<_>>())
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    if usize::try_from(moved).ok() == Some(advances.len()) {
+    .fetch_all(&mut *connection)
+    .await?;
+    if moved.len() == advances.len() {
         return Ok(Advanced::All);
     }
-    for advance in advances {
-        let found = read(connection, std::slice::from_ref(&advance.topic), &[advance.lane]).await?;
-        let stands = found.first().map(|checkpoint| checkpoint.next_offset);
-        // Those that did move stand at `next` inside this transaction.
-        if stands != Some(advance.next) || advance.expected == advance.next {
-            let text = format!(
-                "checkpoint of `{}` partition {} is {} and not {}: somebody else moved it",
-                advance.topic,
-                advance.lane,
-                stands.map_or_else(|| "missing".to_owned(), |offset| offset.to_string()),
-                advance.expected
-            );
-            return Ok(Advanced::Mismatch { lane: advance.lane, text });
-        }
+    let mut ours: Vec<(String, i32)> = Vec::with_capacity(moved.len());
+    for row in moved {
+        ours.push((row.try_get(0)?, row.try_get(1)?));
     }
-    Err(Error::bug(format!("{moved} of {} checkpoints moved, and none stands elsewhere", advances.len())))
+    let stuck = advances.iter().find(|advance| !ours.iter().any(|(t, p)| *t == advance.topic && *p == advance.lane.0));
+    let Some(advance) = stuck else {
+        return Err(Error::bug(format!(
+            "{} of {} checkpoints moved, and no one is missing",
+            ours.len(),
+            advances.len()
+        )));
+    };
+    let found = read(connection, std::slice::from_ref(&advance.topic), &[advance.lane]).await?;
+    let text = format!(
+        "checkpoint of `{}` partition {} is {} and not {}: somebody else moved it",
+        advance.topic,
+        advance.lane,
+        found.first().map_or_else(|| "missing".to_owned(), |checkpoint| checkpoint.next_offset.to_string()),
+        advance.expected
+    );
+    Ok(Advanced::Mismatch { lane: advance.lane, text })
 }

@@ -128,8 +128,8 @@ impl Batch {
 
     /// Cuts the batch in two of about the same number of records. The second part starts where the first ends.
     ///
-    /// `None` when there is one record or none.
-    #[must_use]
+    /// # Errors
+    /// The batch itself when it has one record or none.
     pub fn split(mut self) -> Result<(Self, Self), Self> {
         if self.len() < 2 {
             return Err(self);

@@ -3,15 +3,16 @@
 //! `super::apply` is one attempt; here is what its end means. Invariant: after a COMMIT without an answer nothing is repeated
 //! and nothing is published before the lanes' rows, read `for update` on a new connection, have said what happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, LaneBatch};
-use super::decide::Decided;
+use super::decided::Decided;
 use super::process::Process;
 use super::writer::{LaneState, Writer};
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
-use crate::consume::tenure::End;
+use crate::consume::tenure::{End, Tenure};
 use crate::decode::{Reason, Refusal};
 use crate::ids::Lane;
 use crate::metrics;
@@ -19,7 +20,7 @@ use crate::persist::connection::{self, DatabaseClock};
 use crate::persist::lanes::{self, Standing, Step};
 use crate::persist::{Error, Fate, PgConnection, Result};
 use crate::publish::chunk::Chunk;
-use crate::publish::relay::ToRelay;
+use crate::publish::inbox::ToRelay;
 use crate::retry::Retry;
 
 /// How often a writer that waits for room in the relay's queue looks whether its tenure still stands.
@@ -64,7 +65,12 @@ impl Writer {
                 return Outcome::GivenUp;
             }
             if self.session.is_none() {
-                match self.reconnect(part, in_doubt.is_some()).await {
+                let watched = tenures_of(part);
+                let reconnected = tokio::select! {
+                    reconnected = self.reconnect(part, in_doubt.is_some()) => reconnected,
+                    () = all_ended(&watched) => return Outcome::GivenUp,
+                };
+                match reconnected {
                     Ok(true) => match in_doubt.take() {
                         Some(decided) => return Outcome::Committed(decided),
                         None => continue,
@@ -76,7 +82,16 @@ impl Writer {
                 continue;
             }
             let Some(session) = self.session.as_mut() else { continue };
-            match super::apply(&mut session.connection, part, &self.process).await {
+            let watched = tenures_of(part);
+            let attempt = tokio::select! {
+                attempt = super::apply(&mut session.connection, part, &self.process) => attempt,
+                // Whoever has the lanes now does not wait for a database that says nothing to us.
+                () = all_ended(&watched) => {
+                    self.session = None;
+                    return Outcome::GivenUp;
+                }
+            };
+            match attempt {
                 Ok(Attempt::Committed(decided)) => return Outcome::Committed(decided),
                 Ok(Attempt::Lost(lost)) => self.roll_back_and_lose(&lost).await,
                 Ok(Attempt::TooMuch) => {
@@ -203,7 +218,11 @@ impl Writer {
     async fn give_up(&self, error: &Error, retry: &mut Retry) -> bool {
         let exit = match error.fate() {
             Fate::Retry(cause) => {
-                tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
+                if self.process.shutdown.is_requested() {
+                    tracing::debug!(%error, cause, writer = self.name, "the database failed while stopping");
+                } else {
+                    tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
+                }
                 if retry.pause(&self.process.shutdown).await.is_err() {
                     // While the process stops, what is under way may still end well until the tenures are ended.
                     tokio::time::sleep(LOOK_AT_TENURE).await;
@@ -241,6 +260,17 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+fn tenures_of(part: &Batch) -> Vec<Arc<Tenure>> {
+    part.lanes.iter().map(|lane| lane.tenure.clone()).collect()
+}
+
+/// Resolves when none of these tenures is open any more.
+async fn all_ended(tenures: &[Arc<Tenure>]) {
+    while !tenures.iter().all(|tenure| tenure.is_ended()) {
+        tokio::time::sleep(LOOK_AT_TENURE).await;
     }
 }
 

@@ -9,18 +9,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::batch::{Batch, Item, LaneBatch};
-use crate::consume::record::Record;
+use super::decided::{Decided, LaneDecided, order_id_of, schema_id_of};
 use crate::consume::topics::InputTopics;
-use crate::decode::{Reason, Refusal, framing};
-use crate::ids::{Lane, OrderId, SchemaId, Timestamp};
+use crate::decode::{Reason, Refusal};
+use crate::ids::{OrderId, Timestamp};
 use crate::order::decision::{Change, Order};
 use crate::order::facts::register::Merged;
 use crate::order::status::Status;
-use crate::order::{Event, Policy, Source, next_due};
-use crate::persist::dead_letters::DeadLetter;
-use crate::persist::journal::{self, NewRow};
-use crate::persist::journal_format::{AppliedWriter, EmittedRecord, Outcome, write_emitted};
-use crate::persist::orders::{Changed, Locked};
+use crate::order::{Event, Policy};
+use crate::persist::journal::{self};
+use crate::persist::journal_format::{EmittedRecord, Outcome};
+use crate::persist::orders::Locked;
 use crate::persist::{Error, Result};
 use crate::publish::chunk::Cause;
 use crate::publish::dead_letter;
@@ -45,43 +44,6 @@ pub struct Rules {
     pub emit_max_bytes: usize,
     /// The most facts that an order may have.
     pub facts_per_order: usize,
-}
-
-/// What a batch comes to.
-#[derive(Debug, Default)]
-pub struct Decided {
-    /// One a lane, in the batch's order.
-    pub lanes: Vec<LaneDecided>,
-    /// Refused records: lane and place in the batch, and why.
-    pub refused: Vec<(usize, usize, Refusal)>,
-    /// The journal rows in which each touched order appears.
-    pub touched: BTreeMap<OrderId, Vec<i64>>,
-    /// How events fared.
-    pub tally: Tally,
-}
-
-/// What one lane's part of a batch publishes and writes down.
-#[derive(Debug, Default)]
-pub struct LaneDecided {
-    /// The journal's account of the records.
-    pub applied: AppliedWriter,
-    /// The records to publish.
-    pub emitted: Vec<EmittedRecord>,
-    /// The clocks of the status events' causes.
-    pub causes: Vec<Cause>,
-}
-
-/// Numbers for the metrics, counted once the batch is committed.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Events by topic and outcome.
-    pub events: BTreeMap<(Source, &'static str), u64>,
-    /// Dead letters by reason.
-    pub dead_letters: BTreeMap<&'static str, u64>,
-    /// Status events.
-    pub status_events: u64,
-    /// Events that came through another lane than their order's home: order, producer, lane and home.
-    pub off_lane: Vec<(OrderId, Option<std::sync::Arc<str>>, Lane, Lane)>,
 }
 
 /// What deciding a batch can end in.
@@ -287,68 +249,5 @@ impl LaneWork<'_> {
         *self.decided.tally.events.entry((record.source, "dead_letter")).or_default() += 1;
         *self.decided.tally.dead_letters.entry(refusal.reason.as_str()).or_default() += 1;
         self.decided.refused.push((self.place, index, refusal));
-    }
-}
-
-/// The key as text that a table can hold, if it is that.
-fn order_id_of(key: Option<&[u8]>) -> Option<&str> {
-    let text = std::str::from_utf8(key?).ok()?;
-    (!text.is_empty() && text.len() <= 128 && !text.contains('\0')).then_some(text)
-}
-
-/// The schema that a record names, if it names one.
-fn schema_id_of(record: &Record) -> Option<SchemaId> {
-    framing::unframe(record).ok().map(|framed| framed.schema)
-}
-
-impl Decided {
-    /// The rows for `dead_letters`.
-    #[must_use]
-    pub fn dead_letters<'a>(&'a self, batch: &'a Batch, topics: &'a InputTopics) -> Vec<DeadLetter<'a>> {
-        let letters = self.refused.iter().map(|(place, index, refusal)| {
-            let record = &batch.lanes[*place].items[*index].record;
-            DeadLetter {
-                topic: topics.name(record.source),
-                record,
-                order_id: order_id_of(record.key.as_deref()),
-                schema_id: schema_id_of(record),
-                refusal,
-            }
-        });
-        letters.collect()
-    }
-
-    /// The rows for `orders`.
-    #[must_use]
-    pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, policy: &Policy) -> Vec<Changed<'a>> {
-        let touched = self.touched.iter().filter_map(|(order_id, rows)| {
-            let order = &orders.get(order_id)?.order;
-            let next_deadline = next_due(&order.facts, policy);
-            Some(Changed { order_id, order, journal_rows: rows.clone(), next_deadline })
-        });
-        touched.collect()
-    }
-
-    /// The new orders that nothing was applied to.
-    #[must_use]
-    pub fn untouched<'a>(&self, orders: &'a BTreeMap<OrderId, Locked>) -> Vec<&'a str> {
-        let untouched =
-            orders.iter().filter(|(id, locked)| locked.order.version == 0 && !self.touched.contains_key(*id));
-        untouched.map(|(id, _)| id.as_str()).collect()
-    }
-
-    /// The rows for `journal`; leaves the lines behind and keeps the records for the relay.
-    #[must_use]
-    pub fn journal_rows(&mut self, batch: &Batch) -> Vec<NewRow> {
-        let rows = self.lanes.iter_mut().zip(&batch.lanes).map(|(decided, lane)| NewRow {
-            lane: lane.lane(),
-            seq: lane.seq(),
-            epoch: lane.tenure.epoch,
-            events: decided.applied.entries(),
-            emitted_records: decided.emitted.len(),
-            applied: std::mem::take(&mut decided.applied).finish(),
-            emitted: write_emitted(&decided.emitted),
-        });
-        rows.collect()
     }
 }

@@ -29,7 +29,7 @@ use crate::persist::checkpoints;
 use crate::persist::deployment::{self, Identity};
 use crate::persist::lanes::{self, Claimed, Step};
 use crate::persist::{Error, Fate, PgConnection, connection};
-use crate::publish::relay::{self, ToRelay};
+use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
 
 /// How long a claim waits for a lane's lock before it ends the session that holds it.

@@ -6,7 +6,7 @@ use crate::consume::tenure::Tenure;
 use crate::ids::{Lane, Seq};
 use crate::persist::journal_format::EmittedRecord;
 use crate::persist::{PgConnection, Result, Settings, connection, journal, lanes};
-use crate::publish::relay::Journal;
+use crate::publish::inbox::Journal;
 
 /// Rows read at once, so that a long journal does not become a large memory.
 const ROWS_AT_ONCE: i64 = 16;

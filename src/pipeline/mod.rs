@@ -7,6 +7,7 @@
 mod batch;
 mod commit;
 mod decide;
+mod decided;
 mod handover;
 mod journal_reader;
 mod meaning;
@@ -26,7 +27,8 @@ use crate::persist::checkpoints::{self, Advanced};
 use crate::persist::lanes::{self, Fenced};
 use crate::persist::{Error, PgConnection, connection, dead_letters, journal, orders};
 use batch::Batch;
-use decide::{Decided, Verdict, decide};
+use decide::{Verdict, decide};
+use decided::Decided;
 use process::Process;
 
 pub use run::run;

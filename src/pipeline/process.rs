@@ -17,8 +17,8 @@ use crate::decode::Decoder;
 use crate::ids::{Lane, OrderId, Timestamp};
 use crate::metrics;
 use crate::persist::{self, DatabaseClock};
+use crate::publish::inbox::ToRelay;
 use crate::publish::plan::TooOften;
-use crate::publish::relay::ToRelay;
 use crate::shutdown::Shutdown;
 
 /// The unit in which room in the relay's queue is counted.

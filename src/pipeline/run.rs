@@ -27,8 +27,9 @@ use crate::consume::rebalance::Handover;
 use crate::decode::{Decoder, Registry, RegistryError};
 use crate::persist::{self, connection, journal_days};
 use crate::publish::encode::Encoder;
+use crate::publish::inbox::{Setup, ToRelay};
 use crate::publish::producer;
-use crate::publish::relay::{Relay, Setup, ToRelay};
+use crate::publish::relay::Relay;
 use crate::shutdown::Shutdown;
 
 /// How often the journal's coming days are made.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::consume::limits;
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::topics::InputTopics;
 use crate::decode::Registry;
@@ -23,6 +24,9 @@ use crate::shutdown::Shutdown;
 
 /// How long a worker waits at start for a server that is away.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a batch of one record weighs beside the record's key, value and headers, generously.
+const BATCH_OVERHEAD_BYTES: usize = 1024;
 
 /// Why a worker does not start.
 #[derive(Debug)]
@@ -86,6 +90,7 @@ pub async fn look(
     let topics = input_topics(config);
     let kafka = insist("kafka_metadata", shutdown, || async { look_at_kafka(config, &topics, observer) }).await?;
     let (identity, beginnings) = kafka;
+    insist("kafka_metadata", shutdown, || look_at_limits(config, &database.instance)).await?;
     let (database_id, clock) =
         insist("database", shutdown, || look_at_database(database, &identity, &beginnings)).await?;
     let (status_schema, command_schema) = insist("registry", shutdown, || look_at_registry(config, registry)).await?;
@@ -124,8 +129,7 @@ fn look_at_kafka(
         TopicError::Missing(_) => wrong(error.to_string()),
     };
     let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
-    let outputs = [Some(&config.topics.status), config.topics.command.as_ref(), config.topics.dead_letter.as_ref()];
-    let outputs: Vec<String> = outputs.into_iter().flatten().cloned().collect();
+    let outputs = output_topics(config);
     let counts = observer.partition_counts(&inputs).map_err(away)?;
     let lane_count = topics.lane_count(&counts).map_err(wrong)?;
     observer.partition_counts(&outputs).map_err(away)?;
@@ -147,6 +151,27 @@ fn look_at_kafka(
         lane_count,
     };
     Ok((identity, beginnings))
+}
+
+/// The topics that the worker publishes to.
+fn output_topics(config: &Config) -> Vec<String> {
+    let outputs = [Some(&config.topics.status), config.topics.command.as_ref(), config.topics.dead_letter.as_ref()];
+    outputs.into_iter().flatten().cloned().collect()
+}
+
+/// No output topic refuses what we may publish: its lane would stand still for ever.
+async fn look_at_limits(config: &Config, instance: &str) -> Result<(), Trouble> {
+    let ours = config.worker.emitted_record_max_bytes;
+    let outputs = output_topics(config);
+    let limits = limits::max_message_bytes(&config.kafka, instance, &outputs);
+    let limits = limits.await.map_err(|error| Trouble::Away(error.to_string()))?;
+    match limits.into_iter().find(|(_, limit)| *limit < ours + BATCH_OVERHEAD_BYTES) {
+        None => Ok(()),
+        Some((topic, limit)) => Err(wrong(format!(
+            "topic `{topic}` takes at most {limit} bytes (max.message.bytes) but worker.emitted_record_max_bytes is {ours}: lower the setting to {} or raise the topic's limit",
+            limit.saturating_sub(BATCH_OVERHEAD_BYTES)
+        ))),
+    }
 }
 
 async fn look_at_database(

@@ -7,6 +7,7 @@
 pub mod chunk;
 pub mod dead_letter;
 pub mod encode;
+pub mod inbox;
 pub mod names;
 pub mod plan;
 pub mod position;
@@ -15,4 +16,5 @@ pub mod relay;
 pub mod schemas;
 pub mod status_event;
 pub mod takeover;
+mod transaction;
 pub mod values;

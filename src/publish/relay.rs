@@ -6,111 +6,43 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::chunk::Chunk;
+use super::inbox::{Setup, ToRelay};
 use super::plan::{self, Failure, Next, TooOften};
-use super::position::{Known, Mark, Verdict, judge};
-use super::producer::{Producer, Settings, Trust};
+use super::position::{Known, Verdict, judge};
+use super::producer::{Producer, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
-use crate::consume::observer::Observer;
 use crate::consume::tenure::{End, Tenure};
-use crate::consume::topics::InputTopics;
-use crate::ids::{Lane, NextOffset, Seq, Timestamp};
+use crate::ids::{Lane, NextOffset, Seq};
 use crate::metrics;
 use crate::order::Source;
 use crate::persist::{self, journal_format::EmittedRecord};
 use crate::retry::Retry;
-use crate::shutdown::Shutdown;
 
 /// What one transaction carries at most, so that it ends well before its time-out.
-const TRANSACTION_BYTES: usize = 8 << 20;
-const TRANSACTION_CHUNKS: usize = 256;
+pub(super) const TRANSACTION_BYTES: usize = 8 << 20;
 /// How long after a rebalance other owners may fence us in good order.
 const AFTER_REBALANCE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(1);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
 
-/// A lane as the relay takes it over.
-#[derive(Debug)]
-pub struct Opening {
-    /// The tenure that begins.
-    pub tenure: Arc<Tenure>,
-    /// The lane's last journal row.
-    pub last_seq: Seq,
-    /// The producer that may have left a transaction open.
-    pub former_transactional_id: Option<String>,
-    /// The lane's checkpoints, one a topic.
-    pub checkpoints: Vec<(Source, NextOffset)>,
-}
-
-/// What the relay receives, in order.
-#[derive(Debug)]
-pub enum ToRelay {
-    /// Tenures of one capture begin.
-    Open(Vec<Opening>),
-    /// A batch was committed.
-    Chunk(Chunk),
-    /// Publish what is there; answered when nothing is left to publish, and all lanes are let go.
-    Close(oneshot::Sender<()>),
-    /// Nothing more comes.
-    Stop,
-}
-
-/// Reads journal rows for the relay, which is no async code and knows no SQL.
-pub trait Journal: Send {
-    /// The records of the rows from `first` to at most `last`.
-    ///
-    /// # Errors
-    /// As [`persist::journal::emitted_between`].
-    fn load(&mut self, lane: Lane, first: Seq, last: Seq) -> persist::Result<Vec<(Seq, Vec<EmittedRecord>)>>;
-
-    /// Whether the database still holds the claim of a tenure.
-    ///
-    /// # Errors
-    /// The query's failure.
-    fn owns(&mut self, tenure: &Tenure) -> persist::Result<bool>;
-}
-
-/// What the relay needs to know of the process.
-pub struct Setup {
-    /// How its producers are made.
-    pub producer: Settings,
-    /// The transactional id of the process.
-    pub transactional_id: String,
-    /// A client of the group that never joins it, to read committed offsets.
-    pub observer: Observer,
-    /// The input topics.
-    pub topics: InputTopics,
-    /// Where status events go, for the metrics.
-    pub status_topic: String,
-    /// Where dead letters go, for the metrics.
-    pub dead_letter_topic: Option<String>,
-    /// The database's own id.
-    pub database: Uuid,
-    /// Where missing rows come from.
-    pub journal: Box<dyn Journal>,
-    /// Where the process is told to stop.
-    pub shutdown: Shutdown,
-}
-
 /// A lane that the relay publishes.
-struct RelayLane {
-    tenure: Arc<Tenure>,
+pub(super) struct RelayLane {
+    pub(super) tenure: Arc<Tenure>,
     /// The last row that is known to be committed.
-    last_seq: Seq,
+    pub(super) last_seq: Seq,
     /// What Kafka said is published; `None` until it was asked.
-    position: Option<Seq>,
-    offsets: Vec<(Source, NextOffset)>,
-    queue: VecDeque<Chunk>,
+    pub(super) position: Option<Seq>,
+    pub(super) offsets: Vec<(Source, NextOffset)>,
+    pub(super) queue: VecDeque<Chunk>,
 }
 
 impl RelayLane {
@@ -122,10 +54,10 @@ impl RelayLane {
 
 /// The thread's state.
 pub struct Relay {
-    setup: Setup,
+    pub(super) setup: Setup,
     inbox: Receiver<ToRelay>,
-    producer: Option<Producer>,
-    lanes: BTreeMap<Lane, RelayLane>,
+    pub(super) producer: Option<Producer>,
+    pub(super) lanes: BTreeMap<Lane, RelayLane>,
     former: BTreeSet<String>,
     closing: Option<oneshot::Sender<()>>,
     retry: Retry,
@@ -339,76 +271,6 @@ impl Relay {
         Ok(ready)
     }
 
-    /// How many chunks of each lane go into the next transaction: in order, without gaps, within the limits.
-    fn portions(&self, lanes: &[Lane]) -> Vec<(Lane, usize)> {
-        let (mut bytes, mut chunks) = (0, 0);
-        let mut portions = Vec::with_capacity(lanes.len());
-        for number in lanes {
-            let Some(lane) = self.lanes.get(number) else { continue };
-            let mut position = lane.position.unwrap_or_default();
-            let mut taken = 0;
-            for chunk in &lane.queue {
-                if plan::next(position, chunk.seq) != Next::Publish
-                    || (chunks > 0 && (bytes >= TRANSACTION_BYTES || chunks >= TRANSACTION_CHUNKS))
-                {
-                    break;
-                }
-                (position, taken, chunks, bytes) = (chunk.seq, taken + 1, chunks + 1, bytes + chunk.size_bytes());
-            }
-            if taken > 0 {
-                portions.push((*number, taken));
-            }
-        }
-        portions
-    }
-
-    fn transact(&mut self, lanes: &[Lane]) -> KafkaResult<Trust> {
-        let portions = self.portions(lanes);
-        let Some(capture) =
-            portions.first().and_then(|(lane, _)| self.lanes.get(lane)).map(|l| l.tenure.capture.clone())
-        else {
-            return Ok(Trust::Fit);
-        };
-        let since = Instant::now();
-        let offsets = self.offsets(&portions)?;
-        let chunks = |(lane, taken): &(Lane, usize)| self.lanes.get(lane).map(|l| l.queue.iter().take(*taken));
-        let records = portions.iter().filter_map(chunks).flatten().flat_map(|chunk| &chunk.records);
-        let Some(producer) = &self.producer else { return Ok(Trust::Fit) };
-        let trust = producer.publish(records, &offsets, capture.metadata())?;
-        metrics::TRANSACTION_SECONDS.record_duration(since.elapsed(), &[]);
-        for (number, taken) in portions {
-            let Some(lane) = self.lanes.get_mut(&number) else { continue };
-            for chunk in lane.queue.drain(..taken) {
-                lane.position = Some(chunk.seq);
-                lane.tenure.set_published(chunk.seq);
-                count(&chunk, &self.setup);
-            }
-        }
-        Ok(trust)
-    }
-
-    /// The group's offsets of every input partition of these lanes, each saying how far its lane will be published.
-    fn offsets(&self, portions: &[(Lane, usize)]) -> KafkaResult<TopicPartitionList> {
-        let mut offsets = TopicPartitionList::new();
-        for (number, taken) in portions {
-            let Some(lane) = self.lanes.get(number) else { continue };
-            let Some(last) = lane.queue.get(taken - 1) else { continue };
-            let mark = Mark { seq: last.seq, epoch: lane.tenure.epoch, database: self.setup.database }.to_string();
-            for (source, next_offset) in &last.offsets {
-                // librdkafka drops an offset below 0 without a word, and with it the position.
-                assert!(next_offset.0 >= 0, "a checkpoint is never negative");
-                let topic = self.setup.topics.name(*source);
-                offsets.add_partition_offset(topic, number.0, Offset::Offset(next_offset.0))?;
-            }
-            for mut element in offsets.elements() {
-                if element.partition() == number.0 {
-                    element.set_metadata(&mark);
-                }
-            }
-        }
-        Ok(offsets)
-    }
-
     /// Doubt means recycle: nothing that was in memory about Kafka is believed any more.
     fn recycle(&mut self, error: &KafkaError) -> Duration {
         self.failures += 1;
@@ -454,30 +316,6 @@ impl Relay {
     fn forget(&mut self) {
         self.producer = None;
         self.lanes.values_mut().for_each(|lane| lane.position = None);
-    }
-}
-
-/// Counts a chunk that Kafka confirmed.
-fn count(chunk: &Chunk, setup: &Setup) {
-    for record in &chunk.records {
-        let target = if record.topic == setup.status_topic {
-            "status"
-        } else if Some(&record.topic) == setup.dead_letter_topic.as_ref() {
-            "dead_letter"
-        } else {
-            "command"
-        };
-        metrics::RECORDS_PUBLISHED.increment(1, &[target]);
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    for cause in &chunk.causes {
-        let since = |instant: Timestamp| {
-            let micros = u64::try_from(instant.0).unwrap_or_default();
-            now.saturating_sub(Duration::from_micros(micros))
-        };
-        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(since(cause.occurred_at), &["occurred"]);
-        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(since(cause.record_timestamp), &["recorded"]);
-        metrics::EVENT_TO_PUBLISH_SECONDS.record_duration(cause.consumed_at.elapsed(), &["consumed"]);
     }
 }
 

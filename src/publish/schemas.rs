@@ -112,7 +112,7 @@ pub async fn look_up(registry: &Registry, schema: &TopicSchema) -> Result<Schema
     match perform_sr_call(registry.settings(), call).await {
         Ok(found) => found.id.map(SchemaId).ok_or_else(|| {
             let text = "gave an answer without an id".to_owned();
-            SchemaError::Registry(RegistryError { url: registry.url().to_owned(), text })
+            SchemaError::Registry(RegistryError { url: registry.shown_url().to_owned(), text })
         }),
         Err(error) if code(&error).is_some_and(is_not_found) => {
             Err(SchemaError::NotRegistered { subject: schema.subject.clone(), record: schema.record })

@@ -172,63 +172,68 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
 
 /// A worker that is frozen while it has a Kafka transaction open with records in it.
 async fn frozen_in_a_transaction(test: &str) -> (Stage, Worker) {
-    frozen_when(test, |deployment| open_transactions(deployment) > 0).await
+    frozen_when(test, Onlooker::sees_open_records).await
 }
 
 /// The same, before the transaction has any offsets.
 async fn frozen_before_its_offsets(test: &str) -> (Stage, Worker) {
-    frozen_when(test, |deployment| open_transactions(deployment) > 0 && !offsets_are_pending(deployment)).await
+    frozen_when(test, |onlooker| onlooker.sees_open_records() && !onlooker.misses_positions()).await
 }
 
 /// A worker that is frozen at a moment when something holds that stays so while it is frozen.
-async fn frozen_when(test: &str, holds: impl Fn(&Deployment) -> bool) -> (Stage, Worker) {
-    let mut stage = Stage::new(test, LANES).await.with_short_sessions();
-    stage.config.set("worker.batch_max_records", 200);
-    stage.configure();
-    let worker = stage.worker("frozen");
-    for seed in 6_100..6_140 {
-        let load = stage.load(60, seed, u32::MAX).await;
-        let rows = stage.journal_rows().await + 1;
-        stage.until(30, "a batch", async || Ok(stage.journal_rows().await >= rows)).await;
-        while positions::lag(&stage.deployment).expect("kafka answers") > 0 {
-            worker.freeze().expect("it runs");
-            // Twice: what was on its way to the broker has arrived by the second look.
-            if holds(&stage.deployment) && holds(&stage.deployment) {
-                load.await.expect("nobody panics");
-                return (stage, worker);
-            }
-            worker.thaw().expect("it is frozen");
+async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, Worker) {
+    let stage = Stage::new(test, LANES).await.with_short_sessions();
+    let mut worker = stage.worker("frozen");
+    let flow = stage.flow(61, 1_500).await;
+    let onlooker = Onlooker::of(&stage.deployment);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        // Right after a batch, its records are about to be published.
+        stage.journal_reaches(stage.journal_rows().await + 1, &mut [&mut worker]).await;
+        worker.freeze().expect("it runs");
+        // Twice: what was on its way to the broker has arrived by the second look.
+        if holds(&onlooker) && holds(&onlooker) {
+            flow.end().await;
+            return (stage, worker);
         }
-        load.await.expect("nobody panics");
+        worker.thaw().expect("it is frozen");
     }
     panic!("the worker was never frozen at such a moment");
 }
 
-/// Whether an unfinished transaction holds offsets of the group, so that nobody learns its position.
-fn offsets_are_pending(deployment: &Deployment) -> bool {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", &deployment.group);
-    let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().expect("a consumer");
-    let mut asked = TopicPartitionList::new();
-    for (_, topic) in deployment.topics.inputs() {
-        asked.add_partition_range(topic, 0, LANES - 1);
-    }
-    consumer.committed_offsets(asked, Duration::from_secs(1)).is_err()
+/// Sees what a worker's Kafka transactions leave visible.
+struct Onlooker {
+    deployment: Deployment,
+    uncommitted: BaseConsumer,
+    committed: BaseConsumer,
 }
 
-/// How many partitions of the status topic have records that are neither committed nor aborted.
-fn open_transactions(deployment: &Deployment) -> usize {
-    let consumer = |isolation: &str| -> BaseConsumer {
+impl Onlooker {
+    fn of(deployment: &Deployment) -> Self {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", "orderstream-harness-reader");
-        config.set("isolation.level", isolation).create().expect("a consumer")
-    };
-    let (all, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
-    let end = |consumer: &BaseConsumer, lane: i32| {
-        let marks = consumer.fetch_watermarks(&deployment.topics.status, lane, Duration::from_secs(5));
-        marks.expect("kafka answers").1
-    };
-    (0..LANES).filter(|lane| end(&all, *lane) > end(&committed, *lane)).count()
+        config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", &deployment.group);
+        let mut consumer = |isolation: &str| config.set("isolation.level", isolation).create().expect("a consumer");
+        let (uncommitted, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
+        Self { deployment: deployment.clone(), uncommitted, committed }
+    }
+
+    /// Whether there are status events that are neither committed nor aborted.
+    fn sees_open_records(&self) -> bool {
+        let end = |consumer: &BaseConsumer, lane: i32| {
+            let marks = consumer.fetch_watermarks(&self.deployment.topics.status, lane, Duration::from_secs(5));
+            marks.expect("kafka answers").1
+        };
+        (0..LANES).any(|lane| end(&self.uncommitted, lane) > end(&self.committed, lane))
+    }
+
+    /// Whether an unfinished transaction holds offsets of the group, so that nobody learns its position.
+    fn misses_positions(&self) -> bool {
+        let mut asked = TopicPartitionList::new();
+        for (_, topic) in self.deployment.topics.inputs() {
+            asked.add_partition_range(topic, 0, LANES - 1);
+        }
+        self.committed.committed_offsets(asked, Duration::from_secs(1)).is_err()
+    }
 }
 
 /// A deployment that has published something and whose worker left in good order.

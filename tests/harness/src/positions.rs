@@ -56,18 +56,25 @@ impl Mark {
 /// # Errors
 /// Kafka does not answer.
 pub fn committed(brokers: &str, group: &str, partitions: &[Partition]) -> Result<BTreeMap<Partition, Committed>> {
+    committed_of(&self::group(brokers, group)?, partitions)
+}
+
+/// A client that may ask for a group's offsets.
+fn group(brokers: &str, group: &str) -> Result<BaseConsumer> {
     let mut config = stack::client(brokers);
     config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-    let consumer: BaseConsumer = config.create()?;
+    Ok(config.create()?)
+}
+
+fn committed_of(group: &BaseConsumer, partitions: &[Partition]) -> Result<BTreeMap<Partition, Committed>> {
     let mut asked = TopicPartitionList::new();
     for partition in partitions {
         asked.add_partition(&partition.topic, partition.number);
     }
-    let answer = consumer.committed_offsets(asked, PATIENCE);
-    let answer = answer.with_context(|| format!("the offsets of group `{group}` cannot be read"))?;
+    let answer = group.committed_offsets(asked, PATIENCE).context("the group's offsets cannot be read")?;
     let mut offsets = BTreeMap::new();
     for element in answer.elements() {
-        element.error().with_context(|| format!("the offsets of group `{group}` cannot be read"))?;
+        element.error().context("the group's offsets cannot be read")?;
         if let Offset::Offset(offset) = element.offset() {
             let partition = Partition { topic: element.topic().to_owned(), number: element.partition() };
             offsets.insert(partition, Committed { offset, metadata: element.metadata().to_owned() });
@@ -94,16 +101,41 @@ pub fn input_partitions(reader: &LogReader, deployment: &Deployment) -> Result<V
 /// # Errors
 /// Kafka does not answer, or a topic does not exist.
 pub fn lag(deployment: &Deployment) -> Result<i64> {
-    let reader = LogReader::on(&deployment.stack.brokers)?;
-    let partitions = input_partitions(&reader, deployment)?;
-    let committed = committed(&deployment.stack.brokers, &deployment.group, &partitions)?;
-    let mut lag = 0;
-    for partition in &partitions {
-        let extent = reader.extent(partition)?;
-        let at = committed.get(partition).map_or(extent.beginning, |committed| committed.offset);
-        lag += (extent.end - at).max(0);
+    Lag::of(deployment)?.offsets()
+}
+
+/// A [`lag`] that is looked at again and again, over connections that stay open.
+pub struct Lag {
+    reader: LogReader,
+    group: BaseConsumer,
+    partitions: Vec<Partition>,
+}
+
+impl Lag {
+    /// The lag of a deployment.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or a topic does not exist.
+    pub fn of(deployment: &Deployment) -> Result<Self> {
+        let reader = LogReader::on(&deployment.stack.brokers)?;
+        let partitions = input_partitions(&reader, deployment)?;
+        Ok(Self { reader, group: group(&deployment.stack.brokers, &deployment.group)?, partitions })
     }
-    Ok(lag)
+
+    /// How many offsets are missing.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn offsets(&self) -> Result<i64> {
+        let committed = committed_of(&self.group, &self.partitions)?;
+        let mut lag = 0;
+        for partition in &self.partitions {
+            let extent = self.reader.extent(partition)?;
+            let at = committed.get(partition).map_or(extent.beginning, |committed| committed.offset);
+            lag += (extent.end - at).max(0);
+        }
+        Ok(lag)
+    }
 }
 
 #[cfg(test)]

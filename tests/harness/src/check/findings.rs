@@ -1,7 +1,7 @@
 //! What differs: counted by kind, the first ten of each kind by name, and the orders concerned.
 //!
-//! Filled by the comparisons, read by the report. Invariant: a kind belongs to one class, so `lost`, `doubled` and
-//! `mismatched` are sums over kinds and nothing is counted under two of them.
+//! Filled by the comparisons, read by the report. One fault often shows from several sides, and is counted as each kind that
+//! it shows as. Invariant: a kind belongs to one class; no difference at all is the only good result.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -124,13 +124,15 @@ impl Outputs {
 
     /// Once the whole journal has spoken: what is there too often, and what is there without it.
     pub fn close(&self, findings: &mut Findings) {
-        for sight in self.records.values() {
+        let mut sights: Vec<&Sight> = self.records.values().collect();
+        sights.sort_unstable_by_key(|sight| (sight.topic, sight.partition, sight.offset));
+        for sight in sights {
             let name = || place(&self.topics[sight.topic], sight.partition, sight.offset);
             if sight.in_journal == 0 {
                 findings.add(Kind::OutputForeign, name);
             } else if sight.on_topic > sight.in_journal {
                 for _ in sight.in_journal..sight.on_topic {
-                    findings.add(Kind::OutputDoubled, || format!("{} and {} times more", name(), sight.on_topic - 1));
+                    findings.add(Kind::OutputDoubled, || format!("{}, {} times", name(), sight.on_topic));
                 }
             }
         }

@@ -93,15 +93,16 @@ pub(super) fn play(progress: &mut Progress, step: Step, policy: &Policy, finding
     let status = progress.view.as_ref().map(|view| view.status);
     if (step.version, step.status) != (Some(progress.version), status) {
         findings.add_of(Kind::WrongProgress, &order, || {
-            format!(
-                "{} leads to version {:?} {:?} and not {} {status:?}",
-                name(),
-                step.version,
-                step.status,
-                progress.version
-            )
+            let [said, leads] = [(step.version, step.status), (Some(progress.version), status)].map(standing);
+            format!("{} leads to {leads} and not to {said}", name())
         });
     }
+}
+
+/// A version and a status in words.
+fn standing((version, status): (Option<i64>, Option<Status>)) -> String {
+    let status = status.map_or("no status", Status::as_str);
+    version.map_or_else(|| format!("no version, {status}"), |version| format!("version {version}, {status}"))
 }
 
 /// In what a status event is not what it must be.

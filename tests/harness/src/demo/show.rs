@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 
 use super::Options;
 use super::stage::Stage;
-use crate::positions;
+use crate::positions::Lag;
 use crate::produce::Producer;
 use crate::progress::Progress;
 use crate::simulate::{self, WentIn};
@@ -152,9 +152,10 @@ impl Watch<'_> {
     /// Waits until the group's offsets are at the ends of all input partitions: then all is published, too.
     async fn until_published(&mut self, records: u64) -> Result<()> {
         let Self { stage, workers, .. } = self;
+        let lag = Lag::of(&stage.deployment)?;
         let waited = wait::until(deadline(records), "everything to be published", async || {
             must_all_run(workers)?;
-            match positions::lag(&stage.deployment)? {
+            match lag.offsets()? {
                 0 => Ok(true),
                 lag => bail!("{lag} offsets are missing"),
             }

@@ -11,10 +11,11 @@ use sqlx::postgres::PgConnection;
 
 use super::stage::Stage;
 use crate::event::FlatEvent;
+use crate::topics::Input;
 use crate::traffic::{Plot, Shape, plot_of};
 
 /// How many orders of a plot are looked at for the one that is told.
-const LOOKED_AT: usize = 6;
+const LOOKED_AT: usize = 12;
 /// How many orders are searched for plots.
 const SEARCHED: u64 = 3_000;
 
@@ -71,10 +72,11 @@ pub async fn three(stage: &Stage, shape: &Shape) -> Result<Vec<Story>> {
 }
 
 impl Story {
-    /// Late and repeated events are what ordinary systems stumble over.
+    /// Late and repeated events are what ordinary systems stumble over; a few of them, or nobody can follow.
     fn interest(&self) -> usize {
+        let is_told_from_the_start = self.heard.iter().any(|heard| heard.event.topic == Input::Order);
         let odd = self.heard.iter().filter(|heard| heard.late || heard.outcome != Outcome::Applied).count();
-        odd.min(2) * 100 + self.heard.len().min(14)
+        usize::from(is_told_from_the_start) * 100 + usize::from((1..=4).contains(&odd)) * 50 + self.heard.len().min(14)
     }
 }
 

@@ -1,0 +1,118 @@
+//! What a batch comes to: the rows to write, the records to publish, the numbers to count.
+//!
+//! Made by [`super::decide`], turned into rows here. Invariant: nothing is computed anew on the way into the database; a row says
+//! what was decided.
+
+use std::collections::BTreeMap;
+
+use super::batch::Batch;
+use crate::consume::record::Record;
+use crate::consume::topics::InputTopics;
+use crate::decode::{Refusal, framing};
+use crate::ids::{Lane, OrderId, SchemaId};
+use crate::order::{Policy, Source, next_due};
+use crate::persist::dead_letters::DeadLetter;
+use crate::persist::journal::NewRow;
+use crate::persist::journal_format::{AppliedWriter, EmittedRecord, write_emitted};
+use crate::persist::orders::{Changed, Locked};
+use crate::publish::chunk::Cause;
+
+/// What a batch comes to.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// One a lane, in the batch's order.
+    pub lanes: Vec<LaneDecided>,
+    /// Refused records: lane and place in the batch, and why.
+    pub refused: Vec<(usize, usize, Refusal)>,
+    /// The journal rows in which each touched order appears.
+    pub touched: BTreeMap<OrderId, Vec<i64>>,
+    /// How events fared.
+    pub tally: Tally,
+}
+
+/// What one lane's part of a batch publishes and writes down.
+#[derive(Debug, Default)]
+pub struct LaneDecided {
+    /// The journal's account of the records.
+    pub applied: AppliedWriter,
+    /// The records to publish.
+    pub emitted: Vec<EmittedRecord>,
+    /// The clocks of the status events' causes.
+    pub causes: Vec<Cause>,
+}
+
+/// Numbers for the metrics, counted once the batch is committed.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Events by topic and outcome.
+    pub events: BTreeMap<(Source, &'static str), u64>,
+    /// Dead letters by reason.
+    pub dead_letters: BTreeMap<&'static str, u64>,
+    /// Status events.
+    pub status_events: u64,
+    /// Events that came through another lane than their order's home: order, producer, lane and home.
+    pub off_lane: Vec<(OrderId, Option<std::sync::Arc<str>>, Lane, Lane)>,
+}
+
+/// The key as text that a table can hold, if it is that.
+pub(super) fn order_id_of(key: Option<&[u8]>) -> Option<&str> {
+    let text = std::str::from_utf8(key?).ok()?;
+    (!text.is_empty() && text.len() <= 128 && !text.contains('\0')).then_some(text)
+}
+
+/// The schema that a record names, if it names one.
+pub(super) fn schema_id_of(record: &Record) -> Option<SchemaId> {
+    framing::unframe(record).ok().map(|framed| framed.schema)
+}
+
+impl Decided {
+    /// The rows for `dead_letters`.
+    #[must_use]
+    pub fn dead_letters<'a>(&'a self, batch: &'a Batch, topics: &'a InputTopics) -> Vec<DeadLetter<'a>> {
+        let letters = self.refused.iter().map(|(place, index, refusal)| {
+            let record = &batch.lanes[*place].items[*index].record;
+            DeadLetter {
+                topic: topics.name(record.source),
+                record,
+                order_id: order_id_of(record.key.as_deref()),
+                schema_id: schema_id_of(record),
+                refusal,
+            }
+        });
+        letters.collect()
+    }
+
+    /// The rows for `orders`.
+    #[must_use]
+    pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, policy: &Policy) -> Vec<Changed<'a>> {
+        let touched = self.touched.iter().filter_map(|(order_id, rows)| {
+            let order = &orders.get(order_id)?.order;
+            let next_deadline = next_due(&order.facts, policy);
+            Some(Changed { order_id, order, journal_rows: rows.clone(), next_deadline })
+        });
+        touched.collect()
+    }
+
+    /// The new orders that nothing was applied to.
+    #[must_use]
+    pub fn untouched<'a>(&self, orders: &'a BTreeMap<OrderId, Locked>) -> Vec<&'a str> {
+        let untouched =
+            orders.iter().filter(|(id, locked)| locked.order.version == 0 && !self.touched.contains_key(*id));
+        untouched.map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// The rows for `journal`; leaves the lines behind and keeps the records for the relay.
+    #[must_use]
+    pub fn journal_rows(&mut self, batch: &Batch) -> Vec<NewRow> {
+        let rows = self.lanes.iter_mut().zip(&batch.lanes).map(|(decided, lane)| NewRow {
+            lane: lane.lane(),
+            seq: lane.seq(),
+            epoch: lane.tenure.epoch,
+            events: decided.applied.entries(),
+            emitted_records: decided.emitted.len(),
+            applied: std::mem::take(&mut decided.applied).finish(),
+            emitted: write_emitted(&decided.emitted),
+        });
+        rows.collect()
+    }
+}
