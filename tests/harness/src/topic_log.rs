@@ -155,6 +155,20 @@ impl LogReader {
         Ok(extents)
     }
 
+    /// Hands out every record of one partition, and what it held.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_one(
+        &self,
+        partition: &Partition,
+        each: impl FnMut(&BorrowedMessage<'_>) -> Result<()>,
+    ) -> Result<Extent> {
+        let extents = self.read(std::slice::from_ref(partition), each)?;
+        let (_, extent) = extents.into_iter().next().context("what was read has an extent")?;
+        Ok(extent)
+    }
+
     /// Every record of a topic, in the order of its partitions.
     ///
     /// # Errors

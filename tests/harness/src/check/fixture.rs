@@ -13,6 +13,7 @@ use orderstream::persist::journal_format::{AppliedEntry, Outcome};
 use serde_json::json;
 
 use super::input_log::{InputPartition, InputRecord, Refused};
+use super::outputs::LastWord;
 use super::progress::{Progress, event_id};
 use super::replay::UnpackedRow;
 use super::stored::StoredOrder;
@@ -176,4 +177,10 @@ pub fn stored() -> StoredOrder {
         facts: progress.facts,
         journal_rows: progress.rows,
     }
+}
+
+/// What was last said of it.
+pub fn last_word() -> LastWord {
+    let stored = stored();
+    LastWord { version: stored.version, view: stored.view }
 }

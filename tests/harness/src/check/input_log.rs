@@ -10,9 +10,8 @@ use orderstream::order::Event;
 
 use super::judge::{Evidence, Judge};
 use crate::avro_reader;
-use crate::registry::SchemaCache;
 use crate::topic_log::{self, Extent, LogReader, LogRecord, Partition};
-use crate::topics::{Input, Topics};
+use crate::topics::Input;
 
 /// One record that went in.
 #[derive(Clone, Debug)]
@@ -75,50 +74,51 @@ pub fn place(topic: &str, partition: i32, offset: i64) -> String {
     format!("{topic} {partition}@{offset}")
 }
 
-/// Reads all records of a lane, and the schemas that they name.
+/// A partition as it was read, not judged yet.
+#[derive(Debug)]
+pub struct RawPartition {
+    input: Input,
+    partition: Partition,
+    extent: Extent,
+    records: Vec<LogRecord>,
+}
+
+impl RawPartition {
+    /// The ids of the schemas that its records name.
+    pub fn schema_ids(&self) -> impl Iterator<Item = u32> {
+        self.records.iter().filter_map(schema_id)
+    }
+}
+
+/// Reads all records of a partition.
 ///
 /// # Errors
-/// A server does not answer.
-pub async fn read_raw(
-    reader: &LogReader,
-    schemas: &mut SchemaCache,
-    topics: &Topics,
-    lane: i32,
-) -> Result<Vec<(Input, Partition, Extent, Vec<LogRecord>)>> {
-    let mut lanes = Vec::new();
-    for (input, topic) in topics.inputs() {
-        let partition = Partition { topic: topic.to_owned(), number: lane };
-        let mut records = Vec::new();
-        let extents = reader.read(std::slice::from_ref(&partition), |message| {
-            records.push(topic_log::owned(message));
-            Ok(())
-        })?;
-        schemas.learn(records.iter().filter_map(schema_id)).await?;
-        lanes.extend(
-            extents.into_iter().map(|(partition, extent)| (input, partition, extent, std::mem::take(&mut records))),
-        );
-    }
-    Ok(lanes)
+/// Kafka does not answer.
+pub fn read_raw(reader: &LogReader, input: Input, partition: Partition) -> Result<RawPartition> {
+    let mut records = Vec::new();
+    let extent = reader.read_one(&partition, |message| {
+        records.push(topic_log::owned(message));
+        Ok(())
+    })?;
+    Ok(RawPartition { input, partition, extent, records })
 }
 
 /// Judges what was read.
 #[must_use]
-pub fn judged(
-    judge: &Judge<'_>,
-    (input, partition, extent, records): (Input, Partition, Extent, Vec<LogRecord>),
-) -> InputPartition {
+pub fn judged(judge: &Judge<'_>, raw: RawPartition) -> InputPartition {
     let judge_one = |record: LogRecord| {
-        let judged = judge.judge(input, &evidence(&record)).map_err(|reason| Refused {
+        let judged = judge.judge(raw.input, &evidence(&record)).map_err(|reason| Refused {
             reason,
             timestamp_millis: record.timestamp_millis,
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers: record.headers.clone(),
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
         });
         InputRecord { offset: record.offset, judged, entries: 0 }
     };
-    let records = records.into_iter().map(judge_one).collect();
-    InputPartition { input, topic: partition.topic, lane: partition.number, extent, records }
+    let records = raw.records.into_iter().map(judge_one).collect();
+    let Partition { topic, number } = raw.partition;
+    InputPartition { input: raw.input, topic, lane: number, extent: raw.extent, records }
 }
 
 fn evidence(record: &LogRecord) -> Evidence<'_> {

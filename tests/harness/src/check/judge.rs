@@ -81,3 +81,61 @@ fn flat(input: Input, mut fields: Map<String, Json>) -> Json {
     fields.insert("topic".to_owned(), input.as_str().into());
     Json::Object(fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use apache_avro::Schema;
+
+    use super::*;
+    use crate::avro::Encoder;
+    use crate::traffic::{Flaw, Planned, Shape, Traffic};
+
+    const NOW: i64 = 1_760_000_000_000_000;
+    const RECORD_MAX_BYTES: usize = 4_096;
+
+    /// The current schema of an input topic is 10 and its role's number, the newer one 20 and that.
+    fn schemas() -> Vec<(u32, Schema)> {
+        let parsed = |text: &str| Schema::parse_str(text).unwrap();
+        let of = |input: Input| {
+            let number = input as u32;
+            [(10 + number, parsed(schemas::of(input))), (20 + number, parsed(&schemas::newer(input)))]
+        };
+        Input::ALL.into_iter().flat_map(of).collect()
+    }
+
+    fn judged(judge: &Judge<'_>, planned: &Planned) -> Result<Event, Reason> {
+        let number = planned.input as u32;
+        let mut value = Vec::new();
+        let encoder = Encoder::new(planned.input, 10 + number, 20 + number);
+        let has_value = encoder.write_flawed(&planned.event, planned.flaw, &mut value).unwrap();
+        let evidence = Evidence {
+            key: planned.key.as_deref().map(str::as_bytes),
+            value: has_value.then_some(&value),
+            schema_id_header: None,
+            header_bytes: 0,
+        };
+        judge.judge(planned.input, &evidence)
+    }
+
+    #[test]
+    fn every_flaw_is_refused_with_its_reason_and_nothing_else_is() {
+        let schemas = schemas();
+        let readers = Readers::of(schemas.iter().map(|(id, schema)| (*id, schema)));
+        let judge = Judge::new(&readers, Timestamp(NOW), RECORD_MAX_BYTES);
+        let shape = Shape { malformed: 0.05, record_max_bytes: RECORD_MAX_BYTES, ..Shape::usual(400, 1, NOW) };
+        let mut flaws = HashSet::new();
+        for planned in Traffic::new(shape) {
+            let judged = judged(&judge, &planned);
+            match planned.flaw {
+                Some(flaw) => {
+                    assert_eq!(judged.map_err(Reason::as_str).unwrap_err(), flaw.reason(), "{flaw:?}");
+                    flaws.insert(flaw);
+                }
+                None => assert_eq!(judged.unwrap().event_id.as_str(), planned.event.event_id),
+            }
+        }
+        assert_eq!(flaws.len(), Flaw::ALL.len());
+    }
+}

@@ -54,10 +54,13 @@ impl Check<'_> {
 
     /// What went into a lane, judged.
     async fn inputs(&mut self, reading: &mut Reading<'_>, lane: i32) -> Result<Vec<InputPartition>> {
-        let raw = reading.inputs(lane).await?;
-        let readers = reading.schemas.readers();
-        let judge = Judge::new(&readers, reading.now, self.deployment.record_max_bytes);
-        let inputs: Vec<InputPartition> = raw.into_iter().map(|raw| input_log::judged(&judge, raw)).collect();
+        let mut inputs = Vec::new();
+        for (input, topic) in self.deployment.topics.inputs() {
+            let raw = reading.input(input, topic, lane).await?;
+            let readers = reading.schemas.readers();
+            let judge = Judge::new(&readers, reading.now, self.deployment.record_max_bytes);
+            inputs.push(input_log::judged(&judge, raw));
+        }
         self.totals.input_records += inputs.iter().map(|partition| partition.records.len() as u64).sum::<u64>();
         Ok(inputs)
     }

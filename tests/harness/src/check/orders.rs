@@ -7,9 +7,9 @@ use orderstream::order::{Facts, Policy, View, derive};
 use serde_json::Value as Json;
 
 use super::findings::{Findings, Kind};
+use super::outputs::LastWord;
 use super::progress::Progress;
 use super::stored::StoredOrder;
-use crate::output::StatusChanged;
 
 /// The accounts of one order, as far as there are any.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct Accounts<'a> {
     /// The order's row.
     pub stored: Option<&'a StoredOrder>,
     /// The last that was published of it.
-    pub last_word: Option<&'a StatusChanged>,
+    pub last_word: Option<&'a LastWord>,
 }
 
 /// Compares the accounts of an order.
@@ -63,8 +63,8 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, finding
         None => {
             findings.add_of(Kind::LastWordDiffers, order, || format!("nothing was said of version {}", stored.version))
         }
-        Some(said) if said.envelope.order_version != stored.version => {
-            let last = said.envelope.order_version;
+        Some(said) if said.version != stored.version => {
+            let last = said.version;
             findings.add_of(Kind::LastWordDiffers, order, || {
                 format!("version {last} was said and {} is stored", stored.version)
             });
@@ -98,9 +98,9 @@ mod tests {
     use super::*;
 
     /// What is found when a row and the last word on it are changed before they are compared with the folds.
-    fn found(change: impl FnOnce(&mut StoredOrder, &mut StatusChanged)) -> Findings {
-        let (row, progress) = fixture::row();
-        let (mut stored, mut last_word) = (fixture::stored(), row.changes.into_iter().next_back().unwrap());
+    fn found(change: impl FnOnce(&mut StoredOrder, &mut LastWord)) -> Findings {
+        let (_, progress) = fixture::row();
+        let (mut stored, mut last_word) = (fixture::stored(), fixture::last_word());
         change(&mut stored, &mut last_word);
         let folded = progress.facts.clone();
         let accounts = Accounts {
@@ -115,13 +115,13 @@ mod tests {
     }
 
     fn found_without(which: impl FnOnce(&mut Accounts<'_>)) -> Findings {
-        let (row, progress) = fixture::row();
-        let stored = fixture::stored();
+        let (_, progress) = fixture::row();
+        let (stored, last_word) = (fixture::stored(), fixture::last_word());
         let mut accounts = Accounts {
             folded: Some(&progress.facts),
             replayed: Some(&progress),
             stored: Some(&stored),
-            last_word: row.changes.last(),
+            last_word: Some(&last_word),
         };
         which(&mut accounts);
         let mut findings = Findings::default();
@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn a_last_word_of_another_version_or_view_is_found() {
-        let older = |_: &mut StoredOrder, said: &mut StatusChanged| said.envelope.order_version -= 1;
+        let older = |_: &mut StoredOrder, said: &mut LastWord| said.version -= 1;
         assert_eq!(found(older).of(Kind::LastWordDiffers), 1);
-        let other = |_: &mut StoredOrder, said: &mut StatusChanged| said.view.status = Status::Cancelled;
+        let other = |_: &mut StoredOrder, said: &mut LastWord| said.view.status = Status::Cancelled;
         assert_eq!(found(other).of(Kind::LastWordDiffers), 1);
     }
 

@@ -8,12 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use orderstream::ids::OrderId;
-use orderstream::order::Status;
+use orderstream::order::{Status, View};
 
 use super::findings::{Findings, Kind};
 use super::input_log::place;
 use super::progress;
 use crate::output::StatusChanged;
+use crate::topic_log::LogRecord;
 
 /// How often a record stands in Kafka and in the journal, and where it was seen first.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,16 @@ struct Sight {
 #[derive(Clone, Debug)]
 struct Said {
     versions: Vec<Version>,
-    last: StatusChanged,
+    last: LastWord,
+}
+
+/// What was said last of an order: the view of its greatest version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastWord {
+    /// The version.
+    pub version: i64,
+    /// The view.
+    pub view: View,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,13 +82,22 @@ pub struct Outputs {
 
 impl Outputs {
     /// Takes in a record as Kafka holds it.
-    pub fn saw(&mut self, record: Identity<'_>, (partition, offset): (i32, i64), published_at_millis: i64) {
-        let topic = self.topics.iter().position(|known| known == record.topic).unwrap_or_else(|| {
-            self.topics.push(record.topic.to_owned());
+    pub fn saw(&mut self, topic: &str, record: &LogRecord) {
+        let number = self.topics.iter().position(|known| known == topic).unwrap_or_else(|| {
+            self.topics.push(topic.to_owned());
             self.topics.len() - 1
         });
-        let first = Sight { topic, partition, offset, on_topic: 0, in_journal: 0, published_at_millis };
-        self.records.entry(record.digest()).or_insert(first).on_topic += 1;
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let digest = Identity { topic, key, value, headers: &record.headers }.digest();
+        let first = Sight {
+            topic: number,
+            partition: record.partition,
+            offset: record.offset,
+            on_topic: 0,
+            in_journal: 0,
+            published_at_millis: record.timestamp_millis.unwrap_or_default(),
+        };
+        self.records.entry(digest).or_insert(first).on_topic += 1;
     }
 
     /// Takes in a status event as Kafka holds it, in the order of its partition.
@@ -91,12 +110,13 @@ impl Outputs {
         }
         let number = envelope.order_version;
         let version = Version { number, partition, status: changed.view.status, previous: envelope.previous_status };
+        let last = LastWord { version: number, view: changed.view };
         match self.orders.get_mut(&order) {
-            None => _ = self.orders.insert(order, Said { versions: vec![version], last: changed }),
+            None => _ = self.orders.insert(order, Said { versions: vec![version], last }),
             Some(said) => {
                 said.versions.push(version);
-                if number >= said.last.envelope.order_version {
-                    said.last = changed;
+                if number >= said.last.version {
+                    said.last = last;
                 }
             }
         }
@@ -147,7 +167,7 @@ impl Outputs {
 
     /// What was last said of an order.
     #[must_use]
-    pub fn last_word(&self, order: &OrderId) -> Option<&StatusChanged> {
+    pub fn last_word(&self, order: &OrderId) -> Option<&LastWord> {
         self.orders.get(order).map(|said| &said.last)
     }
 
@@ -222,15 +242,15 @@ mod tests {
         let mut on_topic = published.clone();
         change(&mut on_topic);
         let (mut outputs, mut findings) = (Outputs::default(), Findings::default());
-        fn identity(value: &[u8]) -> Identity<'_> {
-            Identity { topic: "order-status", key: Some(b"ord-1"), value: Some(value), headers: &[] }
-        }
         for ((changed, partition, value), offset) in on_topic.into_iter().zip(0..) {
-            outputs.saw(identity(&value), (partition, offset), 0);
+            let (key, value) = (Some(Bytes::from_static(b"ord-1")), Some(Bytes::from(value)));
+            let record = LogRecord { partition, offset, timestamp_millis: None, key, value, headers: Vec::new() };
+            outputs.saw("order-status", &record);
             outputs.heard(changed, partition, &mut findings);
         }
         for (_, _, value) in &published {
-            outputs.published(identity(value), || "lane 0 row 1".to_owned(), &mut findings);
+            let identity = Identity { topic: "order-status", key: Some(b"ord-1"), value: Some(value), headers: &[] };
+            outputs.published(identity, || "lane 0 row 1".to_owned(), &mut findings);
         }
         outputs.close(&mut findings);
         outputs.check_versions(|_| false, &mut findings);

@@ -1,20 +1,18 @@
 //! Everything the checker reads, and from whom: Kafka's topics and offsets, the registry's schemas, Postgres.
 //!
-//! Invariant: the database is read as of one instant, after Kafka's output topics were read; with workers at rest the two are
-//! of one moment.
+//! Invariant: the database is read as of one instant. Workers must be at rest, or what is read from Kafka is of another one.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use orderstream::ids::Timestamp;
 use orderstream::persist::journal_format::{read_applied, read_emitted};
-use rdkafka::Message;
 use uuid::Uuid;
 
 use super::findings::{Findings, Kind};
-use super::input_log::{self, place};
+use super::input_log::{self, RawPartition, place};
 use super::lane::Unpacked;
-use super::outputs::{Identity, Outputs};
+use super::outputs::Outputs;
 use super::stored::{Stored, StoredRow};
 use super::{dead_letters, now};
 use crate::avro_reader::Readers;
@@ -22,7 +20,7 @@ use crate::deployment::Deployment;
 use crate::output::{self, StatusChanged};
 use crate::positions::{self, Committed};
 use crate::registry::{Registry, SchemaCache};
-use crate::topic_log::{self, Extent, LogReader, LogRecord, Partition};
+use crate::topic_log::{self, LogReader, LogRecord, Partition};
 use crate::topics::Input;
 
 /// The readers of a check.
@@ -59,19 +57,15 @@ impl<'a> Reading<'a> {
         let mut outputs = Outputs::default();
         let status = &self.deployment.topics.status;
         for partition in self.log.partitions(status)? {
-            let mut held = Vec::new();
-            self.log.read(std::slice::from_ref(&partition), |message| {
-                let headers = topic_log::headers(message);
-                let identity =
-                    Identity { topic: status, key: message.key(), value: message.payload(), headers: &headers };
-                let at = message.timestamp().to_millis().unwrap_or_default();
-                outputs.saw(identity, (message.partition(), message.offset()), at);
-                held.push(topic_log::owned(message));
+            let mut records = Vec::new();
+            self.log.read_one(&partition, |message| {
+                records.push(topic_log::owned(message));
                 Ok(())
             })?;
-            self.schemas.learn(held.iter().filter_map(|record| output::schema_id(record.value.as_deref()))).await?;
+            records.iter().for_each(|record| outputs.saw(status, record));
+            self.schemas.learn(records.iter().filter_map(|record| output::schema_id(record.value.as_deref()))).await?;
             let readers = self.schemas.readers();
-            for record in held {
+            for record in records {
                 match StatusChanged::read(&readers, record.value.as_deref()) {
                     Ok(changed) => outputs.heard(changed, record.partition, findings),
                     Err(error) => findings.add(Kind::OutputUnreadable, || {
@@ -80,29 +74,27 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        if let (Some(topic), Some(letters)) = (&self.deployment.topics.dead_letter, &self.letters) {
-            for letter in letters {
-                let identity = Identity {
-                    topic,
-                    key: letter.key.as_deref(),
-                    value: letter.value.as_deref(),
-                    headers: &letter.headers,
-                };
-                outputs.saw(identity, (letter.partition, letter.offset), letter.timestamp_millis.unwrap_or_default());
-            }
+        if let Some(topic) = &self.deployment.topics.command {
+            self.log.read_all(topic)?.iter().for_each(|record| outputs.saw(topic, record));
+        }
+        if let Some(topic) = &self.deployment.topics.dead_letter {
+            self.letters.iter().flatten().for_each(|record| outputs.saw(topic, record));
         }
         Ok(outputs)
     }
 
-    /// What went into a lane.
-    pub async fn inputs(&mut self, lane: i32) -> Result<Vec<(Input, Partition, Extent, Vec<LogRecord>)>> {
-        input_log::read_raw(&self.log, &mut self.schemas, &self.deployment.topics, lane).await
+    /// What went into a lane through one topic.
+    pub async fn input(&mut self, input: Input, topic: &str, lane: i32) -> Result<RawPartition> {
+        let partition = Partition { topic: topic.to_owned(), number: lane };
+        let raw = input_log::read_raw(&self.log, input, partition)?;
+        self.schemas.learn(raw.schema_ids()).await?;
+        Ok(raw)
     }
 
     /// The records of the dead-letter topic that come from a lane; none without such a topic.
     pub fn dead_letters_of(&self, lane: i32) -> Option<Vec<&LogRecord>> {
         let letters = self.letters.as_ref()?.iter();
-        Some(letters.filter(|letter| dead_letters::origin(letter).is_none_or(|(_, from, _)| from == lane)).collect())
+        Some(letters.filter(|letter| dead_letters::origin(letter).is_some_and(|(_, from, _)| from == lane)).collect())
     }
 
     /// What the group has committed for a partition.

@@ -1,7 +1,6 @@
 //! What can become of an order: the plots, how often each is told, and which chapters it is made of.
 //!
-//! Most orders are ordinary; the others together use every kind of DOMAIN sections 3-5. A plot that needs two pieces is told
-//! as an ordinary order where there is only one.
+//! Most orders are ordinary; the others together use every kind of DOMAIN sections 3-5.
 
 use super::dice::Dice;
 use super::tale::{DAY, HOUR, MINUTE, Tale};
@@ -79,6 +78,9 @@ impl Plot {
 
     /// Tells the plot.
     pub fn tell(self, tale: &mut Tale) {
+        if matches!(self, Self::SplitParcels | Self::SplitHalfway) {
+            tale.cart.fill_two_parcels();
+        }
         tale.place();
         match self {
             Self::Ordinary => drop(tale.ordinary()),
@@ -192,10 +194,6 @@ impl Tale {
     }
 
     fn split(&mut self, halfway: bool) {
-        if self.cart.pieces() < 2 {
-            self.ordinary();
-            return;
-        }
         let (authorization, _) = self.check_out();
         let [first, second] = self.cart.split(&mut self.dice);
         let parts = [self.cart.worth_minor(&first) + self.cart.delivery_minor, self.cart.worth_minor(&second)];
