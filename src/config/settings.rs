@@ -114,7 +114,7 @@ sections! {
         /// Writers, each with one database connection and a share of the lanes.
         writers: usize = Rule::of(Kind::Count(1, 64)).default("4"),
         /// Records in one batch, at most.
-        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("4000"),
+        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("2000"),
         /// Bytes of records in one batch, at most.
         batch_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
         /// Bytes that one batch publishes, at most.
@@ -124,7 +124,7 @@ sections! {
         /// Bytes of a lane's records waiting in memory, at most; then its partitions pause.
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
         /// Bytes of records waiting to be published, at most; then writers wait.
-        relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("32MiB"),
+        relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("16MiB"),
         /// A larger input record becomes a dead letter.
         record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MiB"),
         /// No record that is published is larger; at most what brokers and topics take (message.max.bytes).

@@ -52,9 +52,12 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
 fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = observer(kafka, instance);
     let defaults = [
-        // Prefetched records are the largest part of a worker's memory under a backlog: these two bound it.
-        ("queued.max.messages.kbytes", "16384"),
-        ("queued.min.messages", "10000"),
+        // Prefetched records are a large part of a worker's memory under a backlog: these bound it.
+        ("queued.max.messages.kbytes", "8192"),
+        ("queued.min.messages", "5000"),
+        // What one answer of a broker may bring at once, of all partitions and of one.
+        ("fetch.max.bytes", "8388608"),
+        ("fetch.message.max.bytes", "524288"),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
         ("fetch.queue.backoff.ms", "5"),
     ];

@@ -30,7 +30,7 @@ const LATEST_MILLIS: i64 = 253_402_300_799_999;
 const LEAVE_WITHIN: Duration = Duration::from_secs(15);
 const POSITIONS_EVERY: Duration = Duration::from_millis(250);
 /// What all lanes of a process may hold together; each gets an equal share, at most its own limit.
-const PROCESS_RECORDS: usize = 20_000;
+const PROCESS_RECORDS: usize = 10_000;
 const PROCESS_BYTES: usize = 16 << 20;
 /// How long a process stays out of the group when it gives its lanes up to take them again.
 const REJOIN_AFTER: Duration = Duration::from_millis(500);

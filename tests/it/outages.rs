@@ -19,7 +19,7 @@ use crate::under_load::metric;
 async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
     let servers = PrivateStack::up();
     let stage = Stage::on(&servers.stack(), "outages", 4).await.with_short_sessions();
-    let flow = stage.flow(51, 1_000).await;
+    let flow = stage.flow(51, 400).await;
     let mut workers = [stage.worker("first"), stage.worker("second")];
     for breaking in [&["restart", "kafka"], &["kill", "postgres"], &["kill", "kafka"], &["restart", "postgres"]] {
         on_from_here(&stage, &mut workers).await;

@@ -41,7 +41,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder whose records name these schema ids: the current schema's, and that of [`newer_schema`].
+    /// An encoder whose records name these schema ids: the current schema's, and that of [`schemas::newer`].
     #[must_use]
     pub fn new(input: Input, schema_id: u32, newer_schema_id: u32) -> Self {
         let steps = schemas::fields(input).into_iter().map(|field| step(&field));

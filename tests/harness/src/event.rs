@@ -1,4 +1,4 @@
-//! One event in its flat form: the fields of all four input topics side by side, as in `tests/scenarios` and `orderstream fold`.
+//! One event in its flat form: the fields of all four input topics side by side, as `orderstream fold` reads them.
 //!
 //! What the simulator makes and what a test writes down as JSON. Deliberately not the product's own type: it can say what the
 //! product must refuse. `avro` turns it into bytes.

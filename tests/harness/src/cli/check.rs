@@ -1,4 +1,6 @@
 //! `harness check`: compares what went in, what is stored and what came out.
+//!
+//! For workers at rest. Differences are told on standard output and in the exit code, never as an error.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! `harness demo`: two workers at work, one killed, everything checked and reported.
+//!
+//! Invariant: an interrupt ends the demonstration through the same door as an error, so its workers end with it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
-//! `harness simulate`: traffic into the input topics.
+//! `harness simulate`: traffic into the input topics, as fast as it goes or so many records a second.
+//!
+//! Every option is a field of `traffic::Shape`, or says where the traffic goes. The same options send the same records.
 
 use anyhow::Result;
 use clap::Args;

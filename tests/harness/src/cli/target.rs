@@ -1,4 +1,6 @@
 //! Which deployment a command is about: a worker's configuration file, or addresses and names one by one.
+//!
+//! With a file, the environment overrides it as it does for a worker, so both always mean the same deployment.
 
 use std::path::PathBuf;
 

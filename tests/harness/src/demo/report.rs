@@ -68,12 +68,14 @@ impl Report<'_> {
         });
         let kill = &self.showing.kill;
         let pauses = self.pauses();
+        let by_lane = pauses.iter().map(|pause| (pause.lane.to_string(), Json::from(pause.seconds)));
+        let by_lane: serde_json::Map<String, Json> = by_lane.collect();
         report["kill"] = json!({
             "worker": kill.worker,
             "after_records": kill.applied,
             "lanes": kill.lanes,
             "lanes_claimed_in_all": self.showing.claims,
-            "pause_seconds_by_lane": pauses.iter().map(|p| (p.lane.to_string(), p.seconds.into())).collect::<serde_json::Map<_, _>>(),
+            "pause_seconds_by_lane": by_lane,
             "takeover_seconds": self.takeover(&pauses),
         });
         report

@@ -1,4 +1,4 @@
-//! What traffic must be like, whatever the seed.
+//! What traffic must be like, whatever the seed: reproducible, complete in kinds and flaws, interleaved, in bounds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
