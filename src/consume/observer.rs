@@ -76,7 +76,7 @@ impl Observer {
         Ok(NextOffset(low))
     }
 
-    /// Kafka's own ids of topics; see [`topic_ids::read`].
+    /// Kafka's own ids of topics.
     ///
     /// # Errors
     /// Kafka out of reach.

@@ -1,4 +1,4 @@
-//! The guarantee on one screen: [`apply`] is one batch in one transaction, step by step.
+//! The guarantee on one screen: `apply` is one batch in one transaction, step by step.
 //!
 //! Around it: `batch` is what it applies, `decide` what follows from it, `commit` what its end means, `writer` where batches come
 //! from, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
