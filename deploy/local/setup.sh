@@ -49,6 +49,8 @@ missing_for_build() {
     done
     has_library openssl || echo libssl-dev
     has_library zlib || echo zlib1g-dev
+    # Not linked against, but one of librdkafka's sources includes its header.
+    has_library libcurl || echo libcurl4-openssl-dev
 }
 
 has() {

@@ -57,14 +57,18 @@ impl Relay {
         let Some(producer) = &self.producer else { return Ok(Trust::Fit) };
         let trust = producer.publish(records, &offsets, capture.metadata())?;
         metrics::TRANSACTION_SECONDS.record_duration(since.elapsed(), &[]);
+        let mut published = 0;
         for (number, taken) in portions {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };
             for chunk in lane.queue.drain(..taken) {
                 lane.position = Some(chunk.seq);
                 lane.tenure.set_published(chunk.seq);
                 count(&chunk, &self.setup);
+                published += chunk.records.len();
             }
         }
+        #[expect(clippy::cast_precision_loss, reason = "a transaction has far fewer than 2^52 records")]
+        metrics::TRANSACTION_RECORDS.record(published as f64, &[]);
         Ok(trust)
     }
 
