@@ -55,7 +55,7 @@ const DEAD: Label = known(
         "apply_failed",
     ],
 );
-const LOOKUP: Label = known("result", &["cached", "fetched", "not_found", "failed"]);
+const LOOKUP: Label = known("result", &["fetched", "not_found", "failed"]);
 const STATUS: Label = known(
     "status",
     &[
@@ -169,11 +169,11 @@ table! {
     ORDERS: Gauge<1> = "orders", [STATUS],
         "Orders by status, of the whole database.";
     ORDERS_OLDEST_SECONDS: Gauge<1> = "orders_oldest_age_seconds", [STATUS],
-        "Time since the order that is longest in this status entered it.";
+        "Time since the last change of the order in this status that has not changed for longest.";
     OBLIGATIONS: Gauge<1> = "obligations", [OBLIGATION],
         "Open obligations, of the whole database.";
     OBLIGATIONS_OLDEST_SECONDS: Gauge<1> = "obligations_oldest_age_seconds", [OBLIGATION],
-        "Age of the oldest open obligation.";
+        "Time since the last change of the order that has not changed for longest while it owes this.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],
         "1, with the version as a label.";
 }

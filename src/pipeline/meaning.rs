@@ -10,6 +10,7 @@ use super::process::Process;
 use crate::consume::record::Record;
 use crate::decode::{Decoded, Lookup, Refusal};
 use crate::ids::SchemaId;
+use crate::metrics;
 use crate::order::Event;
 use crate::retry::Retry;
 
@@ -65,8 +66,12 @@ async fn settled(id: SchemaId, process: &Process, wait: &mut Wait) -> bool {
         return false;
     };
     match answer {
-        Ok(Lookup::Found) => true,
+        Ok(Lookup::Found) => {
+            metrics::SCHEMA_LOOKUPS.increment(1, &["fetched"]);
+            true
+        }
         Ok(Lookup::Unknown) => {
+            metrics::SCHEMA_LOOKUPS.increment(1, &["not_found"]);
             let since = *wait.unknown_since.get_or_insert_with(Instant::now);
             let given_up = since.elapsed() >= process.unknown_id_grace;
             if given_up {
@@ -75,6 +80,7 @@ async fn settled(id: SchemaId, process: &Process, wait: &mut Wait) -> bool {
             given_up
         }
         Err(error) => {
+            metrics::SCHEMA_LOOKUPS.increment(1, &["failed"]);
             tracing::warn!(%error, %id, "looking a schema up, trying again");
             false
         }

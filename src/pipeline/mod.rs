@@ -5,6 +5,7 @@
 //! Invariant: orders, checkpoints and journal move together or not at all, and only under the claim that the fence compared.
 
 mod batch;
+mod census;
 mod commit;
 mod decide;
 mod decided;

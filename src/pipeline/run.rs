@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::census;
 use super::decide::Rules;
 use super::handover::{self, LaneOwner, Tenures};
 use super::journal_reader::JournalReader;
@@ -108,6 +109,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         let process = process.clone();
         spawn("poll", move || Poller::new(consumer, limits, &process.rejoin, &process.shutdown).run())?
     };
+    let census = tokio::spawn(census::keep(database.clone()));
     let days = tokio::spawn(make_days(database));
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
@@ -118,6 +120,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     }
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
+    census.abort();
     days.abort();
     watchdog.abort();
     Ok(())

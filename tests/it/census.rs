@@ -1,0 +1,42 @@
+//! The gauges of orders and obligations: counted over the whole database, whoever applied the events.
+
+use std::time::Duration;
+
+use orderstream_harness::topics::Input;
+use serde_json::json;
+
+use crate::events::{event, sound};
+use crate::stage::Stage;
+use crate::under_load::metric;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_counted_by_status_and_what_they_owe_by_kind() {
+    let stage = Stage::new("census", 2).await;
+    let mut producer = stage.producer().await;
+    for order in ["ord-1", "ord-2", "ord-3"] {
+        producer.send_json(&sound(Input::Payment, order)).expect("sent");
+    }
+    producer.send_json(&event(Input::Order, "CANCEL_REQUESTED", "ord-3", 9, &json!({}))).expect("sent");
+    producer.flush().expect("flushed");
+    let worker = stage.worker("w");
+    stage.all_published(30).await;
+
+    let expected = [
+        ("orderstream_orders{status=\"PENDING\"}", 2.0),
+        ("orderstream_orders{status=\"CANCELLING\"}", 1.0),
+        ("orderstream_orders{status=\"COMPLETED\"}", 0.0),
+        ("orderstream_obligations{kind=\"REFUND_PAYMENT\"}", 1.0),
+        ("orderstream_obligations{kind=\"VOID_PAYMENT\"}", 0.0),
+    ];
+    stage
+        .until(30, "the counts to be right", async || {
+            let mut right = true;
+            for (sample, count) in expected {
+                right &= (metric(&worker, sample).await - count).abs() < f64::EPSILON;
+            }
+            Ok(right)
+        })
+        .await;
+    worker.stop(Duration::from_secs(20)).await.expect("a good end");
+    stage.strike().await;
+}
