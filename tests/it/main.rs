@@ -4,7 +4,6 @@
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
 mod census;
-mod checkpoints;
 mod events;
 mod fold;
 mod happy_path;

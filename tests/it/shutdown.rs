@@ -82,11 +82,7 @@ async fn a_second_sigterm_ends_at_once() {
     assert_eq!(status.code(), Some(ENDED_BY_THE_SECOND));
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     database.mend();
-    let next = stage.worker("w2");
-    stage.all_published(30).await;
-    stage.check().await;
-    next.stop(GOODBYE).await.expect("a good end");
-    stage.strike().await;
+    the_next_worker_goes_on(stage).await;
 }
 
 #[tokio::test]
@@ -115,11 +111,7 @@ async fn sigterm_without_database(test: &str, lose: fn(&Link)) {
     // Its own limit, and what it takes to notice.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     database.mend();
-    let next = stage.worker("w2");
-    stage.all_published(30).await;
-    stage.check().await;
-    next.stop(GOODBYE).await.expect("a good end");
-    stage.strike().await;
+    the_next_worker_goes_on(stage).await;
 }
 
 #[tokio::test]
@@ -134,5 +126,14 @@ async fn sigterm_while_a_server_is_waited_for_at_the_start_ends_at_once() {
     let began = Instant::now();
     worker.stop(GOODBYE).await.expect("exit code 0");
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    stage.strike().await;
+}
+
+/// Nothing was lost by the way in which the worker before ended.
+async fn the_next_worker_goes_on(stage: Stage) {
+    let next = stage.worker("w2");
+    stage.all_published(30).await;
+    stage.check().await;
+    next.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
 }
