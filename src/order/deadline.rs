@@ -84,14 +84,40 @@ pub fn next_due(facts: &Facts, policy: &Policy) -> Option<Timestamp> {
     deadlines(facts, policy).iter().find(|deadline| deadline.holds).map(|deadline| deadline.due)
 }
 
+/// [`next_due`] of those deadlines alone that do not cancel the order.
+#[must_use]
+pub fn next_expiry(facts: &Facts, policy: &Policy) -> Option<Timestamp> {
+    let expiries = deadlines(facts, policy).into_iter().filter(|deadline| !deadline.name.cancels());
+    expiries.filter(|deadline| deadline.holds).map(|deadline| deadline.due).min()
+}
+
+/// Which deadlines may fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firing {
+    /// All that are due.
+    All,
+    /// None that cancels: something of the order is not understood yet, and may be what it waits for.
+    Expiries,
+}
+
 /// Fires what is due by `until` and holds: always the smallest, chosen anew after each, because one can disarm the next.
 ///
 /// Ends because a deadline that fired is not armed again until another fact moves its due time. Fires at most
 /// [`MAX_FIRED`] at once; what is left is due still.
 pub fn fire_due(facts: &mut Facts, policy: &Policy, until: Timestamp, order_id: &OrderId) -> Vec<Fired> {
+    fire(facts, policy, (until, Firing::All), order_id)
+}
+
+/// [`fire_due`] of those deadlines that may fire.
+pub fn fire(
+    facts: &mut Facts,
+    policy: &Policy,
+    (until, firing): (Timestamp, Firing),
+    order_id: &OrderId,
+) -> Vec<Fired> {
     let mut fired = Vec::new();
     while fired.len() < MAX_FIRED
-        && let Some(deadline) = first_due(facts, policy, until)
+        && let Some(deadline) = first_due(facts, policy, until, firing)
     {
         let event = deadline.event(order_id);
         if facts.merge(&event) != Merged::Changed {
@@ -103,9 +129,21 @@ pub fn fire_due(facts: &mut Facts, policy: &Policy, until: Timestamp, order_id: 
     fired
 }
 
-fn first_due(facts: &Facts, policy: &Policy, until: Timestamp) -> Option<Deadline> {
+fn first_due(facts: &Facts, policy: &Policy, until: Timestamp, firing: Firing) -> Option<Deadline> {
     let due = deadlines(facts, policy).into_iter().take_while(|deadline| deadline.due <= until);
-    due.filter(|deadline| deadline.holds).min()
+    let may_fire = |deadline: &Deadline| firing == Firing::All || !deadline.name.cancels();
+    due.filter(|deadline| deadline.holds && may_fire(deadline)).min()
+}
+
+impl DeadlineName {
+    /// Whether it cancels the order when it fires.
+    #[must_use]
+    pub fn cancels(self) -> bool {
+        match self {
+            Self::PaymentDue | Self::PaymentRetry | Self::Rejection => true,
+            Self::AuthorizationExpiry | Self::ReservationExpiry => false,
+        }
+    }
 }
 
 impl Deadline {

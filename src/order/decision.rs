@@ -3,6 +3,8 @@
 //! The last step of the core; `pipeline` calls it for every event of a batch. Invariant: the view an order holds is the last one
 //! emitted, so a change is said exactly when the derived view differs from it, under a version one higher.
 
+use super::attention::Attention;
+use super::command::Commands;
 use super::event::Event;
 use super::facts::Facts;
 use super::facts::register::Merged;
@@ -19,6 +21,8 @@ pub struct Order {
     pub facts: Facts,
     /// The view that was last said; none before the first.
     pub view: Option<View>,
+    /// What was asked for what is owed. A fold has none.
+    pub commands: Commands,
 }
 
 /// A change that has to be said: the order's version went up by one.
@@ -48,12 +52,22 @@ impl Order {
 
     /// Derives the view; a difference from what was last said becomes the next version.
     pub fn say(&mut self, policy: &Policy) -> Option<Change> {
-        let view = derive(&self.facts, policy);
+        let view = self.derive(policy);
         if self.view.as_ref() == Some(&view) {
             return None;
         }
         self.version += 1;
         Some(Change { previous: self.view.replace(view) })
+    }
+
+    /// The view of the facts, with the one attention that only the row knows of.
+    #[must_use]
+    pub fn derive(&self, policy: &Policy) -> View {
+        let mut view = derive(&self.facts, policy);
+        if self.commands.is_unanswered(&view.owed) {
+            view.attention.insert(Attention::CommandUnanswered);
+        }
+        view
     }
 
     /// Takes a change back, with the facts as they were before it.

@@ -14,7 +14,7 @@
 //! | 3-5 how one entity's registers are read | [`facts::payment`], [`facts::reservation`], [`facts::shipment`] |
 //! | 6 lines, sums, regions | `lines`, `stock`, `goods`, `balance`, `sums`, [`region`]; `reading` holds them all |
 //! | 7 status, flags, attention | [`cancel`], [`status`], [`attention`] |
-//! | 8 what is owed, deadlines | [`obligation`], [`deadline`] |
+//! | 8 what is owed and asked for, deadlines | [`obligation`], [`command`], [`deadline`] |
 //! | 9 what is compared and emitted | [`view`], [`decision`]; [`fold`] does it without a server |
 
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -24,6 +24,7 @@ pub(crate) mod names;
 pub mod attention;
 mod balance;
 pub mod cancel;
+pub mod command;
 pub mod deadline;
 pub mod decision;
 pub mod event;
@@ -43,7 +44,7 @@ pub mod view;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use deadline::{Deadline, DeadlineName, Fired, deadlines, fire_due, next_due};
+pub use deadline::{Deadline, DeadlineName, Fired, Firing, deadlines, fire_due, next_due};
 pub use event::{Body, Event, Source};
 pub use facts::Facts;
 pub use facts::register::Merged;

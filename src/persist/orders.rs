@@ -17,11 +17,16 @@ use crate::order::{Facts, View};
 /// The version of the rules that this release derives views by.
 pub const MACHINE_VERSION: i16 = 1;
 
+/// The most journal rows that an order's row lists; of a longer history the beginning is found by `journal export` alone.
+const MAX_JOURNAL_ROWS: i32 = 10_000;
+
 /// An order under lock.
 #[derive(Clone, Debug)]
 pub struct Locked {
     /// The lane of its first event.
     pub home_lane: Lane,
+    /// Whether an event ever came through another lane.
+    pub off_lane: bool,
     /// What is stored of it.
     pub order: Order,
     /// The facts as they were read, for taking an event back; none for a new order.
@@ -67,7 +72,7 @@ pub async fn lock(
     let rows = sqlx::query(
         "select order_id, home_lane, version, facts::text, status::text, payment::text, inventory::text, fulfilment::text,
                 returns::text, flags, attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor,
-                refunded_minor, charged_back_minor, lines::text, owed::text
+                refunded_minor, charged_back_minor, lines::text, owed::text, commands::text, off_lane
            from orders where order_id = any($1) order by order_id for update",
     )
     .bind(orders.keys().map(OrderId::as_str).collect::<Vec<_>>())
@@ -92,8 +97,9 @@ fn read_row(row: &PgRow) -> Result<Locked> {
         version,
         facts: stored_facts.as_deref().map_or_else(|| Ok(Facts::default()), read_facts)?,
         view: if version == 0 { None } else { Some(read_view(row)?) },
+        commands: json(row.try_get(20)?)?,
     };
-    Ok(Locked { home_lane: Lane(row.try_get(1)?), order, stored_facts })
+    Ok(Locked { home_lane: Lane(row.try_get(1)?), off_lane: row.try_get(21)?, order, stored_facts })
 }
 
 fn read_facts(text: &str) -> Result<Facts> {
@@ -142,8 +148,10 @@ pub struct Changed<'a> {
     pub order: &'a Order,
     /// The journal rows of this batch that speak of it.
     pub journal_rows: Vec<i64>,
-    /// The earliest deadline that is armed.
+    /// When time has something to do for it.
     pub next_deadline: Option<Timestamp>,
+    /// Whether an event ever came through another lane than its first.
+    pub off_lane: bool,
 }
 
 /// Writes orders back. Those that no event of which was applied, only to note where their history is.
@@ -164,15 +172,18 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
                 currency = n.currency, total_minor = n.total_minor, authorized_minor = n.authorized_minor,
                 captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
                 charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
-                journal_rows = o.journal_rows || n.journal_rows::bigint[],
+                journal_rows = case when cardinality(o.journal_rows) < $25 then o.journal_rows || n.journal_rows::bigint[]
+                                    else o.journal_rows[2 + cardinality(o.journal_rows) - $25:] || n.journal_rows::bigint[] end,
                 next_deadline = 'epoch'::timestamptz + n.next_deadline * interval '1 microsecond',
-                machine_version = $22, changed_at = case when n.version > o.version then now() else o.changed_at end
+                commands = n.commands::jsonb, off_lane = n.off_lane,
+                machine_version = $24, changed_at = case when n.version > o.version then now() else o.changed_at end
            from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                        $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
-                       $16::bigint[], $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bigint[])
+                       $16::bigint[], $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::text[],
+                       $23::boolean[])
                 as n(order_id, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
                      cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor,
-                     charged_back_minor, lines, owed, journal_rows, next_deadline)
+                     charged_back_minor, lines, owed, journal_rows, next_deadline, commands, off_lane)
           where o.order_id = n.order_id",
     );
     let written = columns.bind_to(statement).execute(connection).await?.rows_affected();
@@ -213,6 +224,8 @@ struct Columns<'a> {
     owed: Vec<String>,
     journal_rows: Vec<String>,
     next_deadlines: Vec<Option<i64>>,
+    commands: Vec<String>,
+    off_lane: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -253,6 +266,8 @@ impl<'a> Columns<'a> {
         self.owed.push(to_json(&view.owed)?);
         self.journal_rows.push(array_literal(changed.journal_rows.iter()));
         self.next_deadlines.push(changed.next_deadline.map(|due| due.0));
+        self.commands.push(to_json(&changed.order.commands)?);
+        self.off_lane.push(changed.off_lane);
         Ok(())
     }
 
@@ -281,7 +296,10 @@ impl<'a> Columns<'a> {
             .bind(self.owed)
             .bind(self.journal_rows)
             .bind(self.next_deadlines)
+            .bind(self.commands)
+            .bind(self.off_lane)
             .bind(MACHINE_VERSION)
+            .bind(MAX_JOURNAL_ROWS)
     }
 }
 

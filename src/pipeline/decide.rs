@@ -18,7 +18,7 @@ use crate::order::facts::register::Merged;
 use crate::order::status::Status;
 use crate::order::{Event, Policy};
 use crate::persist::journal::{self};
-use crate::persist::journal_format::{EmittedRecord, Outcome};
+use crate::persist::journal_format::{EmittedRecord, Entry, Outcome, Place};
 use crate::persist::orders::Locked;
 use crate::persist::{Error, Result};
 use crate::publish::chunk::Cause;
@@ -176,21 +176,24 @@ impl LaneWork<'_> {
     }
 
     /// Writes an applied event down: in the journal, in its order's list of rows, and for the metrics.
-    fn note(&mut self, item: &Item, event: &Event, locked: &Locked, outcome: Outcome) {
+    fn note(&mut self, item: &Item, event: &Event, locked: &mut Locked, outcome: Outcome) {
         let record = &item.record;
         let status = locked.order.view.as_ref().map_or(Status::Pending, |view| view.status);
-        self.out.applied.event(
-            (record.source, record.offset, record.timestamp),
+        self.out.applied.add(Entry {
+            place: place_of(record),
             outcome,
-            event,
-            (locked.order.version, status),
-        );
+            order_id: Some(&event.order_id),
+            event: Some(event),
+            left_in: Some((locked.order.version, status)),
+            sent: &[],
+        });
         let row = journal::row_number(self.lane.lane(), self.lane.seq());
         let rows = self.decided.touched.entry(event.order_id.clone()).or_default();
         if rows.last() != Some(&row) {
             rows.push(row);
         }
         if locked.home_lane != record.lane {
+            locked.off_lane = true;
             let producer = event.producer.clone();
             self.decided.tally.off_lane.push((event.order_id.clone(), producer, record.lane, locked.home_lane));
         }
@@ -198,7 +201,7 @@ impl LaneWork<'_> {
             Outcome::Applied => "applied",
             Outcome::Duplicate => "duplicate",
             Outcome::Stale => "stale",
-            Outcome::DeadLetter(_) => "dead_letter",
+            Outcome::DeadLetter(_) | Outcome::Reminded | Outcome::Unanswered | Outcome::Rederived => "dead_letter",
         };
         *self.decided.tally.events.entry((record.source, label)).or_default() += 1;
     }
@@ -231,11 +234,14 @@ impl LaneWork<'_> {
     fn refuse(&mut self, index: usize, refusal: Refusal) {
         let record = &self.lane.items[index].record;
         let order_id = order_id_of(record.key.as_deref()).map(OrderId::from);
-        self.out.applied.dead_letter(
-            (record.source, record.offset, record.timestamp),
-            refusal.reason,
-            order_id.as_ref(),
-        );
+        self.out.applied.add(Entry {
+            place: place_of(record),
+            outcome: Outcome::DeadLetter(refusal.reason),
+            order_id: order_id.as_ref(),
+            event: None,
+            left_in: None,
+            sent: &[],
+        });
         if let Some(topic) = &self.rules.dead_letter_topic {
             let origin = dead_letter::Origin {
                 topic: self.rules.topics.name(record.source),
@@ -250,4 +256,8 @@ impl LaneWork<'_> {
         *self.decided.tally.dead_letters.entry(refusal.reason.as_str()).or_default() += 1;
         self.decided.refused.push((self.place, index, refusal));
     }
+}
+
+fn place_of(record: &crate::consume::record::Record) -> Place {
+    Place { source: record.source, offset: Some(record.offset), record_timestamp: Some(record.timestamp), letter: None }
 }

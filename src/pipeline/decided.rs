@@ -86,9 +86,11 @@ impl Decided {
     #[must_use]
     pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, policy: &Policy) -> Vec<Changed<'a>> {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
-            let order = &orders.get(order_id)?.order;
+            let locked = orders.get(order_id)?;
+            let order = &locked.order;
             let next_deadline = next_due(&order.facts, policy);
-            Some(Changed { order_id, order, journal_rows: rows.clone(), next_deadline })
+            let (journal_rows, off_lane) = (rows.clone(), locked.off_lane);
+            Some(Changed { order_id, order, journal_rows, next_deadline, off_lane })
         });
         touched.collect()
     }

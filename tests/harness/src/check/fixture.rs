@@ -9,7 +9,7 @@ use orderstream::decode::json::from_json;
 use orderstream::decode::refusal::Reason;
 use orderstream::ids::{OrderId, Timestamp};
 use orderstream::order::{Event, Facts, Merged, Policy, Source, View, derive};
-use orderstream::persist::journal_format::{AppliedEntry, Outcome};
+use orderstream::persist::journal_format::{AppliedEntry, Outcome, Place};
 use serde_json::json;
 
 use super::input_log::{InputPartition, InputRecord, Refused};
@@ -112,27 +112,29 @@ pub fn row() -> (UnpackedRow, Progress) {
             row.changes.push(change(&event, offset, progress.version, previous, view, &progress.facts));
         }
         row.entries.push(AppliedEntry {
-            source: event.topic(),
-            offset,
-            record_timestamp: event.occurred_at,
+            place: place(event.topic(), offset, event.occurred_at),
             outcome,
             order_id: Some(order()),
             version: Some(progress.version),
             status: progress.view.as_ref().map(|view| view.status),
+            sent: Vec::new(),
             event: Some(event),
         });
     }
     row.entries.push(AppliedEntry {
-        source: Source::Payment,
-        offset: 3,
-        record_timestamp: Timestamp(7_000),
+        place: place(Source::Payment, 3, Timestamp(7_000)),
         outcome: Outcome::DeadLetter(Reason::BadAvro),
         order_id: Some(order()),
         version: None,
         status: None,
+        sent: Vec::new(),
         event: None,
     });
     (row, progress)
+}
+
+fn place(source: Source, offset: i64, record_timestamp: Timestamp) -> Place {
+    Place { source, offset: Some(offset), record_timestamp: Some(record_timestamp), letter: None }
 }
 
 fn change(

@@ -121,9 +121,10 @@ impl Check<'_> {
         }
         for entry in &unpacked.entries {
             entries::compare(inputs, entry, &mut self.totals.outcomes, self.findings);
-            let topic = input_of(entry.source).and_then(|input| self.deployment.topics.input(input));
-            if let Some(at) = published_at.get(&(topic, Some(entry.offset))) {
-                let caused_at_millis = entry.record_timestamp.0 / 1000;
+            let topic = input_of(entry.place.source).and_then(|input| self.deployment.topics.input(input));
+            let at = published_at.get(&(topic, entry.place.offset));
+            if let (Some(at), Some(produced_at)) = (at, entry.place.record_timestamp) {
+                let caused_at_millis = produced_at.0 / 1000;
                 self.totals.published.push(Published { at_millis: *at, caused_at_millis, lane });
             }
         }

@@ -59,10 +59,10 @@ impl<'a> Replay<'a> {
         let (mut internal, mut last) = (Vec::new(), None);
         for entry in row.entries {
             let Some(event) = entry.event else { continue };
-            if entry.source == Source::Deadline {
+            if entry.place.source == Source::Deadline {
                 internal.push(event.clone());
             }
-            let cause = self.cause(row.lane, entry.source, entry.offset, &event);
+            let cause = self.cause(row.lane, entry.place.source, entry.place.offset, &event);
             let told = changes.remove(&cause);
             if let Some((index, change)) = &told {
                 if last.is_some_and(|last| last > *index) {
@@ -116,13 +116,13 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn cause(&self, lane: i32, source: Source, offset: i64, event: &Event) -> Cause {
+    fn cause(&self, lane: i32, source: Source, offset: Option<i64>, event: &Event) -> Cause {
         let topic = super::input_of(source).and_then(|input| self.topics.input(input));
         Cause {
             event_id: event.event_id.to_string(),
             topic: topic.map(str::to_owned),
             partition: topic.map(|_| lane),
-            offset: topic.map(|_| offset),
+            offset,
             kind: event.kind().to_owned(),
         }
     }
