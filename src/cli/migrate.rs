@@ -2,9 +2,9 @@
 //! from several places: the database lets one in at a time.
 
 use super::exit::Exit;
-use super::{complain, in_runtime, logging, print};
+use super::{database, in_runtime, logging, print};
 use crate::config::Config;
-use crate::persist::{self, Fate, connection, migrations};
+use crate::persist::{self, connection, migrations};
 
 /// Applies what is missing and prints it.
 pub(super) fn run(config: Config) -> Exit {
@@ -14,14 +14,7 @@ pub(super) fn run(config: Config) -> Exit {
         Ok(applied) => {
             print(&applied.iter().map(|version| format!("applied migration {version}\n")).collect::<String>())
         }
-        Err(error) => {
-            complain(&error);
-            match error.fate() {
-                Fate::Retry(_) => Exit::Unavailable,
-                Fate::Misconfigured => Exit::Config,
-                Fate::Quarantine | Fate::Bug => Exit::Software,
-            }
-        }
+        Err(error) => database::failed(&error),
     }
 }
 

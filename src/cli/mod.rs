@@ -4,10 +4,12 @@
 //! prints as its result goes to standard output, everything about how it went to standard error.
 
 mod config;
+mod database;
 pub mod exit;
 pub mod fold;
 mod logging;
 mod migrate;
+mod output;
 mod run;
 pub mod schema;
 
