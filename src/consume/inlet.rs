@@ -11,9 +11,10 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use super::horizon::Sighting;
 use super::record::Record;
 use super::tenure::Tenure;
-use crate::ids::{Lane, NextOffset, Seq};
+use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 
 /// A lane as a writer takes it over.
@@ -36,6 +37,8 @@ pub enum ToWriter {
     Record(Record, Instant),
     /// The consumer stands here: behind the last record it gave us there were only transaction markers and aborted records.
     Passed(Lane, Source, NextOffset),
+    /// Once a second: where the partitions of these lanes ended, and until when another lane's orders need the horizons of all.
+    Sighted(Vec<(Lane, Sighting)>, Option<Timestamp>),
     /// These tenures end. Answered when no batch of theirs runs any more and every chunk was handed to the relay.
     Close(Vec<Lane>, oneshot::Sender<()>),
 }

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod client;
 mod headers;
+pub mod horizon;
 pub mod inlet;
 pub mod limits;
 pub mod observer;
@@ -15,3 +16,4 @@ pub mod record;
 pub mod tenure;
 mod topic_ids;
 pub mod topics;
+pub mod watermarks;

@@ -86,6 +86,8 @@ pub struct Applied {
     pub checkpoints: Vec<(Source, NextOffset)>,
     /// The timestamp of the last record applied under this tenure.
     pub record_timestamp: Option<Timestamp>,
+    /// Up to when the lane has read everything that its partitions held then.
+    pub horizon: Option<Timestamp>,
     /// Since when something waits to be published.
     unpublished_since: Option<Instant>,
 }
@@ -151,6 +153,11 @@ impl Tenure {
         applied.checkpoints = checkpoints.to_vec();
         applied.record_timestamp = last.or(applied.record_timestamp);
         applied.unpublished_since = applied.unpublished_since.or(behind.then(Instant::now)).filter(|_| behind);
+    }
+
+    /// Notes how far the lane has seen.
+    pub fn set_horizon(&self, horizon: Option<Timestamp>) {
+        self.lock_applied().horizon = horizon;
     }
 
     /// How far the lane is applied.

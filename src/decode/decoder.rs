@@ -76,10 +76,7 @@ impl Decoder {
             None => return Ok(Decoded::NeedsSchema(schema)),
             Some(Known::Readable(writer)) => read(&writer, schema, record.source, body, now)?,
             Some(Known::Foreign(text)) => return Err(foreign(format!("schema {schema} cannot be read: {text}"))),
-            Some(Known::GivenUp(_)) => {
-                let text = format!("the registry knows no schema {schema}: check which registry the producer uses");
-                return Err(Refusal::new(Reason::UnknownSchema, text));
-            }
+            Some(Known::GivenUp(_)) => return Err(Refusal::unknown_schema(schema)),
         };
         if event.order_id.as_str() == key {
             return Ok(Decoded::Event(event));

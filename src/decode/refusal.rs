@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::ids::SchemaId;
 use crate::order::names::named;
 
 named! {
@@ -52,6 +53,13 @@ impl Refusal {
     #[must_use]
     pub fn new(reason: Reason, text: impl Into<String>) -> Self {
         Self { reason, field: None, text: text.into() }
+    }
+
+    /// A schema id that the registry does not know.
+    #[must_use]
+    pub fn unknown_schema(id: SchemaId) -> Self {
+        let text = format!("the registry knows no schema {id}: check which registry the producer uses");
+        Self::new(Reason::UnknownSchema, text)
     }
 
     /// A field that `needed_by` cannot do without.

@@ -75,6 +75,10 @@ const STATUS: Label = known(
     ],
 );
 const OBLIGATION: Label = known("kind", &["VOID_PAYMENT", "REFUND_PAYMENT", "RELEASE_INVENTORY", "CANCEL_SHIPMENT"]);
+const DEADLINE: Label =
+    known("name", &["authorization_expiry", "payment_due", "payment_retry", "rejection", "reservation_expiry"]);
+const ATTEMPT: Label = known("attempt", &["first", "again"]);
+const REPLAYED: Label = known("outcome", &["applied", "duplicate", "stale", "refused"]);
 const VERSION: Label = known("version", &[env!("CARGO_PKG_VERSION")]);
 
 /// Within a process: from a tenth of a millisecond to half a minute.
@@ -160,6 +164,26 @@ table! {
         "Attempts that failed for a passing reason and were made again.";
     DEAD_LETTERS: Counter<1> = "dead_letters_total", [DEAD],
         "Records that could not be applied and became dead letters.";
+    DEAD_LETTERS_REPLAYED: Counter<1> = "dead_letters_replayed_total", [REPLAYED],
+        "Dead letters that were replayed, by what became of them.";
+    DEAD_LETTERS_OPEN: Gauge<1> = "dead_letters_open", [DEAD],
+        "Dead letters that are neither applied nor discarded, of the whole database.";
+    DEAD_LETTERS_OLDEST_SECONDS: Gauge<1> = "dead_letters_open_oldest_age_seconds", [DEAD],
+        "Time since the oldest of them was refused first.";
+    DEADLINES_FIRED: Counter<1> = "deadlines_fired_total", [DEADLINE],
+        "Deadlines that fired in committed batches.";
+    DEADLINES_OVERDUE: Gauge<0> = "deadlines_overdue", [],
+        "Orders for which a deadline or a command's next attempt is due and was not worked off yet, of the whole database.";
+    DEADLINES_OVERDUE_SECONDS: Gauge<0> = "deadlines_overdue_age_seconds", [],
+        "How long the longest of them is overdue; 0 when none is.";
+    DEADLINES_REFUSED: Counter<0> = "deadlines_refused_total", [],
+        "Orders that cannot be changed as time or a person asks: the status event would be too large, or the database refuses it.";
+    HORIZON_SECONDS: Gauge<1> = "lane_horizon_age_seconds", [LANE],
+        "How long ago the lane had last read everything that its partitions held then; deadlines fire up to there.";
+    COMMANDS: Counter<2> = "commands_total", [OBLIGATION, ATTEMPT],
+        "Commands sent in committed batches, for the first time or again; published later.";
+    COMMANDS_GIVEN_UP: Counter<0> = "commands_given_up_total", [],
+        "Orders with a command that had all its attempts and no answer: a person should look.";
     SCHEMA_LOOKUPS: Counter<1> = "schema_lookups_total", [LOOKUP],
         "Look-ups of writer schemas by id.";
     RELAY_QUEUE_CHUNKS: Gauge<0> = "relay_queue_chunks", [],
@@ -173,7 +197,7 @@ table! {
     OBLIGATIONS: Gauge<1> = "obligations", [OBLIGATION],
         "Open obligations, of the whole database.";
     OBLIGATIONS_OLDEST_SECONDS: Gauge<1> = "obligations_oldest_age_seconds", [OBLIGATION],
-        "Time since the last change of the order that has not changed for longest while it owes this.";
+        "Time since the oldest open obligation of the kind began.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],
         "1, with the version as a label.";
 }

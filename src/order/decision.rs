@@ -5,12 +5,14 @@
 
 use super::attention::Attention;
 use super::command::Commands;
+use super::deadline::{next_due, next_expiry};
 use super::event::Event;
 use super::facts::Facts;
 use super::facts::register::Merged;
 use super::policy::Policy;
 use super::status::Status;
 use super::view::{View, derive};
+use crate::ids::Timestamp;
 
 /// An order as it is stored: its facts, and what was last said of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,20 @@ impl Order {
             view.attention.insert(Attention::CommandUnanswered);
         }
         view
+    }
+
+    /// The version, and the status that was last said; PENDING before anything was.
+    #[must_use]
+    pub fn standing(&self) -> (i64, Status) {
+        (self.version, self.view.as_ref().map_or(Status::Pending, |view| view.status))
+    }
+
+    /// When time next has something to do: a deadline that holds, or a command that waits for its answer. `with_cancelling` is
+    /// false while what would cancel the order is held back.
+    #[must_use]
+    pub fn next_look(&self, policy: &Policy, with_cancelling: bool) -> Option<Timestamp> {
+        let due = if with_cancelling { next_due(&self.facts, policy) } else { next_expiry(&self.facts, policy) };
+        [due, self.commands.next_due(policy)].into_iter().flatten().min()
     }
 
     /// Takes a change back, with the facts as they were before it.

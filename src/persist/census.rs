@@ -1,4 +1,4 @@
-//! How many orders are in which status, and what is owed: counted over the whole table, for the metrics.
+//! How many orders are in which status, what is owed, overdue and refused: counted over whole tables, for the metrics.
 //!
 //! Reads a snapshot and locks nothing. Invariant: a status or kind that nobody has is reported with 0, never left as it was.
 
@@ -10,11 +10,11 @@ use super::error::Result;
 /// How many there are of one name, and how long ago the one that rested longest last changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// A status, or a kind of obligation.
+    /// A status, a kind of obligation, or a reason.
     pub name: String,
     /// How many.
     pub count: i64,
-    /// Seconds since the oldest last change.
+    /// Seconds since the oldest last change; for what is owed or refused, since it began.
     pub oldest_seconds: f64,
 }
 
@@ -37,11 +37,40 @@ pub async fn orders(connection: &mut PgConnection) -> Result<Vec<Group>> {
 pub async fn obligations(connection: &mut PgConnection) -> Result<Vec<Group>> {
     groups(
         connection,
-        "select owed.one ->> 'kind', count(*), extract(epoch from now() - min(changed_at))::float8
-           from orders, lateral jsonb_array_elements(orders.owed) as owed(one)
-          where orders.owed <> '[]' group by 1",
+        "select owed.one ->> 'kind', count(*),
+                extract(epoch from now() - min('epoch'::timestamptz
+                    + (owed.one ->> 'since')::bigint * interval '1 microsecond'))::float8
+           from orders, lateral jsonb_array_elements(orders.commands) as owed(one)
+          where orders.commands <> '[]' group by 1",
     )
     .await
+}
+
+/// Dead letters that are neither applied nor discarded, by reason.
+///
+/// # Errors
+/// The query's failure.
+pub async fn dead_letters(connection: &mut PgConnection) -> Result<Vec<Group>> {
+    groups(
+        connection,
+        "select reason::text, count(*), extract(epoch from now() - min(first_seen_at))::float8
+           from dead_letters where state in ('open', 'replay') group by reason",
+    )
+    .await
+}
+
+/// How many orders wait for something that is due already, and for how many seconds the first of them does.
+///
+/// # Errors
+/// The query's failure.
+pub async fn overdue(connection: &mut PgConnection) -> Result<(i64, f64)> {
+    let row = sqlx::query(
+        "select count(*), coalesce(extract(epoch from now() - min(next_deadline)), 0)::float8
+           from orders where next_deadline < now()",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 async fn groups(connection: &mut PgConnection, query: &'static str) -> Result<Vec<Group>> {

@@ -152,6 +152,12 @@ impl DatabaseClock {
         Ok(Self { read_at: Instant::now(), said: Timestamp(row.try_get(0)?) })
     }
 
+    /// What the server said when it was asked.
+    #[must_use]
+    pub fn said(&self) -> Timestamp {
+        self.said
+    }
+
     /// The time now, in the database's terms.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -133,6 +133,8 @@ pub struct Step {
     pub last_seq: Seq,
     /// Up to which row Kafka confirmed the journal.
     pub published_seq: Seq,
+    /// The lane's horizon, where it has one.
+    pub horizon: Option<Timestamp>,
 }
 
 /// What the fence said.
@@ -157,9 +159,10 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         .await?;
     let rows = sqlx::query(
         "update lanes l
-            set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq)
-           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[])
-                as n(lane, epoch, tenure, last_seq, published_seq)
+            set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq),
+                horizon = greatest(l.horizon, 'epoch'::timestamptz + n.horizon * interval '1 microsecond')
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
+                as n(lane, epoch, tenure, last_seq, published_seq, horizon)
           where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure and l.last_seq = n.last_seq
       returning l.lane, (extract(epoch from now()) * 1000000)::bigint",
     )
@@ -168,6 +171,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
     .bind(steps.iter().map(|step| step.tenure.0).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.last_seq.0).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.horizon.map(|at| at.0)).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
     let mut now = Timestamp(0);
@@ -253,17 +257,21 @@ pub async fn owns(connection: &mut PgConnection, lane: Lane, epoch: Epoch, tenur
     Ok(row.try_get(0)?)
 }
 
-/// Writes down how far lanes are published, for those that are still ours; with `leave`, also that nothing of them is open.
+/// Writes down how far lanes are published and how far they have seen, for those that are still ours; with `leave`, also that
+/// nothing of them is open. Locks the lanes in their order, as a batch does.
 ///
 /// # Errors
 /// The statement's failure.
 pub async fn note_published(connection: &mut PgConnection, steps: &[Step], leave: bool) -> Result<()> {
     sqlx::query(
-        "update lanes l
+        "with ours as (select lane from lanes where lane = any($1) order by lane for update)
+         update lanes l
             set published_seq = greatest(l.published_seq, n.published_seq),
+                horizon = greatest(l.horizon, 'epoch'::timestamptz + n.horizon * interval '1 microsecond'),
                 owner_transactional_id = case when $5 and n.published_seq = l.last_seq then null
                                               else l.owner_transactional_id end
-           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[]) as n(lane, epoch, tenure, published_seq)
+           from ours join unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $6::bigint[])
+                as n(lane, epoch, tenure, published_seq, horizon) on ours.lane = n.lane
           where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure",
     )
     .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
@@ -271,6 +279,7 @@ pub async fn note_published(connection: &mut PgConnection, steps: &[Step], leave
     .bind(steps.iter().map(|step| step.tenure.0).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
     .bind(leave)
+    .bind(steps.iter().map(|step| step.horizon.map(|at| at.0)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -287,6 +296,7 @@ mod tests {
             tenure: TenureId(uuid::Uuid::from_u128(1)),
             last_seq: Seq(41),
             published_seq: Seq(40),
+            horizon: None,
         }
     }
 

@@ -61,21 +61,35 @@ pub async fn insert_placeholders(connection: &mut PgConnection, orders: &BTreeMa
     Ok(())
 }
 
-/// Locks orders in the order of their ids and reads them.
+/// Locks orders in the order of their ids and reads them: those of `orders`, which have rows, and those of `visited` that still have one.
 ///
 /// # Errors
 /// The query's failure; a bug when a row is missing or holds what this release cannot read.
-pub async fn lock(
+pub async fn lock<'a>(
     connection: &mut PgConnection,
-    orders: &BTreeMap<OrderId, Lane>,
+    orders: &'a BTreeMap<OrderId, Lane>,
+    visited: impl Iterator<Item = &'a OrderId>,
 ) -> Result<BTreeMap<OrderId, Locked>> {
+    let locked =
+        lock_existing(connection, &orders.keys().chain(visited).map(OrderId::as_str).collect::<Vec<_>>()).await?;
+    match orders.keys().find(|order_id| !locked.contains_key(*order_id)) {
+        Some(missing) => Err(Error::bug(format!("order `{missing}` has no row although its placeholder was inserted"))),
+        None => Ok(locked),
+    }
+}
+
+/// Locks those of these orders that exist in the order of their ids and reads them.
+///
+/// # Errors
+/// The query's failure; a bug when a row holds what this release cannot read.
+async fn lock_existing(connection: &mut PgConnection, orders: &[&str]) -> Result<BTreeMap<OrderId, Locked>> {
     let rows = sqlx::query(
         "select order_id, home_lane, version, facts::text, status::text, payment::text, inventory::text, fulfilment::text,
                 returns::text, flags, attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor,
                 refunded_minor, charged_back_minor, lines::text, owed::text, commands::text, off_lane
            from orders where order_id = any($1) order by order_id for update",
     )
-    .bind(orders.keys().map(OrderId::as_str).collect::<Vec<_>>())
+    .bind(orders)
     .fetch_all(connection)
     .await?;
     let mut locked = BTreeMap::new();
@@ -84,10 +98,7 @@ pub async fn lock(
         let read = read_row(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
         locked.insert(order_id, read);
     }
-    match orders.keys().find(|order_id| !locked.contains_key(*order_id)) {
-        Some(missing) => Err(Error::bug(format!("order `{missing}` has no row although its placeholder was inserted"))),
-        None => Ok(locked),
-    }
+    Ok(locked)
 }
 
 fn read_row(row: &PgRow) -> Result<Locked> {

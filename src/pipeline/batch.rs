@@ -1,4 +1,5 @@
-//! A batch: what the lanes of a writer have, as one transaction will apply it.
+//! A batch: what the lanes of a writer have, as one transaction will apply it: records, or orders to be looked at and dead
+//! letters to be replayed.
 //!
 //! Cut in two when the database refuses it for a record's sake, or when it would publish too much. Invariant: a batch and its
 //! parts, applied one after the other, move the same checkpoints to the same places as the whole.
@@ -6,14 +7,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::consume::horizon::Sighting;
 use crate::consume::record::Record;
 use crate::consume::tenure::Tenure;
 use crate::consume::topics::InputTopics;
 use crate::decode::Refusal;
-use crate::ids::{Lane, NextOffset, Seq};
+use crate::ids::{Lane, NextOffset, OrderId, Seq};
 use crate::order::{Event, Source};
 use crate::persist::checkpoints::Advance;
 use crate::persist::lanes::Step;
+use crate::persist::visits::Asked;
 
 /// One record of a batch, and what it means.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Item {
     pub consumed_at: Instant,
     /// The event it carries, or why it carries none.
     pub decoded: Result<Box<Event>, Refusal>,
+    /// The dead letter that is replayed; none where it came from Kafka just now.
+    pub letter: Option<i64>,
 }
 
 /// What a batch takes from one lane.
@@ -39,6 +44,10 @@ pub struct LaneBatch {
     pub items: Vec<Item>,
     /// Where the consumer stands behind the last of them: behind transaction markers.
     pub passed: Vec<(Source, NextOffset)>,
+    /// Orders to be looked at without an event.
+    pub visits: Vec<OrderId>,
+    /// How far the lane has seen.
+    pub horizon: Option<Sighting>,
 }
 
 impl LaneBatch {
@@ -54,12 +63,17 @@ impl LaneBatch {
         self.last_seq.next()
     }
 
+    /// The records that came from Kafka, in the order in which they were read.
+    pub fn records(&self) -> impl DoubleEndedIterator<Item = &Record> {
+        self.items.iter().filter(|item| item.letter.is_none()).map(|item| &item.record)
+    }
+
     /// The lane's checkpoints after the batch.
     #[must_use]
     pub fn checkpoints_after(&self) -> Vec<(Source, NextOffset)> {
         let mut after = self.checkpoints.clone();
         for (source, next) in &mut after {
-            let records = self.items.iter().rev().map(|item| &item.record).find(|record| record.source == *source);
+            let records = self.records().rev().find(|record| record.source == *source);
             let passed = self.passed.iter().filter(|(passed, _)| passed == source).map(|(_, position)| *position);
             *next = records.map(Record::next_offset).into_iter().chain(passed).fold(*next, NextOffset::max);
         }
@@ -70,7 +84,7 @@ impl LaneBatch {
         let before = self.checkpoints.iter();
         let moves = before.zip(self.checkpoints_after()).filter(|((_, expected), (_, next))| expected != next);
         let advances = moves.map(|((source, expected), (_, next))| {
-            let last = self.items.iter().rev().map(|item| &item.record).find(|record| record.source == *source);
+            let last = self.records().rev().find(|record| record.source == *source);
             Advance {
                 topic: topics.name(*source).to_owned(),
                 lane: self.lane(),
@@ -80,6 +94,27 @@ impl LaneBatch {
             }
         });
         advances.collect()
+    }
+
+    fn work(&self) -> usize {
+        self.items.len() + self.visits.len()
+    }
+
+    /// Cuts the lane's part behind the first `left` pieces of work. The second part starts where the first ends.
+    fn split(mut self, left: usize) -> (Self, Self) {
+        let items = self.items.split_off(left.min(self.items.len()));
+        let visits = self.visits.split_off((left - self.items.len()).min(self.visits.len()));
+        let passed = std::mem::take(&mut self.passed);
+        let second = Self {
+            tenure: self.tenure.clone(),
+            last_seq: self.seq(),
+            checkpoints: self.checkpoints_after(),
+            items,
+            passed,
+            visits,
+            horizon: self.horizon.clone(),
+        };
+        (self, second)
     }
 }
 
@@ -95,6 +130,29 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.lanes.iter().map(|lane| lane.items.len()).sum()
+    }
+
+    /// How many pieces of work it has: records and visits.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.lanes.iter().map(LaneBatch::work).sum()
+    }
+
+    /// The orders to be looked at without an event.
+    pub fn visits(&self) -> impl Iterator<Item = &OrderId> {
+        self.lanes.iter().flat_map(|lane| &lane.visits)
+    }
+
+    /// What its visits and its replayed letters have to be judged by.
+    #[must_use]
+    pub fn ground(&self, topics: &InputTopics) -> Asked {
+        let visited = self.lanes.iter().filter(|lane| !lane.visits.is_empty());
+        Asked {
+            topics: topics.iter().map(|(_, name)| name.to_owned()).collect(),
+            lanes: visited.map(LaneBatch::lane).collect(),
+            orders: self.visits().map(|order_id| order_id.as_str().to_owned()).collect(),
+            letters: self.items().filter_map(|item| item.letter).collect(),
+        }
     }
 
     /// Whether it has no lane left.
@@ -117,7 +175,7 @@ impl Batch {
     /// What the fence compares and sets.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        self.lanes.iter().map(|lane| step(&lane.tenure, lane.last_seq)).collect()
+        self.lanes.iter().map(|lane| step(&lane.tenure, lane.last_seq, lane.horizon.as_ref())).collect()
     }
 
     /// How the checkpoints move.
@@ -126,36 +184,28 @@ impl Batch {
         self.lanes.iter().flat_map(|lane| lane.advances(topics)).collect()
     }
 
-    /// Cuts the batch in two of about the same number of records. The second part starts where the first ends.
+    /// Cuts the batch in two of about the same work. The second part starts where the first ends.
     ///
     /// # Errors
-    /// The batch itself when it has one record or none.
+    /// The batch itself when it has one record or visit, or none.
     pub fn split(mut self) -> Result<(Self, Self), Self> {
-        if self.len() < 2 {
+        if self.work() < 2 {
             return Err(self);
         }
-        let mut left = self.len() / 2;
+        let mut left = self.work() / 2;
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        for mut lane in self.lanes.drain(..) {
+        for lane in self.lanes.drain(..) {
             if left == 0 {
                 second.push(lane);
-                continue;
-            }
-            let rest = lane.items.split_off(left.min(lane.items.len()));
-            left -= lane.items.len();
-            if rest.is_empty() {
+            } else if lane.work() <= left {
+                left -= lane.work();
                 first.push(lane);
-                continue;
+            } else {
+                let (before, behind) = lane.split(left);
+                left = 0;
+                first.push(before);
+                second.push(behind);
             }
-            let passed = std::mem::take(&mut lane.passed);
-            second.push(LaneBatch {
-                tenure: lane.tenure.clone(),
-                last_seq: lane.seq(),
-                checkpoints: lane.checkpoints_after(),
-                items: rest,
-                passed,
-            });
-            first.push(lane);
         }
         Ok((Self { lanes: first }, Self { lanes: second }))
     }
@@ -163,13 +213,14 @@ impl Batch {
 
 /// A lane's step of the fence, from what its tenure remembers.
 #[must_use]
-pub fn step(tenure: &Tenure, last_seq: Seq) -> Step {
+pub fn step(tenure: &Tenure, last_seq: Seq, horizon: Option<&Sighting>) -> Step {
     Step {
         lane: tenure.lane,
         epoch: tenure.epoch,
         tenure: tenure.id,
         last_seq,
         published_seq: tenure.published().min(last_seq),
+        horizon: horizon.map(|sighting| sighting.at),
     }
 }
 
@@ -191,7 +242,7 @@ mod tests {
             headers: Vec::new(),
         };
         let decoded = Err(Refusal::new(Reason::NoKey, "no key"));
-        Item { record, consumed_at: Instant::now(), decoded }
+        Item { record, consumed_at: Instant::now(), decoded, letter: None }
     }
 
     fn lane(number: i32, offsets: &[(Source, i64)], passed: Vec<(Source, NextOffset)>) -> LaneBatch {
@@ -202,6 +253,8 @@ mod tests {
             checkpoints: vec![(Source::Payment, NextOffset(10)), (Source::Shipping, NextOffset(20))],
             items: offsets.iter().map(|(source, offset)| record(*source, *offset)).collect(),
             passed,
+            visits: Vec::new(),
+            horizon: None,
         }
     }
 
@@ -240,5 +293,24 @@ mod tests {
         let (first, second) = whole.split().unwrap();
         assert_eq!([offsets(&first), offsets(&second)].concat(), all);
         assert!(Batch { lanes: vec![lane(0, &three[..1], Vec::new())] }.split().is_err());
+    }
+
+    #[test]
+    fn a_replayed_letter_moves_no_checkpoint() {
+        let mut lane = lane(0, &[(Source::Payment, 10), (Source::Payment, 40)], Vec::new());
+        lane.items[1].letter = Some(7);
+        assert_eq!(lane.checkpoints_after()[0], (Source::Payment, NextOffset(11)));
+        let asked = Batch { lanes: vec![lane] }.ground(&InputTopics::new(Vec::new()));
+        assert_eq!((asked.letters, asked.lanes), (vec![7], Vec::new()));
+    }
+
+    #[test]
+    fn visits_are_cut_in_two_behind_the_records() {
+        let mut lane = lane(0, &[(Source::Payment, 10)], Vec::new());
+        lane.visits = ["a", "b", "c"].map(OrderId::from).to_vec();
+        let (first, second) = Batch { lanes: vec![lane] }.split().unwrap();
+        let parts = [&first, &second].map(|part| (part.len(), part.visits().map(OrderId::as_str).collect::<Vec<_>>()));
+        assert_eq!(parts, [(1, vec!["a"]), (0, vec!["b", "c"])]);
+        assert_eq!(second.lanes[0].last_seq, first.lanes[0].seq());
     }
 }

@@ -1,10 +1,11 @@
-//! Keeps the gauges of orders and obligations true, at a price that stays small however large the table grows.
+//! Keeps the gauges of orders, obligations, dead letters and overdue deadlines true, at a price that stays small however large the table grows.
 //!
 //! Invariant: counting takes at most about a twentieth of one connection's time; a count that fails leaves the last one standing
 //! and is tried again.
 
 use std::time::{Duration, Instant};
 
+use crate::decode::Reason;
 use crate::metrics::{self, Gauge};
 use crate::order::obligation::ObligationKind;
 use crate::order::status::Status;
@@ -40,6 +41,12 @@ async fn count(settings: &Settings, session: Option<PgConnection>) -> Result<PgC
     set(&Status::ALL.map(Status::as_str), &orders, (&metrics::ORDERS, &metrics::ORDERS_OLDEST_SECONDS));
     let kinds = ObligationKind::ALL.map(ObligationKind::as_str);
     set(&kinds, &owed, (&metrics::OBLIGATIONS, &metrics::OBLIGATIONS_OLDEST_SECONDS));
+    let letters = connection::answered(limit, census::dead_letters(&mut connection)).await?;
+    let reasons = Reason::ALL.map(Reason::as_str);
+    set(&reasons, &letters, (&metrics::DEAD_LETTERS_OPEN, &metrics::DEAD_LETTERS_OLDEST_SECONDS));
+    let (overdue, seconds) = connection::answered(limit, census::overdue(&mut connection)).await?;
+    metrics::DEADLINES_OVERDUE.set_count(usize::try_from(overdue).unwrap_or_default(), &[]);
+    metrics::DEADLINES_OVERDUE_SECONDS.set(seconds, &[]);
     Ok(connection)
 }
 

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use super::batch::{Batch, LaneBatch};
 use super::decided::Decided;
-use super::process::Process;
+use super::quarantine::{Quarantine, quarantine};
 use super::writer::{LaneState, Writer};
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
-use crate::decode::{Reason, Refusal};
 use crate::ids::Lane;
 use crate::metrics;
 use crate::persist::connection::{self, DatabaseClock};
@@ -111,7 +110,11 @@ impl Writer {
                     if in_doubt.is_none() && error.fate() == Fate::Quarantine {
                         match quarantine(part, &error) {
                             Quarantine::Halve => return halves(part),
-                            Quarantine::SetAside => continue,
+                            Quarantine::SetAside(None) => continue,
+                            Quarantine::SetAside(Some(order_id)) => {
+                                self.process.set_aside(&order_id, &error);
+                                continue;
+                            }
                             Quarantine::Impossible => {}
                         }
                     }
@@ -178,8 +181,14 @@ impl Writer {
 
     /// Compares lanes with memory that a lost connection left in doubt while there was nothing to apply.
     pub(super) async fn settle_doubt(&mut self) {
-        let in_doubt = self.lanes.values().any(|lane| lane.tenure.is_in_doubt());
-        if self.session.is_none() && in_doubt {
+        if self.lanes.values().any(|lane| lane.tenure.is_in_doubt()) {
+            self.has_session().await;
+        }
+    }
+
+    /// Opens a session where there is none, while there is nothing to apply. False where the database does not answer now.
+    pub(super) async fn has_session(&mut self) -> bool {
+        if self.session.is_none() {
             let nothing = Batch { lanes: Vec::new() };
             if let Err(error) = self.reconnect(&nothing, false).await {
                 let mut retry = Retry::new("database");
@@ -188,6 +197,7 @@ impl Writer {
                 }
             }
         }
+        self.session.is_some()
     }
 
     fn abandon_all(&mut self) {
@@ -197,7 +207,7 @@ impl Writer {
     }
 
     /// Holds the relay back from lanes that were not compared with memory since the connection was lost.
-    fn doubt(&self, in_doubt: bool) {
+    pub(super) fn doubt(&self, in_doubt: bool) {
         self.lanes.values().for_each(|lane| lane.tenure.set_in_doubt(in_doubt));
     }
 
@@ -274,30 +284,6 @@ async fn all_ended(tenures: &[Arc<Tenure>]) {
     }
 }
 
-/// What a record that the database refuses does to its batch.
-enum Quarantine {
-    /// Nobody knows yet which record it is: look in each half.
-    Halve,
-    /// It stands alone and became a dead letter: try the part again as it now is.
-    SetAside,
-    /// It is a dead letter already, or there is no record: the database refuses something of ours.
-    Impossible,
-}
-
-fn quarantine(part: &mut Batch, error: &Error) -> Quarantine {
-    if part.len() > 1 {
-        return Quarantine::Halve;
-    }
-    let alone = part.lanes.iter_mut().flat_map(|lane| &mut lane.items).next();
-    match alone {
-        Some(item) if !matches!(&item.decoded, Err(refusal) if refusal.reason == Reason::ApplyFailed) => {
-            item.decoded = Err(Refusal::new(Reason::ApplyFailed, error.to_string()));
-            Quarantine::SetAside
-        }
-        Some(_) | None => Quarantine::Impossible,
-    }
-}
-
 fn halves(part: &mut Batch) -> Outcome {
     let whole = Batch { lanes: std::mem::take(&mut part.lanes) };
     match whole.split() {
@@ -315,27 +301,4 @@ fn went_back(lane: Lane, step: &Step, found: crate::ids::Seq) -> Error {
         "the journal of lane {lane} ends at row {found} and had reached row {}: the database lost commits that it had confirmed (a restored backup, or a failover); use `orderstream recover`",
         step.last_seq
     ))
-}
-
-impl Process {
-    /// Counts a committed batch.
-    fn count(&self, part: &Batch, decided: &Decided) {
-        metrics::BATCHES.increment(1, &[]);
-        #[expect(clippy::cast_precision_loss, reason = "counts of records and bytes are far below 2^52")]
-        {
-            metrics::BATCH_RECORDS.record(part.len() as f64, &[]);
-            metrics::BATCH_BYTES.record(part.size_bytes() as f64, &[]);
-        }
-        metrics::STATUS_EVENTS.increment(decided.tally.status_events, &[]);
-        for ((source, outcome), count) in &decided.tally.events {
-            metrics::EVENTS.increment(*count, &[source.as_str(), outcome]);
-        }
-        for (reason, count) in &decided.tally.dead_letters {
-            metrics::DEAD_LETTERS.increment(*count, &[reason]);
-        }
-        for (order_id, producer, lane, home) in &decided.tally.off_lane {
-            metrics::ORDERS_OFF_LANE.increment(1, &[]);
-            self.warn_off_lane(order_id, producer.as_deref(), *lane, *home);
-        }
-    }
 }

@@ -3,15 +3,15 @@
 //! Made by [`super::decide`], turned into rows here. Invariant: nothing is computed anew on the way into the database; a row says
 //! what was decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Batch;
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
 use crate::decode::{Refusal, framing};
 use crate::ids::{Lane, OrderId, SchemaId};
-use crate::order::{Policy, Source, next_due};
-use crate::persist::dead_letters::DeadLetter;
+use crate::order::{Policy, Source};
+use crate::persist::dead_letters::{DeadLetter, Replayed};
 use crate::persist::journal::NewRow;
 use crate::persist::journal_format::{AppliedWriter, EmittedRecord, write_emitted};
 use crate::persist::orders::{Changed, Locked};
@@ -24,8 +24,14 @@ pub struct Decided {
     pub lanes: Vec<LaneDecided>,
     /// Refused records: lane and place in the batch, and why.
     pub refused: Vec<(usize, usize, Refusal)>,
-    /// The journal rows in which each touched order appears.
+    /// What became of replayed dead letters.
+    pub replayed: Vec<Replayed>,
+    /// The orders to be written, each with the journal rows of this batch in which it appears.
     pub touched: BTreeMap<OrderId, Vec<i64>>,
+    /// Visited orders whose cancelling deadlines are held back by a dead letter.
+    pub held: BTreeSet<OrderId>,
+    /// Visited orders that time cannot move until something else does.
+    pub at_rest: BTreeSet<OrderId>,
     /// How events fared.
     pub tally: Tally,
 }
@@ -50,6 +56,14 @@ pub struct Tally {
     pub dead_letters: BTreeMap<&'static str, u64>,
     /// Status events.
     pub status_events: u64,
+    /// Deadlines that fired, by name.
+    pub fired: BTreeMap<&'static str, u64>,
+    /// Commands by kind, for the first time or again.
+    pub commands: BTreeMap<(&'static str, &'static str), u64>,
+    /// Orders with a command that had all its attempts in vain.
+    pub given_up: u64,
+    /// Replayed dead letters by what became of them.
+    pub replayed: BTreeMap<&'static str, u64>,
     /// Events that came through another lane than their order's home: order, producer, lane and home.
     pub off_lane: Vec<(OrderId, Option<std::sync::Arc<str>>, Lane, Lane)>,
 }
@@ -88,7 +102,8 @@ impl Decided {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
             let locked = orders.get(order_id)?;
             let order = &locked.order;
-            let next_deadline = next_due(&order.facts, policy);
+            let next_look = order.next_look(policy, !self.held.contains(order_id));
+            let next_deadline = next_look.filter(|_| !self.at_rest.contains(order_id));
             let (journal_rows, off_lane) = (rows.clone(), locked.off_lane);
             Some(Changed { order_id, order, journal_rows, next_deadline, off_lane })
         });

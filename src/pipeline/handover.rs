@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::batch::step;
 use super::observe;
 use super::process::Process;
+use super::writer;
 use crate::cli::exit::Exit;
 use crate::consume::capture::Capture;
 use crate::consume::client::MAX_POLL_INTERVAL;
@@ -207,7 +208,7 @@ impl LaneOwner {
     /// Notes that everything of the lanes is published, so that their next owner need not end our transactions.
     async fn leave(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) -> Result<(), Error> {
         let open = tenures.values().filter(|tenure| !tenure.is_ended());
-        let steps: Vec<Step> = open.map(|tenure| step(tenure, tenure.published())).collect();
+        let steps: Vec<Step> = open.map(|tenure| step(tenure, tenure.published(), None)).collect();
         let mut connection: PgConnection = connection::connect(&self.process.database, "leave").await?;
         lanes::note_published(&mut connection, &steps, true).await
     }
@@ -231,8 +232,7 @@ impl Owner for LaneOwner {
                 former_transactional_id: claim.former_transactional_id,
                 checkpoints: checkpoints.clone(),
             });
-            let number = usize::try_from(claim.lane.0).unwrap_or_default() % self.writers.len();
-            let writer = self.writers[number].clone();
+            let writer = self.writers[writer::number_of(claim.lane, self.writers.len())].clone();
             let expected = checkpoints.iter().copied().collect();
             inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, {
                 // librdkafka keeps a partition's pause over a rebalance: the first look at the queues ends it.

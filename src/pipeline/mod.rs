@@ -1,21 +1,25 @@
 //! The guarantee on one screen: `apply` is one batch in one transaction, step by step.
 //!
-//! Around it: `batch` is what it applies, `decide` what follows from it, `commit` what its end means, `writer` where batches come
-//! from, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
+//! Around it: `batch` is what it applies, `decide` what follows from it, `commit` what its end means, `writer` and `visiting` where
+//! batches come from, `lookout` how far lanes can see, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
 //! Invariant: orders, checkpoints and journal move together or not at all, and only under the claim that the fence compared.
 
 mod batch;
 mod census;
 mod commit;
+mod counting;
 mod decide;
 mod decided;
 mod handover;
 mod journal_reader;
+mod lookout;
 mod meaning;
 mod observe;
 mod process;
+mod quarantine;
 mod run;
 mod start;
+mod visiting;
 mod watchdog;
 mod writer;
 
@@ -26,7 +30,7 @@ use crate::ids::{Lane, OrderId};
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
 use crate::persist::lanes::{self, Fenced};
-use crate::persist::{Error, PgConnection, connection, dead_letters, journal, orders};
+use crate::persist::{Error, PgConnection, connection, dead_letters, journal, orders, visits};
 use batch::Batch;
 use decide::{Verdict, decide};
 use decided::Decided;
@@ -112,11 +116,12 @@ async fn write(
     // 3. Placeholders for new orders, then, in a statement of its own, every order under lock.
     let touched = orders_of(batch);
     orders::insert_placeholders(connection, &touched).await?;
-    let mut orders = orders::lock(connection, &touched).await?;
+    let mut orders = orders::lock(connection, &touched, batch.visits()).await?;
+    let ground = visits::ground(connection, &batch.ground(&rules.topics)).await?;
     steps.end("lock_orders");
 
     // 4. Decide, purely.
-    let mut decided = match decide(batch, &mut orders, rules, now)? {
+    let mut decided = match decide(batch, &mut orders, &ground, rules, now)? {
         Verdict::Write(decided) => decided,
         Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };
@@ -126,6 +131,8 @@ async fn write(
     orders::write(connection, &decided.orders(&orders, &rules.policy)).await?;
     orders::remove_placeholders(connection, &decided.untouched(&orders)).await?;
     dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
+    dead_letters::settle(connection, &decided.replayed, &process.transactional_id).await?;
+    visits::unmark(connection, &batch.visits().map(OrderId::as_str).collect::<Vec<_>>()).await?;
     journal::append(connection, &decided.journal_rows(batch)).await?;
     steps.end("write");
     Ok(Written::Ready(decided))

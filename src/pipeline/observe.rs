@@ -37,6 +37,10 @@ pub fn lag(ends: &Ends, tenures: &BTreeMap<Lane, Arc<Tenure>>, now: Timestamp) {
         metrics::LANE_QUEUE_RECORDS.set_lane(tenure.queued().0 as f64, *lane);
         let unpublished = (applied.last_seq.0 - tenure.published().0).max(0);
         metrics::UNPUBLISHED_ROWS.set_lane(unpublished as f64, *lane);
+        if let Some(horizon) = applied.horizon {
+            #[expect(clippy::cast_precision_loss, reason = "ages are far below 2^52 microseconds")]
+            metrics::HORIZON_SECONDS.set_lane((now.0 - horizon.0).max(0) as f64 / 1e6, *lane);
+        }
         metrics::UNPUBLISHED_SECONDS.set_lane(tenure.unpublished_for().as_secs_f64(), *lane);
     }
 }
@@ -48,6 +52,7 @@ pub fn forget(lane: Lane) {
     metrics::LANE_QUEUE_RECORDS.retire_lane(lane);
     metrics::UNPUBLISHED_ROWS.retire_lane(lane);
     metrics::UNPUBLISHED_SECONDS.retire_lane(lane);
+    metrics::HORIZON_SECONDS.retire_lane(lane);
 }
 
 #[cfg(test)]

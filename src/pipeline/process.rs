@@ -44,6 +44,8 @@ pub struct Process {
     pub idle_flush: Duration,
     /// The relay's inbox.
     pub relay: Sender<ToRelay>,
+    /// Who this process is to Kafka, and in what it writes down about itself.
+    pub transactional_id: String,
     /// Set to have all lanes given up and taken anew.
     pub rejoin: AtomicBool,
     /// The way out.
@@ -53,6 +55,7 @@ pub struct Process {
     relay_room_units: u32,
     fences: Mutex<TooOften>,
     off_lane_producers: Mutex<BTreeSet<String>>,
+    set_aside: Mutex<BTreeSet<OrderId>>,
 }
 
 /// What [`Process::new`] is given beside its fixed parts.
@@ -65,6 +68,8 @@ pub struct Parts {
     pub decoder: Decoder,
     /// See [`Process::relay`].
     pub relay: Sender<ToRelay>,
+    /// See [`Process::transactional_id`].
+    pub transactional_id: String,
     /// See [`Process::shutdown`].
     pub shutdown: Shutdown,
     /// The database's clock.
@@ -87,6 +92,7 @@ impl Process {
             idle_flush: worker.idle_flush,
             answer_timeout,
             relay: parts.relay,
+            transactional_id: parts.transactional_id,
             rejoin: AtomicBool::new(false),
             shutdown: parts.shutdown,
             clock: RwLock::new(parts.clock),
@@ -94,6 +100,7 @@ impl Process {
             relay_room_units: u32::try_from(relay_room).unwrap_or(u32::MAX),
             fences: Mutex::new(TooOften::new(5, Duration::from_secs(60))),
             off_lane_producers: Mutex::default(),
+            set_aside: Mutex::default(),
         }
     }
 
@@ -132,6 +139,19 @@ impl Process {
         } else {
             self.rejoin.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// The database refuses what a visit would make of an order: it is left alone until the process starts again.
+    pub fn set_aside(&self, order_id: &OrderId, error: &persist::Error) {
+        metrics::DEADLINES_REFUSED.increment(1, &[]);
+        tracing::error!(order.id = %order_id, %error, "the database refuses what time or a person asks of an order: it is left as it is");
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).insert(order_id.clone());
+    }
+
+    /// Whether an order was set aside.
+    #[must_use]
+    pub fn is_set_aside(&self, order_id: &OrderId) -> bool {
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).contains(order_id)
     }
 
     /// Says once a producer that its partitioner differs from the others'.

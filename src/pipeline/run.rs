@@ -7,7 +7,7 @@
 //!
 //! Invariant: the poll thread ends first, inside its last revoke; then the writers, then the relay. Nobody outlives whom it feeds.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -16,6 +16,7 @@ use super::census;
 use super::decide::Rules;
 use super::handover::{self, LaneOwner, Tenures};
 use super::journal_reader::JournalReader;
+use super::lookout::Lookout;
 use super::process::{self, Process};
 use super::start::{self, Found, Refusal};
 use super::watchdog;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::consume::client;
 use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
+use crate::consume::watermarks::Watermarks;
 use crate::decode::{Decoder, Registry, RegistryError};
 use crate::persist::{self, connection, journal_days};
 use crate::publish::encode::Encoder;
@@ -67,6 +69,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
             rules: rules(config, &found),
             decoder,
             relay: relay_inbox.clone(),
+            transactional_id: transactional_id.clone(),
             shutdown: shutdown.clone(),
             clock: found.clock,
         },
@@ -92,6 +95,14 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         writers.push(tokio::spawn(Writer::new(process.clone(), number, inbox).run()));
     }
     let tenures = Tenures::default();
+    let watermarks =
+        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+    let lookout = Lookout {
+        process: process.clone(),
+        writers: channels.clone(),
+        tenures: tenures.clone(),
+        watermarks: Arc::new(Mutex::new(watermarks)),
+    };
     let owner = LaneOwner::new(handover::Parts {
         process: process.clone(),
         writers: channels,
@@ -110,10 +121,14 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         spawn("poll", move || Poller::new(consumer, limits, &process.rejoin, &process.shutdown).run())?
     };
     let census = tokio::spawn(census::keep(database.clone()));
+    let lookout = tokio::spawn(lookout.keep());
     let days = tokio::spawn(make_days(database));
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
+    // Holds a way to the writers, who end when nobody can send any more.
+    lookout.abort();
+    let _ = lookout.await;
     join(poller).await;
     for writer in writers {
         let _ = writer.await;
@@ -136,6 +151,7 @@ fn rules(config: &Config, found: &Found) -> Rules {
         policy: config.order_policy(),
         topics: start::input_topics(config),
         status_topic: config.topics.status.clone(),
+        command_topic: config.topics.command.clone(),
         dead_letter_topic: config.topics.dead_letter.clone(),
         encoder: Encoder::new(found.status_schema, found.command_schema),
         emitted_record_max_bytes: config.worker.emitted_record_max_bytes,

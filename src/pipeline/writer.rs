@@ -15,10 +15,11 @@ use super::batch::{Batch, Item, LaneBatch, step};
 use super::commit::Session;
 use super::meaning::{self, Wait};
 use super::process::Process;
+use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
 use crate::consume::tenure::{End, Tenure};
-use crate::ids::{Lane, NextOffset, Seq};
+use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 use crate::persist::lanes::{self, Step};
 
@@ -33,6 +34,9 @@ pub struct LaneState {
     pub checkpoints: Vec<(Source, NextOffset)>,
     queue: VecDeque<(Record, Instant)>,
     passed: Vec<(Source, NextOffset)>,
+    /// How far the lane has seen.
+    pub horizon: Horizon,
+    horizon_noted: Option<Timestamp>,
     wait: Option<Wait>,
     published_noted: Seq,
 }
@@ -46,6 +50,8 @@ impl LaneState {
             checkpoints: opening.checkpoints,
             queue: VecDeque::new(),
             passed: Vec::new(),
+            horizon: Horizon::default(),
+            horizon_noted: None,
             wait: None,
         }
     }
@@ -53,6 +59,30 @@ impl LaneState {
     fn pass(&mut self, source: Source, position: NextOffset) {
         self.passed.retain(|(other, _)| *other != source);
         self.passed.push((source, position));
+    }
+
+    /// Looks how far the lane has seen by now.
+    fn look(&mut self) {
+        self.horizon.look(&self.checkpoints);
+        self.tenure.set_horizon(self.horizon.at());
+    }
+
+    /// Where the consumer stands in partitions of which no earlier record waits: transaction markers that can be passed.
+    fn take_passed(&mut self) -> Vec<(Source, NextOffset)> {
+        let queue = &self.queue;
+        let waits = |source, position: NextOffset| {
+            queue.iter().any(|(record, _)| record.source == source && record.offset < position.0)
+        };
+        let (waiting, passed) = self.passed.drain(..).partition(|(source, position)| waits(*source, *position));
+        self.passed = waiting;
+        passed
+    }
+
+    /// Whether the lane has something to write down that no batch wrote: how far it is published, or how far it has seen where
+    /// others wait for it until `wanted`.
+    fn has_news(&self, wanted: Option<Timestamp>) -> bool {
+        let waits = wanted.is_some_and(|wanted| self.horizon_noted < Some(wanted));
+        self.tenure.published() > self.published_noted || (waits && self.horizon.at() > self.horizon_noted)
     }
 
     /// The record at the head of the queue, unless the lane waits for a schema.
@@ -69,7 +99,7 @@ impl LaneState {
     /// The lane's step of the fence as it stands.
     #[must_use]
     pub fn step(&self) -> Step {
-        step(&self.tenure, self.last_seq)
+        step(&self.tenure, self.last_seq, self.horizon.passed())
     }
 }
 
@@ -82,6 +112,10 @@ pub struct Writer {
     inbox: UnboundedReceiver<ToWriter>,
     turn: usize,
     flushed_at: Instant,
+    /// Whether to look for what is due: the second is over, or there was more than one batch takes.
+    pub(super) look_again: bool,
+    /// Until when the horizons of these lanes are waited for by orders of other lanes.
+    horizon_wanted: Option<Timestamp>,
 }
 
 impl Writer {
@@ -96,6 +130,8 @@ impl Writer {
             inbox,
             turn: number,
             flushed_at: Instant::now(),
+            look_again: false,
+            horizon_wanted: None,
         }
     }
 
@@ -104,6 +140,11 @@ impl Writer {
         while self.receive().await {
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
             if let Some(batch) = self.take_batch(idle).await {
+                self.apply(batch).await;
+            }
+            if self.look_again
+                && let Some(batch) = self.take_visits().await
+            {
                 self.apply(batch).await;
             }
             if idle {
@@ -118,7 +159,7 @@ impl Writer {
     async fn receive(&mut self) -> bool {
         let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
         let pause = self.lanes.values().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
-        if !pause.is_zero() {
+        if !pause.is_zero() && !self.look_again {
             match tokio::time::timeout(pause, self.inbox.recv()).await {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => return false,
@@ -151,6 +192,15 @@ impl Writer {
                     lane.pass(source, position);
                 }
             }
+            ToWriter::Sighted(sightings, wanted) => {
+                for (lane, sighting) in sightings {
+                    if let Some(lane) = self.lanes.get_mut(&lane) {
+                        lane.horizon.sight(sighting);
+                        lane.look();
+                    }
+                }
+                (self.look_again, self.horizon_wanted) = (true, wanted);
+            }
             ToWriter::Close(lanes, done) => {
                 self.lanes.retain(|lane, _| !lanes.contains(lane));
                 let _ = done.send(());
@@ -179,13 +229,13 @@ impl Writer {
                     break;
                 };
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
-                items.push(Item { record, consumed_at, decoded });
+                items.push(Item { record, consumed_at, decoded, letter: None });
             }
-            let at_end = lane.queue.is_empty() && (!items.is_empty() || idle);
-            let passed = if at_end { std::mem::take(&mut lane.passed) } else { Vec::new() };
+            let passed = if idle || !items.is_empty() { lane.take_passed() } else { Vec::new() };
             if !items.is_empty() || !passed.is_empty() {
                 let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
-                lanes.push(LaneBatch { tenure, last_seq: lane.last_seq, checkpoints, items, passed });
+                let (visits, horizon) = (Vec::new(), lane.horizon.passed().cloned());
+                lanes.push(LaneBatch { tenure, last_seq: lane.last_seq, checkpoints, items, passed, visits, horizon });
             }
         }
         lanes.sort_by_key(LaneBatch::lane);
@@ -194,14 +244,20 @@ impl Writer {
 
     /// The database confirmed a lane's part of a batch.
     pub(super) fn confirmed(&mut self, part: &LaneBatch) {
-        let bytes = part.items.iter().map(|item| item.record.size_bytes()).sum();
-        part.tenure.records_done(part.items.len(), bytes);
+        let bytes = part.records().map(Record::size_bytes).sum();
+        part.tenure.records_done(part.records().count(), bytes);
         if let Some(lane) = self.lanes.get_mut(&part.lane())
             && lane.tenure.id == part.tenure.id
         {
             lane.last_seq = part.seq();
             lane.checkpoints = part.checkpoints_after();
-            lane.tenure.set_applied(part.seq(), &lane.checkpoints, part.items.last().map(|item| item.record.timestamp));
+            lane.look();
+            lane.horizon_noted = part.horizon.as_ref().map(|sighting| sighting.at).max(lane.horizon_noted);
+            lane.tenure.set_applied(
+                part.seq(),
+                &lane.checkpoints,
+                part.records().last().map(|record| record.timestamp),
+            );
         }
     }
 
@@ -212,12 +268,12 @@ impl Writer {
         self.process.fenced(&lost);
     }
 
-    /// Writes down how far lanes are published, where no batch did it for a while.
+    /// Writes down how far lanes are published and have seen, where no batch did it for a while.
     async fn note_published(&mut self) {
         let behind: Vec<Lane> = self
             .lanes
             .iter()
-            .filter(|(_, lane)| lane.tenure.published() > lane.published_noted)
+            .filter(|(_, lane)| lane.has_news(self.horizon_wanted))
             .map(|(number, _)| *number)
             .collect();
         let steps: Vec<Step> = behind.iter().filter_map(|number| self.lanes.get(number)).map(LaneState::step).collect();
@@ -227,6 +283,7 @@ impl Writer {
                 for step in steps {
                     if let Some(lane) = self.lanes.get_mut(&step.lane) {
                         lane.published_noted = step.published_seq;
+                        lane.horizon_noted = step.horizon.max(lane.horizon_noted);
                     }
                 }
             }
@@ -244,4 +301,10 @@ impl Drop for Writer {
             lane.tenure.end(End::Stopped);
         }
     }
+}
+
+/// The number of the writer that has a lane, of so many.
+#[must_use]
+pub fn number_of(lane: Lane, writers: usize) -> usize {
+    usize::try_from(lane.0).unwrap_or_default() % writers.max(1)
 }

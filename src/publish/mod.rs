@@ -5,6 +5,7 @@
 //! are one atomic thing in Kafka, fenced by the generation under which the lane was given to us.
 
 pub mod chunk;
+pub mod command;
 pub mod dead_letter;
 pub mod encode;
 pub mod inbox;

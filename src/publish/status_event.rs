@@ -7,6 +7,7 @@ use super::encode::{Cause, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol
 use super::names;
 use crate::ids::{OrderId, Timestamp};
 use crate::order::decision::{Change, Order};
+use crate::order::obligation::Obligation;
 use crate::order::{Event, View};
 
 /// Where the cause of a change was read from.
@@ -20,14 +21,18 @@ pub struct Origin<'a> {
     pub offset: i64,
 }
 
-/// The event that tells a change, decided at `changed_at`.
+/// The fact that led to something, and where it was read; no place for the fact of a deadline.
+pub type Fact<'a> = (&'a Event, Option<Origin<'a>>);
+
+/// The event that tells a change, decided at `changed_at`; `fact` is none where no fact caused it.
 #[must_use]
 pub fn status_event<'a>(
     (order_id, order, view): (&'a OrderId, &'a Order, &'a View),
     change: &Change,
-    (event, origin): (&'a Event, Origin<'a>),
+    fact: Option<Fact<'a>>,
     changed_at: Timestamp,
 ) -> OrderStatusChanged<'a> {
+    let event = fact.map(|(event, _)| event);
     OrderStatusChanged {
         event_id: names::event_id(order_id.as_str(), order.version),
         order_id: order_id.as_str(),
@@ -48,17 +53,22 @@ pub fn status_event<'a>(
         refunded_minor: view.refunded_minor.0,
         charged_back_minor: view.charged_back_minor.0,
         lines: lines(order, view),
-        owed: owed(view),
-        cause: Some(Cause {
-            event_id: event.event_id.as_str(),
-            topic: Some(origin.topic),
-            partition: Some(origin.partition),
-            offset: Some(origin.offset),
-            kind: event.kind(),
-        }),
-        correlation_id: event.correlation_id.as_deref(),
-        occurred_at: event.occurred_at.0,
+        owed: view.owed.iter().map(owed).collect(),
+        cause: fact.map(cause),
+        correlation_id: event.and_then(|event| event.correlation_id.as_deref()),
+        occurred_at: event.map_or(changed_at, |event| event.occurred_at).0,
         changed_at: changed_at.0,
+    }
+}
+
+/// A fact as what it led to names it.
+pub(super) fn cause((event, origin): Fact<'_>) -> Cause<'_> {
+    Cause {
+        event_id: event.event_id.as_str(),
+        topic: origin.map(|origin| origin.topic),
+        partition: origin.map(|origin| origin.partition),
+        offset: origin.map(|origin| origin.offset),
+        kind: event.kind(),
     }
 }
 
@@ -76,20 +86,19 @@ fn lines<'a>(order: &'a Order, view: &'a View) -> Vec<OrderLine<'a>> {
     lines.collect()
 }
 
-fn owed(view: &View) -> Vec<Owed<'_>> {
-    let owed = view.owed.iter().map(|obligation| {
-        let money = obligation.money();
-        Owed {
-            kind: Symbol(obligation.kind().as_str()),
-            id: obligation.id(),
-            amount_minor: money.map(|money| money.amount.0),
-            currency: money.map(|money| money.currency.as_str()),
-            lines: obligation
-                .lines()
-                .iter()
-                .map(|pieces| OwedLine { line_id: pieces.line_id.as_str(), quantity: pieces.quantity })
-                .collect(),
-        }
-    });
-    owed.collect()
+fn owed(obligation: &Obligation) -> Owed<'_> {
+    let money = obligation.money();
+    Owed {
+        kind: Symbol(obligation.kind().as_str()),
+        id: obligation.id(),
+        amount_minor: money.map(|money| money.amount.0),
+        currency: money.map(|money| money.currency.as_str()),
+        lines: pieces(obligation),
+    }
+}
+
+/// The lines of what is owed.
+pub(super) fn pieces(obligation: &Obligation) -> Vec<OwedLine<'_>> {
+    let pieces = obligation.lines().iter();
+    pieces.map(|pieces| OwedLine { line_id: pieces.line_id.as_str(), quantity: pieces.quantity }).collect()
 }

@@ -4,6 +4,7 @@
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
 mod census;
+mod deadlines;
 mod events;
 mod fold;
 mod happy_path;

@@ -1,0 +1,65 @@
+//! Where partitions end: the high watermarks, with records of open transactions counted in.
+//!
+//! A client of its own, which reads uncommitted: one that reads committed is told the last stable offset, and what an open
+//! transaction has written already would look as if it were not there (DESIGN section 7). Invariant: an answer is complete, every
+//! partition that was asked for, or it is an error.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::client;
+use super::topics::InputTopics;
+use crate::config;
+use crate::ids::{Lane, NextOffset};
+use crate::order::Source;
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The client.
+pub struct Watermarks {
+    client: BaseConsumer,
+}
+
+impl Watermarks {
+    /// Opens one; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A property that librdkafka does not take.
+    pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
+        let mut settings = client::observer(kafka, instance);
+        settings.set("isolation.level", "read_uncommitted");
+        Ok(Self { client: settings.create()? })
+    }
+
+    /// The end of every input partition of these lanes: the offset that the next record will have. One request a broker, however
+    /// many lanes there are.
+    ///
+    /// # Errors
+    /// A broker out of reach, or a partition that has no answer.
+    pub fn ends(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
+        // Serves what piled up for a client that nothing else polls: its log lines.
+        while self.client.poll(Duration::ZERO).is_some() {}
+        let mut asked = TopicPartitionList::new();
+        for (_, topic) in topics.iter() {
+            for lane in lanes {
+                asked.add_partition_offset(topic, lane.0, Offset::End)?;
+            }
+        }
+        // The "timestamp" -1 asks for the end, as in the protocol's ListOffsets.
+        let answered = self.client.offsets_for_times(asked, TIMEOUT)?;
+        let mut ends: BTreeMap<Lane, Vec<(Source, NextOffset)>> = BTreeMap::new();
+        for element in answered.elements() {
+            element.error()?;
+            let (Some(source), Offset::Offset(end)) = (topics.source(element.topic()), element.offset()) else {
+                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition));
+            };
+            ends.entry(Lane(element.partition())).or_default().push((source, NextOffset(end)));
+        }
+        Ok(ends)
+    }
+}

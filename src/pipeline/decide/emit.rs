@@ -1,0 +1,95 @@
+//! What a decision publishes and writes down: status events, commands, journal entries.
+//!
+//! Invariant: the status event of a change stands before the commands that the change made due, and both in the order in which
+//! the lane's events were decided.
+
+use bytes::Bytes;
+
+use super::LaneWork;
+use crate::ids::OrderId;
+use crate::order::decision::{Change, Order};
+use crate::order::obligation::Obligation;
+use crate::persist::journal;
+use crate::persist::journal_format::{EmittedRecord, Entry, Sent};
+use crate::persist::{Error, Result};
+use crate::publish::command::command;
+use crate::publish::status_event::{Fact, status_event};
+
+impl LaneWork<'_> {
+    /// The record that tells a change.
+    pub(super) fn status_record(
+        &self,
+        order_id: &OrderId,
+        order: &Order,
+        change: &Change,
+        fact: Option<Fact<'_>>,
+    ) -> Result<EmittedRecord> {
+        let view = order.view.as_ref().ok_or_else(|| Error::bug("a change without a view".to_owned()))?;
+        let told = status_event((order_id, order, view), change, fact, self.now);
+        let mut value = Vec::with_capacity(512);
+        self.rules.encoder.encode_status(&told, &mut value).map_err(|error| Error::bug(error.to_string()))?;
+        Ok(record(self.rules.status_topic.clone(), order_id, value))
+    }
+
+    /// Publishes the record that tells a change.
+    pub(super) fn say(&mut self, record: EmittedRecord) {
+        self.out.emitted.push(record);
+        self.decided.tally.status_events += 1;
+    }
+
+    /// Follows what is owed, and sends the commands that are due for the first time.
+    pub(super) fn ask(&mut self, order_id: &OrderId, order: &mut Order, fact: Option<Fact<'_>>) -> Result<Vec<Sent>> {
+        let sends = self.rules.command_topic.is_some();
+        let owed = order.view.as_ref().map_or(&[][..], |view| &view.owed);
+        if owed.is_empty() && order.commands.all().is_empty() {
+            return Ok(Vec::new());
+        }
+        let new = order.commands.follow(owed, self.now, sends);
+        let owed: Vec<Obligation> = new.into_iter().map(|place| owed[place].clone()).collect();
+        owed.iter().map(|obligation| self.send(order_id, order, obligation, fact)).collect()
+    }
+
+    /// Publishes the command for an obligation, at the attempt that the order's row says.
+    pub(super) fn send(
+        &mut self,
+        order_id: &OrderId,
+        order: &Order,
+        obligation: &Obligation,
+        fact: Option<Fact<'_>>,
+    ) -> Result<Sent> {
+        let bug = |text: &str| Error::bug(format!("order `{order_id}`: {text}"));
+        let topic = self.rules.command_topic.clone().ok_or_else(|| bug("a command and no topic for it"))?;
+        let attempt = order.commands.of(obligation).ok_or_else(|| bug("a command that nobody pursues"))?.attempt;
+        let reason = order.view.as_ref().and_then(|view| view.cancel_reason);
+        let told = command(order_id, (obligation, reason), attempt, fact, self.now);
+        let mut value = Vec::with_capacity(256);
+        self.rules.encoder.encode_command(&told, &mut value).map_err(|error| bug(&error.to_string()))?;
+        self.out.emitted.push(record(topic, order_id, value));
+        let which = if attempt == 1 { "first" } else { "again" };
+        *self.decided.tally.commands.entry((obligation.kind().as_str(), which)).or_default() += 1;
+        Ok(Sent { kind: obligation.kind(), id: obligation.id().to_owned(), attempt })
+    }
+
+    /// Writes an entry down in the journal, and in its order's list of rows.
+    pub(super) fn enter(&mut self, entry: Entry<'_>) {
+        self.out.applied.add(entry);
+        let row = journal::row_number(self.lane.lane(), self.lane.seq());
+        if let Some(order_id) = entry.order_id {
+            let rows = self.decided.touched.entry(order_id.clone()).or_default();
+            if rows.last() != Some(&row) {
+                rows.push(row);
+            }
+        }
+    }
+}
+
+/// A record of an order, keyed by its id.
+fn record(topic: String, order_id: &OrderId, value: Vec<u8>) -> EmittedRecord {
+    EmittedRecord {
+        topic,
+        key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),
+        value: Some(value.into()),
+        headers: Vec::new(),
+        timestamp: None,
+    }
+}

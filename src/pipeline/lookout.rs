@@ -1,0 +1,94 @@
+//! Once a second: where the partitions of our lanes end, for the writers to judge deadlines by.
+//!
+//! Reads the database's clock first and the high watermarks after it, so what was in Kafka at that instant lies before them.
+//! Invariant: a lane whose ends could not be read gets no sighting; then no deadline of it fires, which is late and never wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::handover::Tenures;
+use super::process::Process;
+use crate::consume::horizon::Sighting;
+use crate::consume::inlet::ToWriter;
+use crate::consume::watermarks::Watermarks;
+use crate::ids::{Lane, Timestamp};
+use crate::metrics;
+use crate::persist::{DatabaseClock, Error, PgConnection, connection, visits};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Who looks out.
+pub struct Lookout {
+    /// What the process shares.
+    pub process: Arc<Process>,
+    /// The writers, in the order of their numbers.
+    pub writers: Vec<UnboundedSender<ToWriter>>,
+    /// The lanes that are ours.
+    pub tenures: Tenures,
+    /// The client that reads the ends.
+    pub watermarks: Arc<Mutex<Watermarks>>,
+}
+
+impl Lookout {
+    /// Looks out until the process ends.
+    pub async fn keep(self) {
+        let mut session = None;
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let lanes: Vec<Lane> = self.tenures.standings().into_iter().map(|(lane, ..)| lane).collect();
+            if lanes.is_empty() {
+                continue;
+            }
+            match self.look(session.take(), lanes).await {
+                Ok(connection) => session = Some(connection),
+                Err(error) => {
+                    metrics::RETRIES.increment(1, &["kafka_metadata"]);
+                    tracing::debug!(%error, "looking where partitions end, trying again");
+                }
+            }
+        }
+    }
+
+    async fn look(&self, session: Option<PgConnection>, lanes: Vec<Lane>) -> Result<PgConnection, Error> {
+        let mut connection = match session {
+            Some(connection) => connection,
+            None => connection::connect(&self.process.database, "lookout").await?,
+        };
+        let (at, off_lane_due) = connection::answered(self.process.answer_timeout, async {
+            let clock = DatabaseClock::read(&mut connection).await?;
+            Ok((clock, visits::latest_due_off_lane(&mut connection).await?))
+        })
+        .await?;
+        self.process.set_clock(at);
+        let (watermarks, process) = (self.watermarks.clone(), self.process.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let watermarks = watermarks.lock().unwrap_or_else(PoisonError::into_inner);
+            watermarks.ends(&process.rules.topics, &lanes)
+        });
+        let ends = read.await.map_err(|error| Error::passing("kafka", error.to_string()))?;
+        let ends = ends.map_err(|error| Error::passing("kafka", error.to_string()))?;
+        self.tell(ends, at.said(), off_lane_due);
+        Ok(connection)
+    }
+
+    fn tell(
+        &self,
+        ends: BTreeMap<Lane, Vec<(crate::order::Source, crate::ids::NextOffset)>>,
+        at: Timestamp,
+        due: Option<Timestamp>,
+    ) {
+        let mut sightings: Vec<Vec<(Lane, Sighting)>> = vec![Vec::new(); self.writers.len()];
+        for (lane, ends) in ends {
+            let writer = super::writer::number_of(lane, self.writers.len());
+            sightings[writer].push((lane, Sighting { at, ends }));
+        }
+        for (writer, sightings) in self.writers.iter().zip(sightings) {
+            // A writer that is gone takes its process with it.
+            let _ = writer.send(ToWriter::Sighted(sightings, due));
+        }
+    }
+}
