@@ -30,8 +30,8 @@ pub struct Decided {
     pub touched: BTreeMap<OrderId, Vec<i64>>,
     /// Visited orders whose cancelling deadlines are held back by a dead letter.
     pub held: BTreeSet<OrderId>,
-    /// Visited orders that time cannot move until something else does.
-    pub at_rest: BTreeSet<OrderId>,
+    /// Visited orders that were left as they are, since their status event would be too large: with its size in bytes.
+    pub at_rest: BTreeMap<OrderId, usize>,
     /// How events fared.
     pub tally: Tally,
 }
@@ -103,7 +103,7 @@ impl Decided {
             let locked = orders.get(order_id)?;
             let order = &locked.order;
             let next_look = order.next_look(policy, !self.held.contains(order_id));
-            let next_deadline = next_look.filter(|_| !self.at_rest.contains(order_id));
+            let next_deadline = next_look.filter(|_| !self.at_rest.contains_key(order_id));
             let (journal_rows, off_lane) = (rows.clone(), locked.off_lane);
             Some(Changed { order_id, order, journal_rows, next_deadline, off_lane })
         });

@@ -7,6 +7,8 @@
 
 mod emit;
 mod event;
+#[cfg(test)]
+mod tests;
 mod visit;
 
 use std::collections::BTreeMap;

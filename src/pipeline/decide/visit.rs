@@ -5,7 +5,6 @@
 
 use super::{LaneWork, Orders};
 use crate::ids::{OrderId, Timestamp};
-use crate::metrics;
 use crate::order::deadline::{Firing, fire};
 use crate::order::decision::Change;
 use crate::order::{Fired, Source};
@@ -30,10 +29,8 @@ impl LaneWork<'_> {
             let fact = fired.last().map(|fired| (&fired.event, None));
             let record = self.status_record(order_id, &locked.order, &change, fact)?;
             if record.size_bytes() > self.rules.emitted_record_max_bytes {
-                metrics::DEADLINES_REFUSED.increment(1, &[]);
-                tracing::error!(order.id = %order_id, bytes = record.size_bytes(), "a deadline cannot fire: its status event would be larger than worker.emitted_record_max_bytes; raise it and touch the order with `orderstream rederive`");
                 locked.order = before;
-                self.decided.at_rest.insert(order_id.clone());
+                self.decided.at_rest.insert(order_id.clone(), record.size_bytes());
                 return Ok(());
             }
             self.say(record);
