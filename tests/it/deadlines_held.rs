@@ -18,16 +18,16 @@ use crate::stage::Stage;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_comes_back() {
     let mut stage = Stage::new("unread", 1).await;
-    // Small batches, so that many a second pass before the payment is reached.
+    // Batches of two, so that seconds pass before the payment is reached: time enough to look for what is due.
     stage.reconfigure(|config| {
-        config.set("worker.batch_max_records", 50).set("worker.writers", 1);
+        config.set("worker.batch_max_records", 2).set("worker.writers", 1);
     });
     let worker = stage.worker("first");
     let mut producer = stage.producer().await;
     send(&mut producer, &[placed("paid", in_seconds(5)), placed("unpaid", in_seconds(5))]);
     stage.all_published(20).await;
     worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    let backlog: Vec<Json> = (0..20_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
+    let backlog: Vec<Json> = (0..3_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
     send(&mut producer, &backlog);
     send(&mut producer, &[paid("paid")]);
     wait::within(20, "both to be due", async || {
@@ -37,8 +37,9 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     .await
     .expect("time passes");
     let worker = stage.worker("second");
+    stage.all_published(120).await;
     reaches(&stage, "unpaid", "CANCELLED").await;
-    stage.all_published(60).await;
+    stage.all_published(20).await;
     assert_ne!(status(&stage, "paid").await.as_deref(), Some("CANCELLED"));
     worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
     stage.check().await;
