@@ -24,7 +24,12 @@
 //!    the group's generation as it stood when the lane was given to us ([`consume::capture`]).
 //! 3. Versions of an order are published in order, for orders whose events come through one lane ([`publish::plan::next`]).
 //! 4. Any permutation and any repetition of the same events ends in the same order ([`order::facts`]).
-//! 5. Killing the process at any instant is safe; nothing is cleaned up by leaving well, it only goes faster.
+//! 5. A deadline fires only when everything that was in the lane's input at its due time has been applied
+//!    ([`consume::horizon`]), and never over an unresolved dead letter of its order; it fires in an ordinary batch.
+//! 6. What is owed is asked for once an attempt, in the same transaction that made it owed ([`order::command`]).
+//! 7. A record that could not be applied is kept byte for byte until a person decides, and replaying it ends in the order that it
+//!    would have made ([`persist::dead_letters`]).
+//! 8. Killing the process at any instant is safe; nothing is cleaned up by leaving well, it only goes faster.
 //!
 //! Not promised: anything to consumers in read_uncommitted; order across orders; anything after offsets were reset by hand or
 //! partitions were added to an output topic.
@@ -47,6 +52,12 @@
 //! | journal | a row a lane and batch: what was applied, and what is to be published |
 //! | seq | the number of a journal row within its lane |
 //! | position | how far a lane's journal is published, in the metadata of the group's committed offsets |
+//! | sighting | an instant, and where the lane's input partitions ended then or later |
+//! | horizon | the last sighting that the lane has read past; deadlines fire up to there |
+//! | visit | looking at an order without an event, because time has come for it or a person marked it |
+//! | mark | a row by which a command asks the lane's owner to visit an order |
+//! | obligation | what is owed to others while an order is cancelled; derived, ended by facts |
+//! | pursuit | since when an obligation is owed and how often its command was sent; belongs to the row, not to the facts |
 //! | register | where a fact lives; keeps the latest value, four keep the earliest |
 //! | view | everything that is derived from an order's facts and told downstream |
 //! | dead letter | an input record that cannot be applied, kept byte for byte with the reason |
