@@ -40,6 +40,7 @@ pub mod status;
 mod stock;
 mod sums;
 pub mod view;
+pub mod ways;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -12,6 +12,7 @@ mod rules;
 mod say;
 mod storage;
 pub(crate) mod strategy;
+pub(crate) mod ways;
 
 use super::{Event, Facts, Policy, View, derive};
 
