@@ -6,6 +6,7 @@
 mod config;
 mod database;
 pub mod exit;
+pub mod explanation;
 pub mod fold;
 pub mod graph;
 mod logging;

@@ -5,6 +5,7 @@
 
 mod counterexamples;
 mod deadlines;
+mod explanations;
 mod interleavings;
 mod names;
 mod properties;
