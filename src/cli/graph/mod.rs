@@ -10,6 +10,7 @@ mod tests;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::output::json;
 use crate::order::ways::{Cause, Way, explore};
 
 /// Draws the statuses of an order and the ways between them.
@@ -45,10 +46,7 @@ fn written(ways: &[Way], form: Form) -> String {
     match form {
         Form::Mermaid => mermaid::drawn(ways),
         Form::Dot => dot::drawn(ways),
-        Form::Json => {
-            let json = serde_json::to_string_pretty(ways).expect("ways of names alone can always be written");
-            json + "\n"
-        }
+        Form::Json => json(&ways),
     }
 }
 
