@@ -6,7 +6,9 @@
 mod config;
 mod database;
 pub mod exit;
+pub mod explanation;
 pub mod fold;
+pub mod graph;
 mod logging;
 mod migrate;
 mod output;
@@ -49,6 +51,9 @@ enum Command {
     /// Folds the events of one order, without any server, and prints what they make of it.
     #[command(after_help = "Example:\n  orderstream fold events.json --until 2026-01-02T00:00:00Z --emits")]
     Fold(fold::FoldArgs),
+    /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
+    #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
+    Graph(graph::GraphArgs),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -101,6 +106,7 @@ impl Command {
             Self::Fold(args) => {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
+            Self::Graph(args) => print(&graph::drawn(&args)),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)

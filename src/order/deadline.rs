@@ -159,7 +159,7 @@ impl Deadline {
     }
 
     /// The internal event that it records when it fires.
-    fn event(&self, order_id: &OrderId) -> Event {
+    pub(super) fn event(&self, order_id: &OrderId) -> Event {
         let body = match self.name {
             DeadlineName::AuthorizationExpiry => {
                 Body::Payment(Payment::Authorization(Arc::clone(&self.entity_id).into(), AuthorizationFact::Expired))
@@ -249,22 +249,64 @@ fn would_change(facts: &Facts, deadline: &Deadline) -> bool {
     }
 }
 
-/// The column "fires when still" of DOMAIN section 8.
+/// What must still be so when a deadline fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing left.
+    NotDispatched,
+    /// Nothing else gave the order up.
+    NoCancelIntent,
+    /// Every line is rejected.
+    StockRejected,
+    /// The order is no shell.
+    TotalKnown,
+    /// What is held and taken does not cover the total.
+    NotSecured,
+    /// The last attempt to pay failed, and nothing is held or taken.
+    PaymentDeclined,
+    /// The authorization is live, with money left in it.
+    MoneyHeld,
+    /// The reservation holds something.
+    StockHeld,
+}
+
 fn holds(deadline: &Deadline, reading: &Reading<'_>) -> bool {
-    let is_waiting = !reading.race.is_dispatched() && !reading.is_cancelled();
-    match deadline.name {
-        DeadlineName::Rejection => is_waiting && reading.inventory == InventoryState::Rejected,
-        DeadlineName::PaymentDue => is_waiting && !reading.sums.is_shell() && !reading.is_secured(),
-        DeadlineName::PaymentRetry => is_waiting && reading.payment == PaymentState::Declined,
-        DeadlineName::AuthorizationExpiry => {
-            let live = &reading.authorizations;
-            let found = live.binary_search_by_key(&&*deadline.entity_id, |balance| balance.id.as_str());
-            found.is_ok_and(|index| live[index].is_positive())
+    deadline.name.needs().iter().all(|need| need.is_met(deadline, reading))
+}
+
+impl DeadlineName {
+    /// The column "fires when still" of DOMAIN section 8: all of it.
+    pub(super) fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Rejection => &[Need::NotDispatched, Need::NoCancelIntent, Need::StockRejected],
+            Self::PaymentDue => &[Need::NotDispatched, Need::NoCancelIntent, Need::TotalKnown, Need::NotSecured],
+            Self::PaymentRetry => &[Need::NotDispatched, Need::NoCancelIntent, Need::PaymentDeclined],
+            Self::AuthorizationExpiry => &[Need::MoneyHeld],
+            Self::ReservationExpiry => &[Need::NotDispatched, Need::StockHeld],
         }
-        DeadlineName::ReservationExpiry => {
-            let held = &reading.stock.held;
-            let found = held.binary_search_by_key(&&*deadline.entity_id, |held| held.reservation.as_str());
-            !reading.race.is_dispatched() && found.is_ok_and(|index| held[index].holds_any(&reading.lines))
+    }
+}
+
+impl Need {
+    /// Whether it is so for this deadline.
+    pub fn is_met(self, deadline: &Deadline, reading: &Reading<'_>) -> bool {
+        match self {
+            Self::NotDispatched => !reading.race.is_dispatched(),
+            Self::NoCancelIntent => !reading.is_cancelled(),
+            Self::StockRejected => reading.inventory == InventoryState::Rejected,
+            Self::TotalKnown => !reading.sums.is_shell(),
+            Self::NotSecured => !reading.is_secured(),
+            Self::PaymentDeclined => reading.payment == PaymentState::Declined,
+            Self::MoneyHeld => {
+                let live = &reading.authorizations;
+                let found = live.binary_search_by_key(&&*deadline.entity_id, |balance| balance.id.as_str());
+                found.is_ok_and(|index| live[index].is_positive())
+            }
+            Self::StockHeld => {
+                let held = &reading.stock.held;
+                let found = held.binary_search_by_key(&&*deadline.entity_id, |held| held.reservation.as_str());
+                found.is_ok_and(|index| held[index].holds_any(&reading.lines))
+            }
         }
     }
 }

@@ -34,7 +34,12 @@ impl Goods {
 
     /// Whether more left than came back either way.
     pub fn is_out(&self) -> bool {
-        self.shipped > self.returned.saturating_add(self.back)
+        self.shipped > self.back_again()
+    }
+
+    /// What came back either way.
+    pub fn back_again(&self) -> i64 {
+        self.returned.saturating_add(self.back)
     }
 
     fn add(&mut self, other: Self, times: i64) {

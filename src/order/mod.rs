@@ -16,6 +16,7 @@
 //! | 7 status, flags, attention | [`cancel`], [`status`], [`attention`] |
 //! | 8 what is owed and asked for, deadlines | [`obligation`], [`command`], [`deadline`] |
 //! | 9 what is compared and emitted | [`view`], [`decision`]; [`fold`] does it without a server |
+//! | all of it, told to a person | [`explain`] of one order, [`ways`] between the statuses |
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -28,6 +29,7 @@ pub mod command;
 pub mod deadline;
 pub mod decision;
 pub mod event;
+pub mod explain;
 pub mod facts;
 pub mod fold;
 mod goods;
@@ -40,6 +42,7 @@ pub mod status;
 mod stock;
 mod sums;
 pub mod view;
+pub mod ways;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -47,38 +47,85 @@ impl Status {
     }
 }
 
-/// The status of an order; `owes` says whether any obligation is open.
-pub(super) fn status(reading: &Reading<'_>, owes: bool) -> Status {
-    let goods = &reading.goods;
-    let every_line_shipped = reading.lines.ordered().all(|(row, line)| goods[row].shipped >= line.ordered);
-    let is_delivered = reading.fulfilment == FulfilmentState::Delivered;
-    let is_reserved = reading.inventory == InventoryState::Reserved;
+named! {
+    /// What the rows of the table ask for.
+    pub enum Clause, "clause" {
+        /// Something asked to cancel before the dispatch.
+        CancelIntent = "cancel_intent",
+        /// No obligation is open.
+        NothingOwed = "nothing_owed",
+        /// Nothing is out that did not come back.
+        NothingOut = "nothing_out",
+        /// All that was shipped came back.
+        EverythingReturned = "everything_returned",
+        /// Some of it came back, and not all.
+        SomethingReturned = "something_returned",
+        /// Every line is delivered.
+        EverythingDelivered = "everything_delivered",
+        /// What is taken covers the total.
+        Settled = "settled",
+        /// No return is merely asked for.
+        NoReturnRequested = "no_return_requested",
+        /// Every line has left.
+        EverythingShipped = "everything_shipped",
+        /// Something has left.
+        SomethingShipped = "something_shipped",
+        /// A shipment is being made ready.
+        ShipmentBegun = "shipment_begun",
+        /// What is held and taken covers the total.
+        Secured = "secured",
+        /// Every line is reserved.
+        EverythingReserved = "everything_reserved",
+    }
+}
 
-    if reading.is_cancelled() && !owes && !reading.is_out() {
-        Status::Cancelled
-    } else if reading.is_cancelled() {
-        Status::Cancelling
-    } else if reading.returns == ReturnsState::Returned {
-        Status::Returned
-    } else if reading.returns == ReturnsState::PartiallyReturned {
-        Status::PartiallyReturned
-    } else if is_delivered && reading.is_settled() && reading.returns != ReturnsState::Requested {
-        Status::Completed
-    } else if is_delivered {
-        Status::Delivered
-    } else if every_line_shipped {
-        Status::Shipped
-    } else if goods.iter().any(|goods| goods.shipped > 0) {
-        Status::PartiallyShipped
-    } else if reading.fulfilment == FulfilmentState::InProgress {
-        Status::InFulfilment
-    } else if reading.is_secured() && is_reserved {
-        Status::Confirmed
-    } else if reading.is_secured() {
-        Status::AwaitingStock
-    } else if is_reserved {
-        Status::AwaitingPayment
-    } else {
-        Status::Pending
+/// The status of an order: the first row of which every clause holds. `owes` says whether any obligation is open.
+pub(super) fn status(reading: &Reading<'_>, owes: bool) -> Status {
+    // Each is asked once, by place: cheaper than to ask again in every row, and this is the hot path.
+    let held = Clause::ALL.map(|clause| clause.holds(reading, owes));
+    let matches = |status: &Status| status.clauses().iter().all(|clause| held[*clause as usize]);
+    Status::ALL.into_iter().find(matches).expect("the last row asks for nothing")
+}
+
+impl Status {
+    /// The row of the table: what must hold, all of it.
+    pub(super) fn clauses(self) -> &'static [Clause] {
+        match self {
+            Self::Cancelled => &[Clause::CancelIntent, Clause::NothingOwed, Clause::NothingOut],
+            Self::Cancelling => &[Clause::CancelIntent],
+            Self::Returned => &[Clause::EverythingReturned],
+            Self::PartiallyReturned => &[Clause::SomethingReturned],
+            Self::Completed => &[Clause::EverythingDelivered, Clause::Settled, Clause::NoReturnRequested],
+            Self::Delivered => &[Clause::EverythingDelivered],
+            Self::Shipped => &[Clause::EverythingShipped],
+            Self::PartiallyShipped => &[Clause::SomethingShipped],
+            Self::InFulfilment => &[Clause::ShipmentBegun],
+            Self::Confirmed => &[Clause::Secured, Clause::EverythingReserved],
+            Self::AwaitingStock => &[Clause::Secured],
+            Self::AwaitingPayment => &[Clause::EverythingReserved],
+            Self::Pending => &[],
+        }
+    }
+}
+
+impl Clause {
+    /// Whether it holds; `owes` says whether any obligation is open.
+    pub(super) fn holds(self, reading: &Reading<'_>, owes: bool) -> bool {
+        let goods = &reading.goods;
+        match self {
+            Self::CancelIntent => reading.is_cancelled(),
+            Self::NothingOwed => !owes,
+            Self::NothingOut => !reading.is_out(),
+            Self::EverythingReturned => reading.returns == ReturnsState::Returned,
+            Self::SomethingReturned => reading.returns == ReturnsState::PartiallyReturned,
+            Self::EverythingDelivered => reading.fulfilment == FulfilmentState::Delivered,
+            Self::Settled => reading.is_settled(),
+            Self::NoReturnRequested => reading.returns != ReturnsState::Requested,
+            Self::EverythingShipped => reading.lines.ordered().all(|(row, line)| goods[row].shipped >= line.ordered),
+            Self::SomethingShipped => goods.iter().any(|goods| goods.shipped > 0),
+            Self::ShipmentBegun => reading.fulfilment == FulfilmentState::InProgress,
+            Self::Secured => reading.is_secured(),
+            Self::EverythingReserved => reading.inventory == InventoryState::Reserved,
+        }
     }
 }

@@ -66,7 +66,13 @@ impl Sums {
 
 /// Whether any money is in another currency than the order's.
 pub(super) fn is_mixed(facts: &Facts, currency: Option<Currency>) -> bool {
-    taken(facts).chain(given_back(facts)).any(|(_, money)| Some(money.currency) != currency)
+    in_other_currencies(facts, currency).next().is_some()
+}
+
+/// The facts whose money is in another currency than the order's.
+pub(super) fn in_other_currencies(facts: &Facts, currency: Option<Currency>) -> impl Iterator<Item = Stamp<'_>> {
+    let said = taken(facts).chain(given_back(facts));
+    said.filter(move |(_, money)| Some(money.currency) != currency).map(|(stamp, _)| stamp)
 }
 
 /// The currency of the terms; else of the earliest AUTHORIZED or CAPTURED; else of the earliest REFUNDED or DISPUTE_OPENED.

@@ -8,6 +8,7 @@ mod census;
 mod deadlines;
 mod deadlines_held;
 mod events;
+mod explanations;
 mod fold;
 mod happy_path;
 mod holds;

@@ -32,6 +32,36 @@ impl Currency {
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).expect("a currency is made of ASCII capitals only")
     }
+
+    /// How many digits of an amount stand behind the point. Precious metals, funds and tests have no minor unit.
+    fn exponent(&self) -> usize {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
+            | "VUV" | "XAF" | "XOF" | "XPF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XDR" | "XPD" | "XPT"
+            | "XSU" | "XTS" | "XUA" | "XXX" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
+            _ => 2,
+        }
+    }
+}
+
+/// As a person writes it: `50.00 EUR`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(self.amount.0.into(), self.currency))
+    }
+}
+
+/// An amount of minor units as a person writes it, shifted by its currency's exponent (ISO 4217): `50.00 EUR`, `5000 JPY`.
+#[must_use]
+pub fn shown(minor: i128, currency: Currency) -> String {
+    let exponent = currency.exponent();
+    let sign = if minor < 0 { "-" } else { "" };
+    let digits = format!("{:0width$}", minor.unsigned_abs(), width = exponent + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - exponent);
+    let point = if exponent > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction} {currency}")
 }
 
 /// A text that is not three capital letters.
@@ -92,5 +122,27 @@ impl<'de> Deserialize<'de> for Currency {
         }
 
         deserializer.deserialize_str(Letters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_shifted_by_the_exponent_of_their_currency() {
+        for (minor, code, text) in [
+            (5_000, "EUR", "50.00 EUR"),
+            (5, "EUR", "0.05 EUR"),
+            (0, "USD", "0.00 USD"),
+            (5_000, "JPY", "5000 JPY"),
+            (1_234, "KWD", "1.234 KWD"),
+            (12, "CLF", "0.0012 CLF"),
+            (-150, "GBP", "-1.50 GBP"),
+        ] {
+            assert_eq!(shown(minor, code.parse().unwrap()), text);
+        }
+        let money = Money { amount: AmountMinor(i64::MAX), currency: "EUR".parse().unwrap() };
+        assert_eq!(money.to_string(), "92233720368547758.07 EUR");
     }
 }

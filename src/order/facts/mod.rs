@@ -9,6 +9,7 @@ pub mod register;
 pub mod reservation;
 pub mod shipment;
 mod stored;
+pub mod told;
 
 use std::collections::BTreeMap;
 

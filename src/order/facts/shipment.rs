@@ -97,7 +97,7 @@ pub struct Closed {
 }
 
 /// What a return has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReturnState {
     /// Asked for; the goods are not here.
     Requested,
@@ -126,6 +126,12 @@ impl Return {
             None if self.received.is_empty() => ReturnState::Requested,
             None => ReturnState::Returned,
         }
+    }
+
+    /// Whether nobody closed it yet.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.closed.is_empty()
     }
 
     /// The lines it speaks of: those of the latest value that names any; none means everything that was shipped.

@@ -5,6 +5,7 @@
 
 mod counterexamples;
 mod deadlines;
+mod explanations;
 mod interleavings;
 mod names;
 mod properties;
@@ -12,6 +13,7 @@ mod rules;
 mod say;
 mod storage;
 pub(crate) mod strategy;
+pub(crate) mod ways;
 
 use super::{Event, Facts, Policy, View, derive};
 

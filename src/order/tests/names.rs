@@ -12,8 +12,10 @@ use crate::order::event::ordering::{OrderKind, RequestedBy};
 use crate::order::event::payment::PaymentKind;
 use crate::order::event::shipping::{ReturnKind, ShipmentKind};
 use crate::order::event::{GivenUp, Source};
+use crate::order::facts::told::Entity;
 use crate::order::obligation::ObligationKind;
 use crate::order::region::{FulfilmentState, InventoryState, PaymentState, ReturnsState};
+use crate::order::status::Clause;
 use crate::order::{DeadlineName, Shell, Status, UnknownName};
 
 /// Checks one enum: every name is read back, and through serde too.
@@ -40,8 +42,8 @@ where
 #[test]
 fn every_name_is_read_back() {
     assert_names!(Attention, Flag, CancelReason, Condition, InventoryKind, OrderKind, RequestedBy, PaymentKind);
-    assert_names!(ReturnKind, ShipmentKind, GivenUp, Source, ObligationKind, DeadlineName, Shell, Status);
-    assert_names!(FulfilmentState, InventoryState, PaymentState, ReturnsState);
+    assert_names!(ReturnKind, ShipmentKind, GivenUp, Source, ObligationKind, DeadlineName, Shell, Status, Clause);
+    assert_names!(FulfilmentState, InventoryState, PaymentState, ReturnsState, Entity);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Everything here is said of facts or of views of drawn events; a failure is shrunk by proptest, and what it shrinks to is
 //! then kept by name in `counterexamples`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -11,6 +11,7 @@ use super::strategy::{event, events, policy, shuffled};
 use super::{facts_of, view_of};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::attention::Attention;
+use crate::order::explain::explain;
 use crate::order::facts::reservation::Quantities;
 use crate::order::obligation::Obligation;
 use crate::order::reading::Reading;
@@ -105,6 +106,17 @@ proptest! {
         let json = serde_json::to_string(&view).expect("a view is JSON");
         let back: View = serde_json::from_str(&json).expect("a view we wrote");
         prop_assert_eq!(back, view);
+    }
+
+    #[test]
+    fn any_order_is_explained_by_the_rule_that_decided(events in events(24), policy in policy()) {
+        let facts = facts_of(&events);
+        let explanation = explain(&facts, &policy);
+        prop_assert_eq!(Status::ALL[explanation.rule - 1], derive(&facts, &policy).status);
+        prop_assert!(explanation.passed_over.iter().all(|row| !row.lacks.is_empty()));
+        let held = facts.told().iter().map(|fact| (fact.to_string(), fact.kind)).collect::<BTreeSet<_>>();
+        prop_assert_eq!(held.len(), facts.told().len(), "an address twice");
+        prop_assert_eq!(explanation.deadlines.len(), deadlines(&facts, &policy).len());
     }
 
     #[test]
