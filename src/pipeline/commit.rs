@@ -34,7 +34,7 @@ pub struct Session {
 
 /// What became of a part of a batch.
 enum Outcome {
-    Committed(Decided),
+    Committed(Box<Decided>),
     Halves(Batch, Batch),
     GivenUp,
 }
@@ -54,7 +54,7 @@ impl Writer {
 
     async fn apply_part(&mut self, part: &mut Batch) -> Outcome {
         let mut retry = Retry::new("database");
-        let mut in_doubt: Option<Decided> = None;
+        let mut in_doubt: Option<Box<Decided>> = None;
         loop {
             // While an outcome is unknown, the part stays what was sent: its chunks are told apart by their place in it.
             if in_doubt.is_none() {
@@ -248,7 +248,7 @@ impl Writer {
     }
 
     /// The database confirmed a part: memory follows, and the chunks go to the relay.
-    async fn committed(&mut self, part: Batch, decided: Decided) {
+    async fn committed(&mut self, part: Batch, decided: Box<Decided>) {
         self.process.count(&part, &decided);
         for (lane, decided) in part.lanes.iter().zip(decided.lanes) {
             self.confirmed(lane);

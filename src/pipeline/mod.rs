@@ -41,7 +41,7 @@ pub use run::run;
 /// What one attempt at a batch comes to.
 enum Attempt {
     /// Done: this is what it decided.
-    Committed(Decided),
+    Committed(Box<Decided>),
     /// These lanes are not ours any more. The transaction is open, with nothing written; roll it back.
     Lost(Vec<Lane>),
     /// It would publish too much. The transaction is open; roll it back and cut the batch in two.
@@ -54,7 +54,7 @@ enum Attempt {
 struct Failed {
     error: Error,
     /// What was decided, if COMMIT was sent: then the outcome is unknown.
-    decided: Option<Decided>,
+    decided: Option<Box<Decided>>,
 }
 
 impl From<Error> for Failed {
@@ -86,7 +86,7 @@ async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) 
 /// How far a batch was written.
 enum Written {
     /// All of it; COMMIT may be sent.
-    Ready(Decided),
+    Ready(Box<Decided>),
     /// Not at all, for this reason.
     Not(Attempt),
 }

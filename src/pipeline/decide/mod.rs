@@ -54,7 +54,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub enum Verdict {
     /// Go on and write it.
-    Write(Decided),
+    Write(Box<Decided>),
     /// It would publish more than a batch may; cut it in two.
     TooMuch,
 }
@@ -67,7 +67,7 @@ pub type Orders = BTreeMap<OrderId, Locked>;
 /// # Errors
 /// A bug: stored facts that cannot be read again, or a status event that has no place in its schema.
 pub fn decide(batch: &Batch, orders: &mut Orders, ground: &Ground, rules: &Rules, now: Timestamp) -> Result<Verdict> {
-    let mut decided = Decided::default();
+    let mut decided = Box::<Decided>::default();
     let mut emitted_bytes = 0;
     for (place, lane) in batch.lanes.iter().enumerate() {
         let out = LaneDecided::default();

@@ -81,7 +81,7 @@ fn ground(checkpoint: i64) -> Ground {
 }
 
 struct Outcomes {
-    decided: Decided,
+    decided: Box<Decided>,
     order: Locked,
     entries: Vec<AppliedEntry>,
     topics: Vec<String>,
@@ -106,7 +106,7 @@ fn next_deadline(outcomes: &Outcomes) -> Option<Timestamp> {
 fn a_deadline_fires_when_the_lane_has_seen_its_due_time_and_not_before() {
     for (seen, fires) in [(DUE - 1, false), (DUE, true)] {
         let outcomes = decided(&visit(seen), locked(&[placed()]), &ground(10), &rules());
-        assert_eq!(outcomes.decided.tally.fired.get("payment_due").is_some(), fires, "seen {}", seen - DUE);
+        assert_eq!(outcomes.decided.tally.fired.contains_key("payment_due"), fires, "seen {}", seen - DUE);
         assert_eq!(outcomes.topics, if fires { vec!["status"] } else { vec![] });
         assert_eq!(next_deadline(&outcomes), (!fires).then_some(Timestamp(DUE)));
     }
