@@ -156,6 +156,14 @@ sections! {
         command_attempts: u32 = Rule::of(Kind::Count(1, 1_000)).default("5"),
     }
 
+    /// How long what is over is kept. Every worker sees to it by itself, one at a time.
+    retention: Retention {
+        /// A day of the journal is dropped when all of it is older than this and published, as Kafka itself says.
+        journal: Duration = duration(DAY, YEAR.saturating_mul(10)).default("30d"),
+        /// A dead letter is removed so long after it was applied or discarded; one that is neither stays.
+        dead_letters: Duration = duration(DAY, YEAR.saturating_mul(10)).default("90d"),
+    }
+
     /// The only port: GET and HEAD /metrics.
     metrics: Metrics {
         /// Where it listens. Use 0.0.0.0 to be scraped from other machines.

@@ -198,6 +198,12 @@ table! {
         "Open obligations, of the whole database.";
     OBLIGATIONS_OLDEST_SECONDS: Gauge<1> = "obligations_oldest_age_seconds", [OBLIGATION],
         "Time since the oldest open obligation of the kind began.";
+    JOURNAL_OLDEST_SECONDS: Gauge<0> = "journal_oldest_age_seconds", [],
+        "Time since the oldest day of the journal began, of the whole database.";
+    JOURNAL_DAYS_DROPPED: Counter<0> = "journal_days_dropped_total", [],
+        "Days of the journal that were older than retention.journal and dropped.";
+    DEAD_LETTERS_REMOVED: Counter<0> = "dead_letters_removed_total", [],
+        "Dead letters that were resolved longer ago than retention.dead_letters and removed.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],
         "1, with the version as a label.";
 }

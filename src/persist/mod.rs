@@ -15,6 +15,7 @@ pub mod journal_format;
 pub mod lanes;
 pub mod migrations;
 pub mod orders;
+pub mod retention;
 pub mod visits;
 
 pub use connection::{DatabaseClock, Settings};

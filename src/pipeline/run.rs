@@ -8,7 +8,6 @@
 //! Invariant: the poll thread ends first, inside its last revoke; then the writers, then the relay. Nobody outlives whom it feeds.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -19,6 +18,7 @@ use super::journal_reader::JournalReader;
 use super::lookout::Lookout;
 use super::process::{self, Process};
 use super::start::{self, Found, Refusal};
+use super::upkeep::{self, Upkeep};
 use super::watchdog;
 use super::writer::Writer;
 use crate::cli::exit::Exit;
@@ -28,15 +28,12 @@ use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
 use crate::consume::watermarks::Watermarks;
 use crate::decode::{Decoder, Registry, RegistryError};
-use crate::persist::{self, connection, journal_days};
+use crate::persist;
 use crate::publish::encode::Encoder;
 use crate::publish::inbox::{Setup, ToRelay};
 use crate::publish::producer;
 use crate::publish::relay::Relay;
 use crate::shutdown::Shutdown;
-
-/// How often the journal's coming days are made.
-const MAKE_DAYS_EVERY: Duration = Duration::from_secs(3600);
 
 /// Runs a worker until it is asked to stop or cannot go on.
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Exit {
@@ -122,7 +119,8 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     };
     let census = tokio::spawn(census::keep(database.clone()));
     let lookout = tokio::spawn(lookout.keep());
-    let days = tokio::spawn(make_days(database));
+    let upkeep = Upkeep { config: config.clone(), database, database_id: found.database_id };
+    let upkeep = tokio::spawn(upkeep::keep(upkeep));
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
@@ -136,7 +134,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
     census.abort();
-    days.abort();
+    upkeep.abort();
     watchdog.abort();
     Ok(())
 }
@@ -172,15 +170,4 @@ fn spawn(
 /// Waits for a thread without blocking the runtime that it may still need.
 async fn join(thread: std::thread::JoinHandle<()>) {
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-}
-
-/// Makes the journal's coming days, now and then. A failure waits for the next time: the default partition takes the rows.
-async fn make_days(database: persist::Settings) {
-    loop {
-        tokio::time::sleep(MAKE_DAYS_EVERY).await;
-        let made = async { journal_days::make_ahead(&mut connection::connect(&database, "days").await?).await };
-        if let Err(error) = made.await {
-            tracing::warn!(%error, "making the journal's coming days");
-        }
-    }
 }

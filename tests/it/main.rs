@@ -29,4 +29,5 @@ mod shutdown;
 mod stage;
 mod takeover;
 mod under_load;
+mod upkeep;
 mod zombie;
