@@ -3,6 +3,7 @@
 //! Each command returns how it ended (`exit.rs`); nothing else in the program calls `exit`. Invariant: what a command
 //! prints as its result goes to standard output, everything about how it went to standard error.
 
+mod archive;
 mod config;
 mod database;
 pub mod exit;
@@ -54,6 +55,11 @@ enum Command {
     /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
     #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
     Graph(graph::GraphArgs),
+    /// Moves orders that reached their end long ago out of the way, without --yes only counts them.
+    ///
+    /// They lose nothing: an event that comes later brings its order back as it was.
+    #[command(after_help = "Example:\n  orderstream archive --older-than 90d --status COMPLETED --yes")]
+    Archive(archive::ArchiveArgs),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -107,6 +113,7 @@ impl Command {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
             Self::Graph(args) => print(&graph::drawn(&args)),
+            Self::Archive(args) => args.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)

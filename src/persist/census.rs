@@ -73,6 +73,15 @@ pub async fn overdue(connection: &mut PgConnection) -> Result<(i64, f64)> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
+/// About how many orders there are, as the planner believes: for a progress bar.
+///
+/// # Errors
+/// The query's failure.
+pub async fn about(connection: &mut PgConnection) -> Result<u64> {
+    let row = sqlx::query("select greatest(reltuples, 0)::bigint from pg_class where oid = 'orders'::regclass");
+    Ok(row.fetch_one(connection).await?.try_get::<i64, _>(0)?.unsigned_abs())
+}
+
 async fn groups(connection: &mut PgConnection, query: &'static str) -> Result<Vec<Group>> {
     let rows = sqlx::query(query).fetch_all(connection).await?;
     let mut groups = Vec::with_capacity(rows.len());

@@ -3,6 +3,7 @@
 //! `pipeline::apply` calls these in the order of DESIGN section 3; each file owns one table. Invariant: nothing but the owner
 //! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
 
+pub mod archive;
 pub mod census;
 pub mod checkpoints;
 pub mod connection;
@@ -14,6 +15,7 @@ pub mod journal_days;
 pub mod journal_format;
 pub mod lanes;
 pub mod migrations;
+mod order_row;
 pub mod orders;
 pub mod retention;
 pub mod visits;
