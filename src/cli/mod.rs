@@ -13,6 +13,7 @@ pub mod graph;
 mod logging;
 mod migrate;
 mod output;
+mod rederive;
 mod run;
 pub mod schema;
 
@@ -55,6 +56,12 @@ enum Command {
     /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
     #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
     Graph(graph::GraphArgs),
+    /// Derives every order anew under this release's rules and this configuration's policy.
+    ///
+    /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
+    #[command(after_help = "Example:\n  orderstream rederive --dry-run --config orderstream.toml\n\n\
+        Exit code 75 means that no worker takes the marks, 78 that the workers use another policy or release.")]
+    Rederive(rederive::RederiveArgs),
     /// Moves orders that reached their end long ago out of the way, without --yes only counts them.
     ///
     /// They lose nothing: an event that comes later brings its order back as it was.
@@ -113,6 +120,7 @@ impl Command {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
             Self::Graph(args) => print(&graph::drawn(&args)),
+            Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);

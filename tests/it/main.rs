@@ -22,6 +22,7 @@ mod outages;
 mod port;
 mod protocol;
 mod rebalance;
+mod rederive;
 mod registry;
 mod scenarios;
 mod schemas_of_the_contract;
