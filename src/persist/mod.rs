@@ -13,6 +13,7 @@ pub mod journal;
 pub mod journal_days;
 pub mod journal_format;
 pub mod lanes;
+pub mod letters;
 pub mod migrations;
 pub mod orders;
 pub mod visits;
