@@ -5,6 +5,7 @@
 
 mod by_hand;
 mod census;
+mod dead_letters;
 mod deadlines;
 mod deadlines_held;
 mod events;

@@ -100,9 +100,9 @@ pub(super) async fn check_numbers(
             State::Open => "open",
             State::Replay => "marked for replay already",
             State::Applied => "applied already",
-            State::Discarded => "discarded",
+            State::Discarded => "discarded already",
         };
-        complain(format_args!("dead letter {id} is {state} and is not {done}"));
+        complain(format_args!("dead letter {id} is {state}: it is not {done}"));
     }
     Ok(())
 }
