@@ -15,7 +15,7 @@ const EXPLANATION_MIN_CHARS: usize = 30;
 /// How much of it a table shows that is not on a terminal.
 const EXPLANATION_MAX_CHARS: usize = 100;
 /// What stands before an explanation that has a line of its own.
-const INDENT: &str = "      ";
+const INDENT: &str = "       ";
 
 /// So many dead letters, in words.
 pub(super) fn dead_letters(count: u64) -> String {
@@ -59,7 +59,7 @@ pub(super) fn table(letters: &[Letter], terminal_chars: Option<usize>) -> String
     let widths: Vec<usize> =
         (0..7).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     let taken = widths.iter().map(|width| width + 2).sum::<usize>();
-    let room = terminal_chars.map_or(EXPLANATION_MAX_CHARS, |chars| chars.saturating_sub(taken));
+    let room = terminal_chars.map_or(EXPLANATION_MAX_CHARS, |chars| chars.saturating_sub(taken + 1));
     let beside = room >= EXPLANATION_MIN_CHARS;
     let explanations = once("explanation").chain(letters.iter().map(|letter| letter.explanation.as_str()));
     let mut table = String::new();
@@ -67,6 +67,7 @@ pub(super) fn table(letters: &[Letter], terminal_chars: Option<usize>) -> String
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
         let line =
             padded.collect::<String>() + if beside { shortened(explanation, room) } else { String::new() }.as_str();
+        table.push(' ');
         table.push_str(line.trim_end());
         table.push('\n');
         if !beside && number > 0 {
@@ -131,7 +132,7 @@ pub(super) mod tests {
         let table = table(&[letter(7)], Some(90));
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[2], "      the registry knows no schema 9: check which registry the producer uses");
+        assert_eq!(lines[2], "       the registry knows no schema 9: check which registry the producer uses");
         assert!(lines.iter().all(|line| line.chars().count() <= 90), "{table}");
     }
 

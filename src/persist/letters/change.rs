@@ -94,7 +94,7 @@ pub async fn discard(connection: &mut PgConnection, filter: &Filter, chunk: Chun
              insert into marks (order_id, lane, why)
              select order_id, home_lane, 'discarded dead letter' from orders
               where order_id in (select order_id from discarded) order by order_id
-             on conflict on constraint marks_pkey do nothing)
+             on conflict on constraint marks_pkey do update set marked_at = now())
          select id from discarded order by id"
     ));
     let rows = filter

@@ -10,6 +10,7 @@ use super::filter::over;
 use super::{Filter, Letter, State, WholeLetter, instant, name};
 use crate::decode::Reason;
 use crate::ids::{SchemaId, Timestamp};
+use crate::persist::dead_letters;
 use crate::persist::error::Result;
 
 /// The letters of one reason and topic.
@@ -101,7 +102,7 @@ pub async fn one(connection: &mut PgConnection, id: i64) -> Result<Option<WholeL
         letter: letter(&row)?,
         key: bytes(row.try_get("key")?),
         value: bytes(row.try_get("value")?),
-        headers: read_headers(row.try_get("headers")?)?,
+        headers: dead_letters::read_headers(row.try_get("headers")?)?,
         record_timestamp: instant(&row, "record_timestamp")?,
         schema_id: schema_id.and_then(|id| u32::try_from(id).ok()).map(SchemaId),
         resolved_at: row.try_get::<Option<i64>, _>("resolved_at")?.map(Timestamp),
@@ -155,16 +156,4 @@ fn letter(row: &PgRow) -> Result<Letter> {
         first_seen_at: instant(row, "first_seen_at")?,
         last_seen_at: instant(row, "last_seen_at")?,
     })
-}
-
-/// The column `headers`: name and hexadecimal value.
-fn read_headers(json: &str) -> Result<Vec<crate::consume::record::Header>> {
-    use crate::persist::error::Error;
-    let pairs: Vec<(String, Option<String>)> =
-        serde_json::from_str(json).map_err(|error| Error::bug(format!("headers of a dead letter: {error}")))?;
-    let unhex = |hex: String| -> Option<Bytes> {
-        let digits = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok());
-        digits.collect::<Option<Vec<u8>>>().map(Bytes::from)
-    };
-    Ok(pairs.into_iter().map(|(name, value)| (name, value.and_then(unhex))).collect())
 }
