@@ -19,7 +19,7 @@ const GOODBYE: Duration = Duration::from_secs(20);
 /// Wrong command line.
 const USAGE: i32 = 64;
 /// Wrong input.
-const DATA: i32 = 65;
+pub const DATA: i32 = 65;
 /// A server is not there.
 const UNAVAILABLE: i32 = 69;
 /// Wrong configuration.
@@ -144,10 +144,7 @@ async fn letters_are_listed_by_every_filter_and_shown_with_everything_that_is_kn
         alone.out.contains("contents: the schema registry at `http://127.0.0.1:1` gave no useful answer"),
         "{alone:?}"
     );
-    assert!(
-        alone.out.contains("more than 24 h ahead of") && alone.out.contains("\n  000000  00 00 00"),
-        "{alone:?}"
-    );
+    assert!(alone.out.contains("more than 24 h ahead of") && alone.out.contains("\n  000000  00 00 00"), "{alone:?}");
     stage.reconfigure(|config| {
         config.set("registry.url", super::stage::local_stack().registry.as_str());
     });
