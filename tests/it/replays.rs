@@ -143,7 +143,7 @@ async fn a_letter_that_is_refused_again_is_updated_and_told_once_on_the_topic() 
     stage.strike().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn letters_of_a_schema_that_the_registry_learns_later_reach_their_orders() {
     let stage = Stage::new("replay_schema", 1).await;
     let registry = LateRegistry::before(&stage.deployment.stack.registry).await;
