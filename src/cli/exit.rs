@@ -24,6 +24,8 @@ pub enum Exit {
     TempFail = 75,
     /// The configuration, or something that was set up, is wrong.
     Config = 78,
+    /// Ctrl-C, where a command only watched what goes on without it.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -48,6 +50,6 @@ mod tests {
     fn codes_are_those_of_sysexits() {
         let codes = [Exit::Usage, Exit::DataErr, Exit::NoInput, Exit::Unavailable, Exit::Software, Exit::TempFail];
         assert_eq!(codes.map(Exit::code), [64, 65, 66, 69, 70, 75]);
-        assert_eq!((Exit::Ok.code(), Exit::Config.code()), (0, 78));
+        assert_eq!([Exit::Ok, Exit::Config, Exit::Interrupted].map(Exit::code), [0, 78, 130]);
     }
 }

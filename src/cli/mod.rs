@@ -6,6 +6,7 @@
 mod archive;
 mod config;
 mod database;
+mod dead_letters;
 pub mod exit;
 pub mod explanation;
 pub mod fold;
@@ -16,6 +17,7 @@ mod output;
 mod rederive;
 mod run;
 pub mod schema;
+mod when;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -40,7 +42,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 64 wrong command line, 65 wrong input, 66 no input, 69 a server is not there, 70 a bug, \
-75 try again, 78 wrong configuration.";
+75 try again, 78 wrong configuration, 130 Ctrl-C.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -50,6 +52,9 @@ enum Command {
     /// Makes the database's tables, or brings them to this version.
     #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml")]
     Migrate(ConfigFile),
+    /// About records that could not be applied.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Folds the events of one order, without any server, and prints what they make of it.
     #[command(after_help = "Example:\n  orderstream fold events.json --until 2026-01-02T00:00:00Z --emits")]
     Fold(fold::FoldArgs),
@@ -116,6 +121,7 @@ impl Command {
         match self {
             Self::Run(file) => with_config(&file, run::run),
             Self::Migrate(file) => with_config(&file, migrate::run),
+            Self::DeadLetters(command) => command.run(),
             Self::Fold(args) => {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
@@ -181,8 +187,13 @@ fn complain(text: impl Display) {
 
 /// Prints a command's result. A reader that has seen enough, such as `head`, is no failure.
 fn print(text: &str) -> Exit {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints a result that need not be text, as [`print`] does.
+fn print_bytes(bytes: &[u8]) -> Exit {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(format_args!("standard output cannot be written: {error}"));
             Exit::TempFail

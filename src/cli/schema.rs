@@ -8,7 +8,6 @@ use super::print;
 use crate::config::{Config, Secret, Topics};
 use crate::decode::Registry;
 use crate::ids::SchemaId;
-use crate::order::Source;
 use crate::publish::schemas::{self, COMPATIBILITY, SchemaError, TopicSchema};
 
 /// Registers the schemas of all topics and prints a table of them.
@@ -38,13 +37,7 @@ pub fn exit(error: &SchemaError) -> Exit {
 }
 
 fn of_topics(topics: &Topics) -> Vec<TopicSchema> {
-    let inputs = [
-        (Source::Payment, Some(&topics.payment)),
-        (Source::Inventory, Some(&topics.inventory)),
-        (Source::Shipping, Some(&topics.shipping)),
-        (Source::Order, topics.order.as_ref()),
-    ];
-    let inputs = inputs.into_iter().filter_map(|(source, topic)| TopicSchema::of_input(source, topic?));
+    let inputs = topics.inputs().filter_map(|(source, topic)| TopicSchema::of_input(source, topic));
     let outputs =
         [Some(TopicSchema::of_status(&topics.status)), topics.command.as_deref().map(TopicSchema::of_commands)];
     inputs.chain(outputs.into_iter().flatten()).collect()

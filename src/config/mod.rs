@@ -39,6 +39,7 @@ pub use secret::{MASK, Secret};
 pub use settings::{Config, Database, Kafka, Log, Metrics, Policy, Registry, Retention, SECTIONS, Topics, Worker};
 pub use table::{Kind, Rule, Section, Setting};
 
+use crate::order::Source;
 use crate::order::policy::{self as order, Micros, Shell};
 use file::File;
 
@@ -108,6 +109,19 @@ impl Config {
     pub fn redacted(&self) -> String {
         let written = self.shown().filter(|shown| shown.origin != Origin::Default);
         written.map(|shown| format!("{}={}", shown.setting.name(), shown.value)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Topics {
+    /// The input topics that are configured, each with its role.
+    pub fn inputs(&self) -> impl Iterator<Item = (Source, &str)> {
+        let inputs = [
+            (Source::Payment, Some(self.payment.as_str())),
+            (Source::Inventory, Some(self.inventory.as_str())),
+            (Source::Shipping, Some(self.shipping.as_str())),
+            (Source::Order, self.order.as_deref()),
+        ];
+        inputs.into_iter().filter_map(|(source, topic)| Some((source, topic?)))
     }
 }
 

@@ -16,8 +16,8 @@ use super::inventory::InventoryEvent;
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;
 use super::refusal::{Reason, Refusal};
-use super::registry::{Registry, RegistryError};
-use super::schemas::{Known, Lookup, Schemas};
+use super::registry::{Answer, Registry, RegistryError};
+use super::schemas::{Known, Lookup, Schemas, judged};
 use super::shipping::ShippingEvent;
 
 /// What a record comes to.
@@ -61,6 +61,14 @@ impl Decoder {
     /// The registry gave no answer that makes sense: try again, for as long as it takes.
     pub async fn fetch(&self, id: SchemaId) -> Result<Lookup, RegistryError> {
         self.schemas.fetch(id).await
+    }
+
+    /// Takes the registry's answer to the question for an id, as somebody else got it.
+    pub(super) fn learn(&self, id: SchemaId, answer: &Answer, now: Timestamp) {
+        match judged(answer) {
+            Some(known) => self.schemas.keep(id, known),
+            None => self.give_up(id, now),
+        }
     }
 
     /// Ends the wait for an id that [`Lookup::Unknown`] was the answer for: for a minute from `now`, records of it are refused

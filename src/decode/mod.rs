@@ -15,6 +15,7 @@ mod evolution;
 mod flatten;
 pub mod framing;
 mod guard;
+pub mod inspect;
 pub mod inventory;
 pub mod json;
 pub mod order;

@@ -75,14 +75,7 @@ impl Schemas {
         if self.is_settled(id) {
             return Ok(Lookup::Found);
         }
-        let found = match self.registry.schema(id).await? {
-            Answer::Unknown => return Ok(Lookup::Unknown),
-            Answer::Unusable(text) => Known::Foreign(text.into()),
-            Answer::Schema(schema, referenced) => match WriterSchema::judge(&schema, &referenced) {
-                Ok(writer) => Known::Readable(Arc::new(writer)),
-                Err(text) => Known::Foreign(text.into()),
-            },
-        };
+        let Some(found) = judged(&self.registry.schema(id).await?) else { return Ok(Lookup::Unknown) };
         if let Known::Foreign(text) = &found {
             tracing::warn!(schema.id = id.0, reason = %text, "a schema is not one of ours; its records become dead letters");
         }
@@ -111,6 +104,18 @@ impl Schemas {
             victim.map(|victim| known.remove(&victim));
         }
         known.insert(id, what);
+    }
+}
+
+/// What the registry's answer makes of an id; none where there is no such id.
+pub(super) fn judged(answer: &Answer) -> Option<Known> {
+    match answer {
+        Answer::Unknown => None,
+        Answer::Unusable(text) => Some(Known::Foreign(text.as_str().into())),
+        Answer::Schema(schema, referenced) => Some(match WriterSchema::judge(schema, referenced) {
+            Ok(writer) => Known::Readable(Arc::new(writer)),
+            Err(text) => Known::Foreign(text.into()),
+        }),
     }
 }
 

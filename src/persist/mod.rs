@@ -14,6 +14,7 @@ pub mod journal;
 pub mod journal_days;
 pub mod journal_format;
 pub mod lanes;
+pub mod letters;
 pub mod marks;
 pub mod migrations;
 mod order_row;

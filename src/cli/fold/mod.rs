@@ -17,6 +17,7 @@ use serde::Serialize;
 pub use error::{FoldError, Place};
 use input::Input;
 
+use crate::cli::when::instant;
 use crate::ids::{OrderId, Timestamp};
 use crate::order::facts::MAX_FACTS;
 use crate::order::{Event, Fold, Status, View};
@@ -82,15 +83,4 @@ fn apply(fold: &mut Fold<'_>, events: &[(Place, Event)]) -> Result<(), FoldError
         }
     }
     Ok(())
-}
-
-/// An instant as the command line says it.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    if let Ok(micros) = text.parse() {
-        return Ok(Timestamp(micros));
-    }
-    let instant: Result<jiff::Timestamp, _> = text.parse();
-    instant.map(|instant| Timestamp(instant.as_microsecond())).map_err(|_| {
-        format!("`{text}` is not an instant: use microseconds since 1970, or RFC 3339 such as 2026-01-02T00:00:00Z")
-    })
 }

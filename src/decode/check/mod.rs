@@ -84,13 +84,19 @@ impl Envelope<'_> {
                 reason: Reason::OccurredInFuture,
                 field: Some("occurred_at".into()),
                 text: format!(
-                    "`occurred_at` is `{occurred_at}`, more than 24 h after now (`{now}`): set the producer's clock, \
-                     then send it again"
+                    "`occurred_at` is `{occurred_at}`{}, more than 24 h ahead of our clock: set the producer's clock, \
+                     then send it again",
+                    in_words(occurred_at)
                 ),
             }),
             Origin::Upstream { .. } | Origin::Journal => Ok(occurred_at),
         }
     }
+}
+
+/// The instant as people write it, behind its number.
+fn in_words(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| String::new(), |at| format!(" ({at})"))
 }
 
 /// The kind, if it is one of ours.

@@ -1,0 +1,58 @@
+//! Bytes for the eye: plain hexadecimal, and the dump that everybody knows from `hexdump -C`.
+//!
+//! Invariant: what is shown can be told from what it is not; text that could be mistaken for bytes is quoted.
+
+use super::words::number;
+
+/// Two digits a byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Text in quotes where they are readable text, else in hexadecimal with their number.
+pub(super) fn text_or_hex(bytes: &[u8]) -> String {
+    match str::from_utf8(bytes) {
+        Ok(text) if !text.contains(char::is_control) => format!("\"{text}\""),
+        _ => format!("{} ({})", spaced(bytes), number(bytes.len() as u64, "byte", "bytes")),
+    }
+}
+
+/// Lines of offset, sixteen bytes and the same as text.
+pub(super) fn dump(bytes: &[u8]) -> impl Iterator<Item = String> {
+    bytes.chunks(16).enumerate().map(|(line, bytes)| {
+        let (left, right) = bytes.split_at(bytes.len().min(8));
+        let shown = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };
+        let text: String = bytes.iter().map(shown).collect();
+        format!("{:06x}  {:23}  {:23}  {text}", line * 16, spaced(left), spaced(right))
+    })
+}
+
+fn spaced(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_lines_up_to_its_last_line() {
+        let lines: Vec<String> = dump(b"\0ord-1 is here\xff~ab").collect();
+        assert_eq!(
+            lines,
+            [
+                "000000  00 6f 72 64 2d 31 20 69  73 20 68 65 72 65 ff 7e  .ord-1 is here.~",
+                "000010  61 62                                             ab"
+            ]
+        );
+        assert_eq!(dump(b"").count(), 0);
+    }
+
+    #[test]
+    fn text_is_text_and_everything_else_is_bytes() {
+        assert_eq!(text_or_hex("ü 1".as_bytes()), "\"ü 1\"");
+        assert_eq!(text_or_hex(b"a\n"), "61 0a (2 bytes)");
+        assert_eq!(text_or_hex(b"\xff"), "ff (1 byte)");
+        assert_eq!(hex(b"\x00\xff"), "00ff");
+    }
+}
