@@ -9,8 +9,12 @@ pub mod exit;
 pub mod explanation;
 pub mod fold;
 pub mod graph;
+mod instant;
 mod logging;
 mod migrate;
+mod money;
+mod order;
+mod orders;
 mod output;
 mod run;
 pub mod schema;
@@ -54,6 +58,12 @@ enum Command {
     /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
     #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
     Graph(graph::GraphArgs),
+    /// About one order.
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    /// About many orders.
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -107,6 +117,8 @@ impl Command {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
             Self::Graph(args) => print(&graph::drawn(&args)),
+            Self::Order(command) => command.run(),
+            Self::Orders(command) => command.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)

@@ -13,8 +13,12 @@ pub mod journal;
 pub mod journal_days;
 pub mod journal_format;
 pub mod lanes;
+pub mod listing;
+pub mod lookup;
 pub mod migrations;
+mod order_row;
 pub mod orders;
+pub mod snapshot;
 pub mod visits;
 
 pub use connection::{DatabaseClock, Settings};

@@ -3,14 +3,14 @@
 //! Invariant: an order is read under its row's lock and in a statement of its own, after placeholders for new orders are in:
 //! `select … for update` locks nothing for a row that is not there yet, and two lanes would each lose the other's update.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
+use std::collections::BTreeMap;
 
 use sqlx::Row;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 
 use super::error::{Error, Result};
-use crate::ids::{AmountMinor, Lane, OrderId, Timestamp};
+use super::order_row;
+use crate::ids::{Lane, OrderId, Timestamp};
 use crate::order::decision::Order;
 use crate::order::{Facts, View};
 
@@ -39,7 +39,7 @@ impl Locked {
     /// # Errors
     /// A bug: facts that were written by us and cannot be read.
     pub fn facts_before(&self) -> Result<Facts> {
-        self.stored_facts.as_deref().map_or_else(|| Ok(Facts::default()), read_facts)
+        order_row::read_facts(self.stored_facts.as_deref())
     }
 }
 
@@ -83,71 +83,21 @@ pub async fn lock<'a>(
 /// # Errors
 /// The query's failure; a bug when a row holds what this release cannot read.
 async fn lock_existing(connection: &mut PgConnection, orders: &[&str]) -> Result<BTreeMap<OrderId, Locked>> {
-    let rows = sqlx::query(
-        "select order_id, home_lane, version, facts::text, status::text, payment::text, inventory::text, fulfilment::text,
-                returns::text, flags, attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor,
-                refunded_minor, charged_back_minor, lines::text, owed::text, commands::text, off_lane
-           from orders where order_id = any($1) order by order_id for update",
-    )
+    let rows = sqlx::query(concat!(
+        "select ",
+        order_row::columns!(),
+        " from orders where order_id = any($1) order by order_id for update"
+    ))
     .bind(orders)
     .fetch_all(connection)
     .await?;
     let mut locked = BTreeMap::new();
     for row in &rows {
         let order_id: OrderId = row.try_get::<&str, _>(0)?.into();
-        let read = read_row(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
+        let read = order_row::read(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
         locked.insert(order_id, read);
     }
     Ok(locked)
-}
-
-fn read_row(row: &PgRow) -> Result<Locked> {
-    let version: i64 = row.try_get(2)?;
-    let stored_facts: Option<String> = row.try_get(3)?;
-    let order = Order {
-        version,
-        facts: stored_facts.as_deref().map_or_else(|| Ok(Facts::default()), read_facts)?,
-        view: if version == 0 { None } else { Some(read_view(row)?) },
-        commands: json(row.try_get(20)?)?,
-    };
-    Ok(Locked { home_lane: Lane(row.try_get(1)?), off_lane: row.try_get(21)?, order, stored_facts })
-}
-
-fn read_facts(text: &str) -> Result<Facts> {
-    serde_json::from_str(text).map_err(|error| Error::bug(format!("its facts cannot be read: {error}")))
-}
-
-fn read_view(row: &PgRow) -> Result<View> {
-    Ok(View {
-        status: named(row.try_get(4)?)?,
-        payment: named(row.try_get(5)?)?,
-        inventory: named(row.try_get(6)?)?,
-        fulfilment: named(row.try_get(7)?)?,
-        returns: named(row.try_get(8)?)?,
-        flags: set(row.try_get(9)?)?,
-        attention: set(row.try_get(10)?)?,
-        cancel_reason: row.try_get::<Option<&str>, _>(11)?.map(named).transpose()?,
-        currency: row.try_get::<Option<&str>, _>(12)?.map(named).transpose()?,
-        total_minor: row.try_get::<Option<i64>, _>(13)?.map(AmountMinor),
-        authorized_minor: AmountMinor(row.try_get(14)?),
-        captured_minor: AmountMinor(row.try_get(15)?),
-        refunded_minor: AmountMinor(row.try_get(16)?),
-        charged_back_minor: AmountMinor(row.try_get(17)?),
-        lines: json(row.try_get(18)?)?,
-        owed: json(row.try_get(19)?)?,
-    })
-}
-
-fn named<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T> {
-    text.parse().map_err(|error| Error::bug(format!("{error}")))
-}
-
-fn set<T: FromStr<Err: std::fmt::Display> + Ord>(texts: Vec<String>) -> Result<BTreeSet<T>> {
-    texts.iter().map(|text| named(text)).collect()
-}
-
-fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::bug(format!("its view cannot be read: {error}")))
 }
 
 /// An order on its way back into its row.

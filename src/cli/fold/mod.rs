@@ -17,6 +17,7 @@ use serde::Serialize;
 pub use error::{FoldError, Place};
 use input::Input;
 
+use super::instant;
 use crate::ids::{OrderId, Timestamp};
 use crate::order::facts::MAX_FACTS;
 use crate::order::{Event, Fold, Status, View};
@@ -31,7 +32,7 @@ pub struct FoldArgs {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Fires what is due by then after the events: microseconds since 1970, or RFC 3339; instead of the case's own.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     pub until: Option<Timestamp>,
     /// Also prints the status of each OrderStatusChanged that a worker would emit.
     #[arg(long)]
@@ -82,15 +83,4 @@ fn apply(fold: &mut Fold<'_>, events: &[(Place, Event)]) -> Result<(), FoldError
         }
     }
     Ok(())
-}
-
-/// An instant as the command line says it.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    if let Ok(micros) = text.parse() {
-        return Ok(Timestamp(micros));
-    }
-    let instant: Result<jiff::Timestamp, _> = text.parse();
-    instant.map(|instant| Timestamp(instant.as_microsecond())).map_err(|_| {
-        format!("`{text}` is not an instant: use microseconds since 1970, or RFC 3339 such as 2026-01-02T00:00:00Z")
-    })
 }
