@@ -5,11 +5,13 @@
 
 mod config;
 mod database;
+mod differences;
 pub mod exit;
 pub mod explanation;
 pub mod fold;
 pub mod graph;
 mod instant;
+mod journal;
 mod logging;
 mod migrate;
 mod money;

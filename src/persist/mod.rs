@@ -9,6 +9,7 @@ pub mod connection;
 pub mod dead_letters;
 pub mod deployment;
 pub mod error;
+pub mod history;
 pub mod journal;
 pub mod journal_days;
 pub mod journal_format;

@@ -3,6 +3,7 @@
 //! Each command takes one snapshot, so that the row, the journal and the dead letters it shows are of one instant. Invariant: an
 //! order that nobody knows is said to be unknown, with what may be the reason.
 
+mod history;
 mod show;
 mod words;
 
@@ -24,6 +25,9 @@ pub(super) enum OrderCommand {
     /// Shows what an order is now.
     #[command(after_help = "Example:\n  orderstream order show ord-17 --config orderstream.toml")]
     Show(OneOrder),
+    /// Tells what happened to an order, entry by entry, and what each changed.
+    #[command(after_help = "Example:\n  orderstream order history ord-17 -o json --config orderstream.toml")]
+    History(OneOrder),
 }
 
 /// Which order, and in which form.
@@ -43,6 +47,7 @@ impl OrderCommand {
     pub(super) fn run(self) -> Exit {
         match self {
             Self::Show(asked) => asked.answer(show::answer),
+            Self::History(asked) => asked.answer(history::answer),
         }
     }
 }

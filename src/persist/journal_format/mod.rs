@@ -11,7 +11,9 @@ use std::io::Write;
 
 use crate::decode::Refusal;
 
-pub use applied::{AppliedEntry, AppliedWriter, Entry, Outcome, Place, Sent, read_applied, read_applied_of};
+pub use applied::{
+    AppliedEntry, AppliedWriter, Entry, Outcome, Place, Sent, read_applied, read_applied_of, read_applied_where,
+};
 pub use emitted::{EmittedRecord, read_emitted, write_emitted};
 
 const COMPRESSION_LEVEL: i32 = 1;

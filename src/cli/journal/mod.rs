@@ -1,0 +1,3 @@
+//! `orderstream journal`: the journal for people outside.
+
+pub(super) mod entry;
