@@ -66,6 +66,9 @@ enum Command {
     /// About many orders.
     #[command(subcommand)]
     Orders(orders::OrdersCommand),
+    /// About the journal: everything that was ever applied.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -121,6 +124,7 @@ impl Command {
             Self::Graph(args) => print(&graph::drawn(&args)),
             Self::Order(command) => command.run(),
             Self::Orders(command) => command.run(),
+            Self::Journal(command) => command.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)
