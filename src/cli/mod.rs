@@ -20,6 +20,7 @@ mod orders;
 mod output;
 mod run;
 pub mod schema;
+mod verify;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -69,6 +70,9 @@ enum Command {
     /// About the journal: everything that was ever applied.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Folds the journal again and compares it with the stored orders: 0 when all is equal, 65 when something differs.
+    #[command(after_help = "Example:\n  orderstream verify --config orderstream.toml")]
+    Verify(verify::VerifyArgs),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -125,6 +129,7 @@ impl Command {
             Self::Order(command) => command.run(),
             Self::Orders(command) => command.run(),
             Self::Journal(command) => command.run(),
+            Self::Verify(asked) => asked.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::error::{Error, Result};
 use super::journal::place_of;
-use super::journal_format::{AppliedEntry, read_applied, read_applied_of};
+use super::journal_format::{AppliedEntry, read_applied, read_applied_of, read_applied_where};
 use crate::ids::{Epoch, Lane, OrderId, Seq, Timestamp};
 
 /// How many rows are held at a time: a row is a batch, and unpacks to some MiB at most.
@@ -58,6 +58,14 @@ impl JournalRow {
     /// As [`Self::entries`], for lines that speak of the order.
     pub fn entries_of(&self, order_id: &OrderId) -> Result<Vec<AppliedEntry>> {
         read_applied_of(&self.applied, order_id).map_err(|error| self.damaged(&error))
+    }
+
+    /// What its batch applied of the orders that are wanted.
+    ///
+    /// # Errors
+    /// As [`Self::entries`], for lines that speak of them.
+    pub fn entries_where(&self, is_wanted: impl FnMut(&str) -> bool) -> Result<Vec<AppliedEntry>> {
+        read_applied_where(&self.applied, is_wanted).map_err(|error| self.damaged(&error))
     }
 
     fn damaged(&self, error: &dyn std::fmt::Display) -> Error {

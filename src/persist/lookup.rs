@@ -55,6 +55,8 @@ macro_rules! stored_columns {
     };
 }
 
+pub(super) use stored_columns;
+
 /// Looks an order up: among the living first, then in the archive.
 ///
 /// # Errors

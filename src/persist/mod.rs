@@ -3,6 +3,7 @@
 //! `pipeline::apply` calls these in the order of DESIGN section 3; each file owns one table. Invariant: nothing but the owner
 //! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
 
+pub mod audit;
 pub mod census;
 pub mod checkpoints;
 pub mod connection;
