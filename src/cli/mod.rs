@@ -14,7 +14,6 @@ mod instant;
 mod journal;
 mod logging;
 mod migrate;
-mod money;
 mod order;
 mod orders;
 mod output;

@@ -110,6 +110,39 @@ async fn an_order_is_shown_with_its_money_its_lines_its_debts_and_its_dead_lette
 }
 
 #[tokio::test]
+async fn an_order_is_explained_by_its_facts_and_by_what_only_its_row_knows() {
+    let stage = stage_with_orders("explain").await;
+    let owed = text(&stage, &["order", "explain", "ord-owed"]);
+    assert_says(
+        &owed,
+        &[
+            "order ord-owed, version 2: CANCELLING, by rule 2",
+            "ord-owed-CANCEL_REQUESTED-9",
+            "REFUND_PAYMENT of cap-1: owed for ",
+            "asked for 1 time, last ",
+            "again or given up in ",
+            "time next has something to do for it at ",
+        ],
+    );
+    let explained = answer(&stage, &["order", "explain", "ord-owed"]);
+    assert_eq!(
+        (&explained["explanation"]["rule"], &explained["row"]["commands"][0]["attempt"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(explained["row"]["differences"], json!([]));
+    let letter = text(&stage, &["order", "explain", "ord-letter"]);
+    assert_says(&letter, &["no deadline cancels it while 1 record under its key", "bad_framing"]);
+    said(&stage, &["order", "explain", "ord-unknown"], 66);
+    stage.execute("update orders set payment = 'UNPAID', off_lane = true where order_id = 'ord-paid'").await;
+    let paid = text(&stage, &["order", "explain", "ord-paid"]);
+    assert_says(
+        &paid,
+        &["AWAITING_STOCK", "its row still says otherwise", "(payment)", "all lanes, since it was seen in several"],
+    );
+    stage.strike().await;
+}
+
+#[tokio::test]
 async fn a_history_tells_every_entry_with_where_it_came_from_and_what_it_changed() {
     let stage = stage_with_orders("history").await;
     let told = text(&stage, &["order", "history", "ord-paid"]);
@@ -314,7 +347,8 @@ async fn a_server_that_is_not_there_is_said_so() {
     stage.reconfigure(|config| {
         config.set("database.url", "postgres://nobody@127.0.0.1:1/nothing");
     });
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
+        &["order", "explain", "ord-1"],
         &["order", "show", "ord-1"],
         &["order", "history", "ord-1"],
         &["orders", "list"],

@@ -3,6 +3,7 @@
 //! Each command takes one snapshot, so that the row, the journal and the dead letters it shows are of one instant. Invariant: an
 //! order that nobody knows is said to be unknown, with what may be the reason.
 
+mod explain;
 mod history;
 mod show;
 mod words;
@@ -28,6 +29,9 @@ pub(super) enum OrderCommand {
     /// Tells what happened to an order, entry by entry, and what each changed.
     #[command(after_help = "Example:\n  orderstream order history ord-17 -o json --config orderstream.toml")]
     History(OneOrder),
+    /// Explains why an order is what it is: the rule, the facts behind it, what is owed, and what time will do next.
+    #[command(after_help = "Example:\n  orderstream order explain ord-17 --config orderstream.toml")]
+    Explain(OneOrder),
 }
 
 /// Which order, and in which form.
@@ -48,6 +52,7 @@ impl OrderCommand {
         match self {
             Self::Show(asked) => asked.answer(show::answer),
             Self::History(asked) => asked.answer(history::answer),
+            Self::Explain(asked) => asked.answer(explain::answer),
         }
     }
 }

@@ -11,7 +11,6 @@ use super::words;
 use super::{Found, Question};
 use crate::cli::exit::Exit;
 use crate::cli::instant::{relative, shown};
-use crate::cli::money;
 use crate::cli::output::{counted, fields, large, plain, table};
 use crate::ids::{AmountMinor, Lane, LineId, OrderId, Sku, Timestamp};
 use crate::order::command::Commands;
@@ -125,9 +124,10 @@ impl Shown {
 
     fn amounts(&self) -> String {
         let view = &self.view;
-        let total = view.total_minor.map_or_else(|| "unknown".to_owned(), |total| money::shown(total, view.currency));
+        let total =
+            view.total_minor.map_or_else(|| "unknown".to_owned(), |total| words::amount_text(total, view.currency));
         let some =
-            |amount: AmountMinor| if amount.0 == 0 { String::new() } else { money::shown(amount, view.currency) };
+            |amount: AmountMinor| if amount.0 == 0 { String::new() } else { words::amount_text(amount, view.currency) };
         let amounts = [
             ("total", total),
             ("authorized", some(view.authorized_minor)),

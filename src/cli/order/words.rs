@@ -5,20 +5,25 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::cli::money;
 use crate::cli::output::plain;
 use crate::ids::AmountMinor;
 use crate::order::View;
+use crate::order::event::money::{self, Currency};
 use crate::order::obligation::Obligation;
 
 /// What is owed of an obligation: an amount, pieces of lines, or nothing but itself.
 pub(super) fn owed(obligation: &Obligation) -> String {
     if let Some(money) = obligation.money() {
-        return money::shown(money.amount, Some(money.currency));
+        return money.to_string();
     }
     let pieces = obligation.lines().iter();
     let pieces = pieces.map(|piece| format!("{} of line {}", piece.quantity, plain(piece.line_id.as_str())));
     pieces.collect::<Vec<_>>().join(", ")
+}
+
+/// An amount as a person writes it; while no currency is known, the minor units as they are.
+pub(super) fn amount_text(amount: AmountMinor, currency: Option<Currency>) -> String {
+    currency.map_or_else(|| amount.to_string(), |currency| money::shown(amount.0.into(), currency))
 }
 
 /// A set as one text: its members separated by commas.
@@ -39,7 +44,7 @@ pub(super) fn changes(before: &View, after: &View) -> Vec<String> {
     let none = || "none".to_owned();
     let reason = |view: &View| view.cancel_reason.map_or_else(none, |reason| reason.to_string());
     said.field("cancel reason", reason(before), reason(after));
-    let total = |view: &View| view.total_minor.map_or_else(none, |total| money::shown(total, view.currency));
+    let total = |view: &View| view.total_minor.map_or_else(none, |total| amount_text(total, view.currency));
     said.field("total", total(before), total(after));
     type Amount = fn(&View) -> AmountMinor;
     let amounts: [(&str, Amount); 4] = [
@@ -52,7 +57,7 @@ pub(super) fn changes(before: &View, after: &View) -> Vec<String> {
         // The currency of the first amount is no change of an amount that stays 0.
         if amount(before) != amount(after) {
             let currency = before.currency.or(after.currency);
-            said.field(name, money::shown(amount(before), currency), money::shown(amount(after), after.currency));
+            said.field(name, amount_text(amount(before), currency), amount_text(amount(after), after.currency));
         }
     }
     if before.currency.is_some() {
