@@ -103,6 +103,7 @@ const MAX_FACTS_SHOWN: usize = 12;
 mod tests {
     use super::*;
     use crate::decode::json::from_json;
+    use crate::ids::Timestamp;
     use crate::order::explain::explain;
     use crate::order::{Facts, Policy};
 

@@ -1,7 +1,7 @@
 //! The bytes of a journal row: what a batch applied, and what it publishes.
 //!
-//! `applied` is zstd over JSON lines ([`applied`]), so that people and later releases can read it without this program; an event
-//! stands there in the flat form of `orderstream fold`. `emitted` is zstd over postcard behind a version byte ([`emitted`]).
+//! `applied` is zstd over JSON lines (`applied.rs`), so that people and later releases can read it without this program; an event
+//! stands there in the flat form of `orderstream fold`. `emitted` is zstd over postcard behind a version byte (`emitted.rs`).
 //! Invariant: what is read back equals what was written, byte for byte for keys, values and headers.
 
 mod applied;
