@@ -3,10 +3,10 @@
 //! Only the form; what is said comes from `order::explain`. Invariant: nothing of an explanation is left out, and texts from
 //! outside cannot steer the terminal.
 
-use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
-use crate::ids::Timestamp;
+use crate::cli::instant::shown;
+use crate::cli::output::plain;
 use crate::order::explain::{Armed, Explanation, Sentence};
 use crate::order::facts::told::Fact;
 use crate::order::{Status, View};
@@ -99,24 +99,11 @@ impl Page {
 /// The most facts that stand below a sentence.
 const MAX_FACTS_SHOWN: usize = 12;
 
-/// An instant as RFC 3339 in UTC; one that no calendar has, as its number.
-fn shown(instant: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(instant.0).map_or_else(|_| instant.to_string(), |instant| instant.to_string())
-}
-
-/// A text from outside as it may be shown: what would steer the terminal is escaped.
-fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escaped).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decode::json::from_json;
+    use crate::ids::Timestamp;
     use crate::order::explain::explain;
     use crate::order::{Facts, Policy};
 

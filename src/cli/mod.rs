@@ -7,16 +7,22 @@ mod archive;
 mod config;
 mod database;
 mod dead_letters;
+mod differences;
 pub mod exit;
 pub mod explanation;
 pub mod fold;
 pub mod graph;
+mod instant;
+mod journal;
 mod logging;
 mod migrate;
+mod order;
+mod orders;
 mod output;
 mod rederive;
 mod run;
 pub mod schema;
+mod verify;
 mod when;
 
 use std::fmt::Display;
@@ -72,6 +78,18 @@ enum Command {
     /// They lose nothing: an event that comes later brings its order back as it was.
     #[command(after_help = "Example:\n  orderstream archive --older-than 90d --status COMPLETED --yes")]
     Archive(archive::ArchiveArgs),
+    /// About one order.
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    /// About many orders.
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
+    /// About the journal: everything that was ever applied.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Folds the journal again and compares it with the stored orders: 0 when all is equal, 65 when something differs.
+    #[command(after_help = "Example:\n  orderstream verify --config orderstream.toml")]
+    Verify(verify::VerifyArgs),
     /// About the schemas of what is published.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -128,6 +146,10 @@ impl Command {
             Self::Graph(args) => print(&graph::drawn(&args)),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
+            Self::Order(command) => command.run(),
+            Self::Orders(command) => command.run(),
+            Self::Journal(command) => command.run(),
+            Self::Verify(asked) => asked.run(),
             Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)

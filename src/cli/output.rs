@@ -3,6 +3,7 @@
 //! Invariant: what is asked for goes to standard output and is the same on a terminal and in a pipe but for colour; progress
 //! goes to standard error, and only to a terminal.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -62,8 +63,45 @@ pub fn table<Cell: Display>(headings: &[&str], rows: impl IntoIterator<Item = Ve
     for row in rows {
         table.add_row(row.into_iter().map(|cell| cell.to_string()));
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     lines.concat()
+}
+
+/// Lines of a label and its value, the values below each other. Only a value that holds something has a line.
+#[must_use]
+pub fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let fields: Vec<(&str, String)> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let width = fields.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    fields.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect()
+}
+
+/// The first word of an answer: on a terminal it stands out.
+#[must_use]
+pub fn large(word: &str) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\x1b[1;7m {word} \x1b[0m")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// A text from outside as it may be shown: what would steer the terminal is escaped.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// How many there are of something: `1 entry`, `2 entries`.
+#[must_use]
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
 /// A bar on standard error that counts up to `length`; draws nothing where that is no terminal.
@@ -87,5 +125,17 @@ mod tests {
         let text = table(&["id", "text"], rows);
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
+    }
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped() {
+        assert_eq!(plain("ord-1 ü"), "ord-1 ü");
+        assert_eq!(plain("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    }
+
+    #[test]
+    fn labels_line_up_and_nothing_is_said_of_what_is_empty() {
+        let some = [("a", "1".to_owned()), ("long", String::new()), ("bb", "2".to_owned())];
+        assert_eq!(fields(some), "a   1\nbb  2\n");
     }
 }

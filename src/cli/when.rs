@@ -1,4 +1,4 @@
-//! Time on the command line: instants and "so long ago" as people write them, ages and instants as they read them.
+//! Moments on the command line: an instant or "so long ago", as people write filters; instants and ages in columns of lists.
 //!
 //! Invariant: what is printed can be typed back: an instant is RFC 3339 in UTC on every line of every command.
 
@@ -6,17 +6,6 @@ use std::time::Duration;
 
 use crate::config::units::parse_duration;
 use crate::ids::Timestamp;
-
-/// An instant as `fold` takes it: microseconds since 1970, as events have them, or RFC 3339.
-///
-/// # Errors
-/// What it should be.
-pub fn instant(text: &str) -> Result<Timestamp, String> {
-    let micros = text.parse().ok().map(Timestamp);
-    micros.or_else(|| rfc3339(text)).ok_or_else(|| {
-        format!("`{text}` is not an instant: use microseconds since 1970, or RFC 3339 such as 2026-01-02T00:00:00Z")
-    })
-}
 
 /// An instant, or how long before now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,13 @@ pub fn row_number(lane: Lane, seq: Seq) -> i64 {
     (i64::from(lane.0) << 40) | seq.0
 }
 
+/// The lane and the seq of a journal row as an order's row names it.
+#[must_use]
+pub fn place_of(row_number: i64) -> (Lane, Seq) {
+    let lane = i32::try_from(row_number >> 40).expect("only 24 bits are left of 64");
+    (Lane(lane), Seq(row_number & ((1 << 40) - 1)))
+}
+
 /// Writes the rows of a batch, one a lane.
 ///
 /// # Errors
@@ -98,4 +105,16 @@ pub async fn emitted_between(
         return Err(Error::bug(format!("journal of lane {lane} lacks row {first}: nothing is there up to {last}")));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_row_says_its_place() {
+        for place in [(Lane(0), Seq(1)), (Lane(63), Seq((1 << 40) - 1)), (Lane(8_000_000), Seq(7))] {
+            assert_eq!(place_of(row_number(place.0, place.1)), place);
+        }
+    }
 }

@@ -4,22 +4,27 @@
 //! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
 
 pub mod archive;
+pub mod audit;
 pub mod census;
 pub mod checkpoints;
 pub mod connection;
 pub mod dead_letters;
 pub mod deployment;
 pub mod error;
+pub mod history;
 pub mod journal;
 pub mod journal_days;
 pub mod journal_format;
 pub mod lanes;
 pub mod letters;
+pub mod listing;
+pub mod lookup;
 pub mod marks;
 pub mod migrations;
 mod order_row;
 pub mod orders;
 pub mod retention;
+pub mod snapshot;
 pub mod visits;
 
 pub use connection::{DatabaseClock, Settings};

@@ -18,7 +18,7 @@ use crate::order::{Facts, View};
 pub const MACHINE_VERSION: i16 = 1;
 
 /// The most journal rows that an order's row lists; of a longer history the beginning is found by `journal export` alone.
-const MAX_JOURNAL_ROWS: i32 = 10_000;
+pub const MAX_JOURNAL_ROWS: i32 = 10_000;
 
 /// An order under lock.
 #[derive(Clone, Debug)]

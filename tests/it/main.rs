@@ -3,6 +3,7 @@
 //! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
+mod answers;
 mod archive;
 mod by_hand;
 mod census;

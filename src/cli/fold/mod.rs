@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use error::{FoldError, Place};
 use input::Input;
 
-use crate::cli::when::instant;
+use super::instant;
 use crate::ids::{OrderId, Timestamp};
 use crate::order::facts::MAX_FACTS;
 use crate::order::{Event, Fold, Status, View};
@@ -32,7 +32,7 @@ pub struct FoldArgs {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Fires what is due by then after the events: microseconds since 1970, or RFC 3339; instead of the case's own.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     pub until: Option<Timestamp>,
     /// Also prints the status of each OrderStatusChanged that a worker would emit.
     #[arg(long)]

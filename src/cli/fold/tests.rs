@@ -72,7 +72,7 @@ fn a_case_brings_its_own_policy_and_times() {
     let result = folded(&args, &case).expect("a result");
     assert_eq!(result["emits"], json!(["PENDING", "CANCELLED", "CANCELLING"]));
     assert_eq!(result["view"]["attention"], json!(["paid_before_deadline"]));
-    let early = FoldArgs { until: instant("1970-01-01T00:00:59Z").ok(), ..FoldArgs::default() };
+    let early = FoldArgs { until: instant::parse("1970-01-01T00:00:59Z").ok(), ..FoldArgs::default() };
     assert_eq!(status(&early, &case), "AWAITING_STOCK", "the argument goes before the case");
 }
 
@@ -130,14 +130,6 @@ fn a_file_that_cannot_be_read_and_one_that_is_no_text_end_differently() {
     let file = File::with("events.json", format!("[{PLACED}]").as_bytes());
     assert_eq!(status(&FoldArgs { file: Some(file.0.clone()), ..FoldArgs::default() }, ""), "PENDING");
     assert_eq!(status(&FoldArgs { file: Some("-".into()), ..FoldArgs::default() }, PLACED), "PENDING");
-}
-
-#[test]
-fn an_instant_is_microseconds_or_rfc_3339() {
-    assert_eq!(instant("1760000000000000"), Ok(Timestamp(1_760_000_000_000_000)));
-    assert_eq!(instant("1970-01-01T00:00:01.5Z"), Ok(Timestamp(1_500_000)));
-    assert_eq!(instant("1970-01-01T01:00:00+01:00"), Ok(Timestamp(0)));
-    assert!(instant("tomorrow").is_err_and(|text| text.contains("tomorrow") && text.contains("RFC 3339")));
 }
 
 #[test]

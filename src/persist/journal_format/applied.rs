@@ -4,6 +4,9 @@
 //! Invariant: the lines of an order, in the order of its rows, are its whole history, and folding their events again gives
 //! its facts.
 
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -199,7 +202,9 @@ impl AppliedWriter {
 /// # Errors
 /// Damage, or a line that this release does not understand.
 pub fn read_applied(bytes: &[u8]) -> Result<Vec<AppliedEntry>, FormatError> {
-    read(bytes, |_| true)
+    let lines = decompress(bytes)?;
+    let lines = lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    lines.map(|(index, line)| read_line(line, index + 1)).collect()
 }
 
 /// Reads those entries of the column `applied` that are of one order; the others are passed over without being understood.
@@ -207,17 +212,44 @@ pub fn read_applied(bytes: &[u8]) -> Result<Vec<AppliedEntry>, FormatError> {
 /// # Errors
 /// As [`read_applied`], for lines that speak of the order.
 pub fn read_applied_of(bytes: &[u8], order_id: &OrderId) -> Result<Vec<AppliedEntry>, FormatError> {
-    let quoted = serde_json::to_string(order_id).expect("a text can be written");
-    let quoted = quoted.as_bytes();
-    let mut entries = read(bytes, |line| line.windows(quoted.len()).any(|window| window == quoted))?;
+    let lines = decompress(bytes)?;
+    let key = format!("\"k\":{}", serde_json::to_string(order_id).expect("a text can be written"));
+    let finder = memmem::Finder::new(&key);
+    let (mut entries, mut number, mut from) = (Vec::new(), 1, 0);
+    while let Some(found) = finder.find(&lines[from..]).map(|place| from + place) {
+        let begin = memrchr(b'\n', &lines[..found]).map_or(0, |before| before + 1);
+        let end = memchr(b'\n', &lines[found..]).map_or(lines.len(), |after| found + after);
+        number += memchr_iter(b'\n', &lines[from..found]).count();
+        entries.push(read_line(&lines[begin..end], number)?);
+        from = end;
+    }
     entries.retain(|entry| entry.order_id.as_ref() == Some(order_id));
     Ok(entries)
 }
 
-fn read(bytes: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<AppliedEntry>, FormatError> {
+/// Reads those entries of the column `applied` whose order is wanted; of the others not more than the order is looked at.
+///
+/// # Errors
+/// As [`read_applied`], for lines whose order is wanted.
+pub fn read_applied_where(
+    bytes: &[u8],
+    mut is_wanted: impl FnMut(&str) -> bool,
+) -> Result<Vec<AppliedEntry>, FormatError> {
+    #[derive(Deserialize)]
+    struct Key<'a> {
+        #[serde(rename = "k", borrow)]
+        order_id: Option<Cow<'a, str>>,
+    }
     let lines = decompress(bytes)?;
-    let lines = lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty() && is_wanted(line));
-    lines.map(|(index, line)| read_line(line, index + 1)).collect()
+    let mut entries = Vec::new();
+    for (index, line) in lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+        let key: Key<'_> =
+            serde_json::from_slice(line).map_err(|source| FormatError::Line { line: index + 1, source })?;
+        if key.order_id.is_some_and(|order_id| is_wanted(&order_id)) {
+            entries.push(read_line(line, index + 1)?);
+        }
+    }
+    Ok(entries)
 }
 
 fn read_line(bytes: &[u8], line: usize) -> Result<AppliedEntry, FormatError> {
@@ -286,6 +318,7 @@ mod tests {
         let column = writer.finish();
         for id in &ids {
             let found = read_applied_of(&column, id).unwrap();
+            assert_eq!(read_applied_where(&column, |other| other == id.as_str()).unwrap(), found);
             assert_eq!(found.iter().map(|entry| entry.order_id.clone()).collect::<Vec<_>>(), [Some(id.clone())]);
         }
     }

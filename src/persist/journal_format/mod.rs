@@ -1,7 +1,7 @@
 //! The bytes of a journal row: what a batch applied, and what it publishes.
 //!
-//! `applied` is zstd over JSON lines (file `applied`), so that people and later releases can read it without this program; an event
-//! stands there in the flat form of `orderstream fold`. `emitted` is zstd over postcard behind a version byte (file `emitted`).
+//! `applied` is zstd over JSON lines (`applied.rs`), so that people and later releases can read it without this program; an event
+//! stands there in the flat form of `orderstream fold`. `emitted` is zstd over postcard behind a version byte (`emitted.rs`).
 //! Invariant: what is read back equals what was written, byte for byte for keys, values and headers.
 
 mod applied;
@@ -11,7 +11,9 @@ use std::io::Write;
 
 use crate::decode::Refusal;
 
-pub use applied::{AppliedEntry, AppliedWriter, Entry, Outcome, Place, Sent, read_applied, read_applied_of};
+pub use applied::{
+    AppliedEntry, AppliedWriter, Entry, Outcome, Place, Sent, read_applied, read_applied_of, read_applied_where,
+};
 pub use emitted::{EmittedRecord, read_emitted, write_emitted};
 
 const COMPRESSION_LEVEL: i32 = 1;
