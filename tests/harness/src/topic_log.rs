@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, Timestamp, TopicPartitionList};
 
 use crate::stack;
 
@@ -46,6 +46,8 @@ pub struct LogRecord {
     pub offset: i64,
     /// When it was produced, in milliseconds.
     pub timestamp_millis: Option<i64>,
+    /// When the broker wrote it, in milliseconds, where the topic keeps that instead.
+    pub appended_millis: Option<i64>,
     /// Its key.
     pub key: Option<Bytes>,
     /// Its value.
@@ -211,6 +213,10 @@ pub fn owned(message: &BorrowedMessage<'_>) -> LogRecord {
         partition: message.partition(),
         offset: message.offset(),
         timestamp_millis: message.timestamp().to_millis(),
+        appended_millis: match message.timestamp() {
+            Timestamp::LogAppendTime(at) => Some(at),
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        },
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers(message),
