@@ -264,9 +264,9 @@ mod tests {
     #[test]
     fn a_sound_record_that_was_refused_has_the_wrong_outcome_whatever_the_reason() {
         for reason in Reason::ALL {
-            let findings = found(|entries| refused_first(entries, 1, *reason, false));
+            let findings = found(|entries| refused_first(entries, 1, reason, false));
             // The first record of its schema: nobody can tell that the schema was known by then.
-            assert_eq!(findings.of(Kind::WrongOutcome), u64::from(*reason != Reason::UnknownSchema), "{reason}");
+            assert_eq!(findings.of(Kind::WrongOutcome), u64::from(reason != Reason::UnknownSchema), "{reason}");
         }
         let known_before = |entries: &mut Vec<(i64, AppliedEntry)>| {
             refused_first(entries, 4, Reason::UnknownSchema, false);
