@@ -1,9 +1,10 @@
-//! The command line of `harness`: simulate, check, demo; one file a command.
+//! The command line of `harness`: simulate, services, check, demo, trial; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
 mod check;
 mod demo;
+mod services;
 mod simulate;
 mod target;
 
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Sends the traffic of a number of orders, made from a seed.
     Simulate(simulate::Arguments),
+    /// Answers commands as payment, stock and carrier services do: at once, late, twice, never.
+    Services(services::Arguments),
     /// Compares input topics, database and output topics; exits with 1 when anything differs.
     Check(check::Arguments),
     /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         runtime.block_on(async {
             match cli.command {
                 Command::Simulate(arguments) => simulate::run(arguments).await,
+                Command::Services(arguments) => services::run(arguments).await,
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
             }
