@@ -14,7 +14,7 @@ use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::stack::Stack;
-use orderstream_harness::topics::{self, Layout};
+use orderstream_harness::topics::{self, Layout, Time};
 use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
 use sqlx::postgres::PgRow;
@@ -57,7 +57,8 @@ impl Stage {
     }
 
     async fn set_up(&self, partitions: i32) {
-        let layout = Layout { partitions, replication: 1 };
+        // The broker's times let the checker judge what a deadline must have waited for.
+        let layout = Layout { partitions, replication: 1, time: Time::OfAppend };
         topics::create(&self.deployment.stack.brokers, &self.deployment.topics, layout).await.expect("topics");
         self.run_command(&["migrate"]);
         self.run_command(&["schema", "register"]);

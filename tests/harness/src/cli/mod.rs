@@ -7,6 +7,7 @@ mod demo;
 mod services;
 mod simulate;
 mod target;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Arguments),
     /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
     Demo(demo::Arguments),
+    /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
+    Trial(trial::Arguments),
 }
 
 /// Runs the command that this process was started with.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
                 Command::Services(arguments) => services::run(arguments).await,
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
+                Command::Trial(arguments) => trial::run(arguments).await,
             }
         })
     });

@@ -105,7 +105,8 @@ impl Services {
                 continue;
             }
             last_heard = Instant::now();
-            self.schemas.learn(heard.iter().filter_map(|value| output::schema_id(Some(value)))).await?;
+            let ids: Vec<u32> = heard.iter().filter_map(|value| output::schema_id(Some(value))).collect();
+            self.schemas.learn(ids).await?;
             for value in heard {
                 let command = OrderCommand::read(&self.schemas.readers(), Some(&value))?;
                 self.answer(&command)?;
