@@ -68,6 +68,8 @@ impl LogRecord {
 /// A reader of logs.
 pub struct LogReader {
     consumer: BaseConsumer,
+    /// Sees what transactions have not committed yet; only asked where partitions end.
+    uncommitted: BaseConsumer,
 }
 
 impl LogReader {
@@ -84,7 +86,19 @@ impl LogReader {
         config.set("queued.max.messages.kbytes", "65536");
         // A fetch that waits at a partition's end would hold back the partitions that are assigned after it.
         config.set("fetch.wait.max.ms", "10");
-        Ok(Self { consumer: config.create()? })
+        let consumer = config.create()?;
+        config.set("isolation.level", "read_uncommitted");
+        Ok(Self { consumer, uncommitted: config.create()? })
+    }
+
+    /// Whether a transaction is open on a partition: what stands behind its first record cannot be read yet.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn has_open_transaction(&self, partition: &Partition) -> Result<bool> {
+        let Partition { topic, number } = partition;
+        let (_, end) = self.uncommitted.fetch_watermarks(topic, *number, PATIENCE).context("kafka does not answer")?;
+        Ok(self.extent(partition)?.end < end)
     }
 
     /// All partitions of a topic.

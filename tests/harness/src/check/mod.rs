@@ -36,6 +36,7 @@ pub mod stored;
 pub mod verdict;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use anyhow::Result;
 use orderstream::ids::{OrderId, Timestamp};
@@ -83,6 +84,10 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Ve
     let mut reading = Reading::open(deployment).await?;
     let mut findings = Findings::default();
     let mut totals = Totals::default();
+    let waited = reading.until_no_transaction_is_open().await?;
+    if waited > Duration::from_secs(1) {
+        eprintln!("waited {:.1} s for a transaction on the output topics to end", waited.as_secs_f64());
+    }
     let outputs = reading.outputs(&mut findings).await?;
     let of_several_lanes = reading.stored.orders_of_several_lanes().await?;
     let with_letters = reading.stored.orders_with_letters().await?;

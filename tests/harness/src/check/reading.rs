@@ -3,8 +3,9 @@
 //! Invariant: the database is read as of one instant. Workers must be at rest, or what is read from Kafka is of another one.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use orderstream::ids::Timestamp;
 use orderstream::persist::journal_format::{read_applied, read_emitted};
 use uuid::Uuid;
@@ -23,6 +24,10 @@ use crate::positions::{self, Committed};
 use crate::registry::{Registry, SchemaCache};
 use crate::topic_log::{self, LogReader, LogRecord, Partition};
 use crate::topics::{Input, Topics};
+use crate::wait;
+
+/// How long a transaction that a killed worker left open may stay so; the broker ends it after its time-out.
+const OPEN_SECONDS: u64 = 60;
 
 /// The readers of a check.
 pub(super) struct Reading<'a> {
@@ -51,6 +56,26 @@ impl<'a> Reading<'a> {
         let database = stored.id().await?;
         let schemas = SchemaCache::before(Registry::at(&deployment.stack.registry)?);
         Ok(Self { deployment, log, schemas, stored, database, now: now(), committed, letters })
+    }
+
+    /// Waits until no transaction is open on the output topics, and says how long that took.
+    pub async fn until_no_transaction_is_open(&self) -> Result<Duration> {
+        let topics = &self.deployment.topics;
+        let mut partitions = Vec::new();
+        for topic in topics.outputs() {
+            partitions.extend(self.log.partitions(topic)?);
+        }
+        let began = Instant::now();
+        wait::within(OPEN_SECONDS, "the transactions on the output topics to end", async || {
+            for partition in &partitions {
+                if self.log.has_open_transaction(partition)? {
+                    bail!("one is open on {} {}", partition.topic, partition.number);
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+        Ok(began.elapsed())
     }
 
     /// What stands on the output topics.
