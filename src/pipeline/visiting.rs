@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Item, LaneBatch};
+use super::decided::schema_id_of;
 use super::process::Process;
 use super::writer::Writer;
 use crate::consume::record::Record;
-use crate::decode::{Decoded, Lookup, Refusal};
+use crate::decode::{Decoded, Lookup, Reason, Refusal};
 use crate::ids::{Lane, OrderId, Timestamp};
 use crate::order::Event;
 use crate::persist::{Result, connection, dead_letters, visits};
@@ -115,19 +116,25 @@ impl Writer {
 }
 
 /// What a letter says by now; none while its schema cannot be asked for.
+///
+/// A person asked now, so the registry's answer now counts: of an id that was given up a live record is refused for a minute, and
+/// a letter asks anew.
 async fn decode(record: &Record, process: &Process) -> Option<std::result::Result<Box<Event>, Refusal>> {
+    let mut was_asked = false;
     loop {
-        match process.decoder.try_decode(record, process.now()) {
+        let id = match process.decoder.try_decode(record, process.now()) {
             Decoded::Event(event) => return Some(Ok(Box::new(event))),
-            Decoded::Refused(refusal) => return Some(Err(refusal)),
-            Decoded::NeedsSchema(id) => {
-                match tokio::time::timeout(LONGEST_LOOK_UP, process.decoder.fetch(id)).await {
-                    Ok(Ok(Lookup::Found)) => {}
-                    // A person asked now, so this is the answer now; live records of the id still have their grace.
-                    Ok(Ok(Lookup::Unknown)) => return Some(Err(Refusal::unknown_schema(id))),
-                    Ok(Err(_)) | Err(_) => return None,
-                }
-            }
+            Decoded::NeedsSchema(id) => id,
+            Decoded::Refused(refusal) => match schema_id_of(record) {
+                Some(id) if refusal.reason == Reason::UnknownSchema && !was_asked => id,
+                _ => return Some(Err(refusal)),
+            },
+        };
+        was_asked = true;
+        match tokio::time::timeout(LONGEST_LOOK_UP, process.decoder.fetch(id)).await {
+            Ok(Ok(Lookup::Found)) => {}
+            Ok(Ok(Lookup::Unknown)) => return Some(Err(Refusal::unknown_schema(id))),
+            Ok(Err(_)) | Err(_) => return None,
         }
     }
 }

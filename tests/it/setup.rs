@@ -257,7 +257,7 @@ async fn commands_and_dead_letters_and_the_order_topic_can_be_had_or_left_out() 
     stage.reconfigure(|config| {
         config.set("topics.command", command).unset("topics.order").unset("topics.dead_letter");
     });
-    let layout = Layout { partitions: 1, replication: 1 };
+    let layout = Layout { partitions: 1, ..Layout::default() };
     topics::create(&stage.deployment.stack.brokers, &stage.deployment.topics, layout).await.expect("topics");
     stage.run_command(&["migrate"]);
     assert!(stage.run_command(&["schema", "register"]).contains("OrderCommand"));

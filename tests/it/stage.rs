@@ -4,8 +4,9 @@
 //! failure the database stays, so that somebody can look.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use orderstream::ids::Timestamp;
 use orderstream_harness::check::{self, Verdict};
 use orderstream_harness::config_file::ConfigFile;
 use orderstream_harness::database::Database;
@@ -13,7 +14,7 @@ use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::stack::Stack;
-use orderstream_harness::topics::{self, Layout};
+use orderstream_harness::topics::{self, Layout, Time};
 use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
 use sqlx::postgres::PgRow;
@@ -30,6 +31,8 @@ pub struct Stage {
     /// The program under test.
     pub program: Program,
     directory: PathBuf,
+    /// Whether a worker was ever started.
+    has_run: AtomicBool,
 }
 
 impl Stage {
@@ -54,7 +57,8 @@ impl Stage {
     }
 
     async fn set_up(&self, partitions: i32) {
-        let layout = Layout { partitions, replication: 1 };
+        // The broker's times let the checker judge what a deadline must have waited for.
+        let layout = Layout { partitions, replication: 1, time: Time::OfAppend };
         topics::create(&self.deployment.stack.brokers, &self.deployment.topics, layout).await.expect("topics");
         self.run_command(&["migrate"]);
         self.run_command(&["schema", "register"]);
@@ -78,7 +82,8 @@ impl Stage {
         let directory = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&directory).expect("a directory for logs");
         let program = Program::at(env!("CARGO_BIN_EXE_orderstream"));
-        let stage = Self { deployment, database, config, program, directory };
+        let has_run = AtomicBool::new(false);
+        let stage = Self { deployment, database, config, program, directory, has_run };
         stage.configure();
         stage
     }
@@ -95,11 +100,15 @@ impl Stage {
         self
     }
 
-    /// Changes the configuration: the next worker reads it, and the checker judges by it.
+    /// Changes the configuration: the next worker reads it, and the checker judges by it, and by what workers had before.
     pub fn reconfigure(&mut self, change: impl FnOnce(&mut ConfigFile)) {
         change(&mut self.config);
         self.configure();
-        self.deployment = Deployment::from_file(&self.config).expect("the configuration is valid");
+        let after = Deployment::from_file(&self.config).expect("the configuration is valid");
+        let before = std::mem::replace(&mut self.deployment, after.clone());
+        if self.has_run.load(Ordering::Relaxed) {
+            self.deployment = after.after(before, Timestamp(now_micros()));
+        }
     }
 
     /// Where the configuration file is.
@@ -114,11 +123,13 @@ impl Stage {
 
     /// Starts a worker; its log is `<name>.log` in the test's directory.
     pub fn worker(&self, name: &str) -> Worker {
+        self.has_run.store(true, Ordering::Relaxed);
         self.program.start(&self.config_path(), name, &self.directory).expect("a worker starts")
     }
 
     /// Starts a worker that is configured differently from the others.
     pub fn worker_with(&self, name: &str, change: impl FnOnce(&mut ConfigFile)) -> Worker {
+        self.has_run.store(true, Ordering::Relaxed);
         let mut config = self.config.clone();
         change(&mut config);
         let path = self.directory.join(format!("{name}.toml"));

@@ -208,6 +208,17 @@ fn a_replayed_letter_is_applied_like_a_record_and_settled() {
 }
 
 #[test]
+fn an_order_that_is_visited_in_the_batch_that_resolves_its_letter_is_looked_at_again() {
+    let pending = event("payment", "PENDING", DUE, &serde_json::json!({"authorization_id": "a"}));
+    let mut batch = replay(Ok(pending));
+    batch.lanes[0].visits.push(OrderId::from("o"));
+    let ground = Ground { letters: [7].into(), held: [OrderId::from("o")].into(), ..ground(10) };
+    let outcomes = decided(&batch, locked(&[placed()]), &ground, &rules());
+    assert!(outcomes.decided.tally.fired.is_empty(), "the letter was unresolved when the ground was read");
+    assert_eq!(next_deadline(&outcomes), Some(Timestamp(DUE)));
+}
+
+#[test]
 fn a_letter_that_fails_again_is_not_published_again_and_one_that_was_discarded_meanwhile_is_left_alone() {
     let refusal = || Err(Refusal::new(Reason::BadAvro, "torn"));
     let ground = Ground { letters: [7].into(), ..Ground::default() };

@@ -3,7 +3,7 @@
 //! Judged against the stream, not the wall (DOMAIN section 8): what is due fires only up to the lane's horizon. Invariant: an
 //! order that was looked at is written back with the time of its next look, so nobody comes for nothing again and again.
 
-use super::{LaneWork, Orders};
+use super::{Item, LaneWork, Orders};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::deadline::{Firing, fire};
 use crate::order::decision::Change;
@@ -38,10 +38,17 @@ impl LaneWork<'_> {
         } else {
             self.write_down(order_id, locked, &fired, None)?;
         }
-        if is_held {
+        // What this very batch replays was unresolved when the ground was read: then the order is looked at again.
+        if is_held && !self.replays_of(order_id) {
             self.decided.held.insert(order_id.clone());
         }
         if let Some(until) = until { self.remind(order_id, locked, until) } else { Ok(()) }
+    }
+
+    /// Whether the batch replays a dead letter of the order.
+    fn replays_of(&self, order_id: &OrderId) -> bool {
+        let is_of = |item: &Item| item.decoded.as_ref().is_ok_and(|event| event.order_id == *order_id);
+        self.batch.items().any(|item| item.letter.is_some() && is_of(item))
     }
 
     /// Up to when things may be judged: as far as the lane has seen, for an order of several lanes as far as all lanes have.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value as Json;
 
 use crate::event::{FlatEvent, Line};
+use crate::registry::InputSchemas;
 use crate::schemas;
 use crate::topics::Input;
 use crate::traffic::{Flaw, NEWER_KIND};
@@ -36,17 +37,22 @@ enum Step {
 pub struct Encoder {
     steps: Vec<Step>,
     kinds: HashMap<String, i64>,
-    schema_id: u32,
-    newer_schema_id: u32,
+    ids: InputSchemas,
 }
 
 impl Encoder {
-    /// An encoder whose records name these schema ids: the current schema's, and that of [`schemas::newer`].
+    /// An encoder whose records name these schemas.
     #[must_use]
-    pub fn new(input: Input, schema_id: u32, newer_schema_id: u32) -> Self {
+    pub fn new(input: Input, ids: InputSchemas) -> Self {
         let steps = schemas::fields(input).into_iter().map(|field| step(&field));
         let numbered = schemas::kinds(input).into_iter().chain([NEWER_KIND.to_owned()]).zip(0..);
-        Self { steps: steps.collect(), kinds: numbered.collect(), schema_id, newer_schema_id }
+        Self { steps: steps.collect(), kinds: numbered.collect(), ids }
+    }
+
+    /// The schemas that its records name.
+    #[must_use]
+    pub fn schemas(&self) -> InputSchemas {
+        self.ids
     }
 
     /// Writes an event behind whatever `out` holds.
@@ -54,7 +60,7 @@ impl Encoder {
     /// # Errors
     /// The event's kind is none of the topic's.
     pub fn write(&self, event: &FlatEvent, out: &mut Vec<u8>) -> Result<()> {
-        let id = if event.kind == NEWER_KIND { self.newer_schema_id } else { self.schema_id };
+        let id = if event.kind == NEWER_KIND { self.ids.newer } else { self.ids.current };
         out.push(0);
         out.extend_from_slice(&id.to_be_bytes());
         for step in &self.steps {
@@ -83,7 +89,7 @@ impl Encoder {
         if flaw == Some(Flaw::KindOutOfRange) {
             // The kind stands behind three fields that are written as they are.
             out.push(0);
-            out.extend_from_slice(&self.schema_id.to_be_bytes());
+            out.extend_from_slice(&self.ids.current.to_be_bytes());
             text(&event.event_id, out);
             text(&event.order_id, out);
             long(1_000, out);
@@ -94,6 +100,11 @@ impl Encoder {
             Some(Flaw::WrongMagic) => out[begin] = b'{',
             Some(Flaw::UnknownSchema) => out[begin + 1..begin + 5].copy_from_slice(&UNKNOWN_ID.to_be_bytes()),
             Some(Flaw::Truncated) => out.truncate(begin + 5 + (out.len() - begin - 5) / 2),
+            Some(Flaw::EarlySchema) => {
+                // The later schema has one optional field more, and nobody fills it.
+                out[begin + 1..begin + 5].copy_from_slice(&self.ids.later.to_be_bytes());
+                out.push(0);
+            }
             Some(Flaw::Trailing) => out.extend_from_slice(b"\x00\x00\x00"),
             _ => {}
         }
@@ -199,7 +210,7 @@ mod tests {
     use crate::traffic::{Shape, Traffic};
 
     fn encoder(input: Input) -> Encoder {
-        Encoder::new(input, 7, 8)
+        Encoder::new(input, InputSchemas { current: 7, newer: 8, later: 9 })
     }
 
     /// What apache-avro reads, with the fields that are null or empty left out, as in the flat form.
@@ -247,6 +258,16 @@ mod tests {
         assert_eq!(bytes[..5], [0, 0, 0, 0, 8]);
         let schema = Schema::parse_str(&schemas::newer(Input::Shipping)).expect("a schema");
         assert_eq!(read(&schema, &bytes[5..])["kind"], NEWER_KIND);
+    }
+
+    #[test]
+    fn an_event_of_a_later_schema_says_the_same_with_one_field_more() {
+        let event = FlatEvent { kind: "CAPTURED".into(), event_id: "evt-1".into(), ..FlatEvent::default() };
+        let mut bytes = Vec::new();
+        encoder(Input::Payment).write_flawed(&event, Some(Flaw::EarlySchema), &mut bytes).expect("written");
+        assert_eq!(bytes[..5], [0, 0, 0, 0, 9]);
+        let schema = Schema::parse_str(&schemas::later(Input::Payment)).expect("a schema");
+        assert_eq!(read(&schema, &bytes[5..])["event_id"], "evt-1");
     }
 
     #[test]

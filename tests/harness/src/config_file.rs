@@ -43,6 +43,13 @@ impl ConfigFile {
         file
     }
 
+    /// Gives the deployment a command topic, named like its status topic.
+    pub fn send_commands(&mut self) -> &mut Self {
+        let status = self.0.get("topics").and_then(|topics| topics.get("status")).and_then(Value::as_str);
+        let commands = status.unwrap_or_default().replace("order-status", "order-commands");
+        self.set("topics.command", commands)
+    }
+
     /// Sets one setting, named with its section as in `worker.writers`.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) -> &mut Self {
         let (section, key) = name.split_once('.').unwrap_or(("", name));

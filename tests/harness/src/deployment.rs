@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use orderstream::config::{self, Config, Environment};
+use orderstream::ids::Timestamp;
 use orderstream::order::Policy;
 
 use crate::config_file::ConfigFile;
@@ -23,6 +24,10 @@ pub struct Deployment {
     pub group: String,
     /// How its orders are judged.
     pub policy: Policy,
+    /// How they were judged before, where that was ever changed.
+    pub former_policies: Vec<Policy>,
+    /// Since when its command topic is configured, where it was not from the start.
+    pub commands_from: Option<Timestamp>,
     /// The largest record that its workers take.
     pub record_max_bytes: usize,
 }
@@ -56,6 +61,30 @@ impl Deployment {
         Ok(Self::of(&config))
     }
 
+    /// The policies that it has had, the present one first.
+    #[must_use]
+    pub fn policies(&self) -> Vec<Policy> {
+        [&self.policy].into_iter().chain(&self.former_policies).cloned().collect()
+    }
+
+    /// From when on commands are sent; none for never.
+    #[must_use]
+    pub fn commands_since(&self) -> Option<Timestamp> {
+        self.topics.command.as_ref().map(|_| self.commands_from.unwrap_or(Timestamp(i64::MIN)))
+    }
+
+    /// The deployment as it is now, with what is known of how it was before.
+    #[must_use]
+    pub fn after(mut self, before: Self, now: Timestamp) -> Self {
+        let was_asking = before.topics.command.is_some();
+        self.commands_from = if was_asking { before.commands_from } else { Some(now) };
+        self.former_policies = before.former_policies;
+        if self.policy != before.policy {
+            self.former_policies.push(before.policy);
+        }
+        self
+    }
+
     fn of(config: &Config) -> Self {
         let topics = &config.topics;
         Self {
@@ -75,6 +104,8 @@ impl Deployment {
             },
             group: config.kafka.group.clone(),
             policy: config.order_policy(),
+            former_policies: Vec::new(),
+            commands_from: None,
             record_max_bytes: config.worker.record_max_bytes,
         }
     }

@@ -4,11 +4,14 @@
 //! |---|---|
 //! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
+//! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
-//! | [`stack`], [`topics`], [`registry`], [`database`] | the servers, and what is made in them |
-//! | [`deployment`], [`config_file`], [`worker`], [`wait`] | workers, and waiting for what they do |
+//! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
+//! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | a link to a server that can be cut |
+//! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //!
@@ -31,11 +34,16 @@ pub mod produce;
 pub mod progress;
 pub mod proxy;
 pub mod registry;
+pub mod registry_front;
 pub mod schemas;
+pub mod services;
 pub mod simulate;
 pub mod stack;
+pub mod stage;
 pub mod topic_log;
 pub mod topics;
 pub mod traffic;
+pub mod trial;
 pub mod wait;
+pub mod watch;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! What comes out: status events and dead letters as a read_committed consumer sees them.
+//! What comes out: status events, commands and dead letters as a read_committed consumer sees them.
 //!
 //! For tests that look at results and for the checker. Invariant: an event's derived part is read into the core's own `View`,
 //! strictly, so a field that the view does not have is an error and not ignored.
@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use orderstream::order::cancel::CancelReason;
+use orderstream::order::obligation::{ObligationKind, Pieces};
 use orderstream::order::{Status, View};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -98,6 +100,48 @@ impl StatusChanged {
         leave_out_what_is_not_said(&mut fields);
         let view = serde_json::from_value(Json::Object(fields)).context("its view cannot be read")?;
         Ok(Self { envelope, view, skus })
+    }
+}
+
+/// One `OrderCommand`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderCommand {
+    /// Names the command over all attempts.
+    pub command_id: String,
+    /// The order.
+    pub order_id: String,
+    /// What it asks for.
+    pub kind: ObligationKind,
+    /// The entity that it is about.
+    pub entity_id: String,
+    /// How much money.
+    pub amount_minor: Option<i64>,
+    /// The money's currency.
+    pub currency: Option<String>,
+    /// Which pieces.
+    pub lines: Vec<Pieces>,
+    /// Why the order is cancelled.
+    pub reason: Option<CancelReason>,
+    /// Which attempt it is.
+    pub attempt: u32,
+    /// When it was decided.
+    pub issued_at: i64,
+    /// The fact that made it owed.
+    pub cause: Option<Cause>,
+}
+
+impl OrderCommand {
+    /// Reads a record's value.
+    ///
+    /// # Errors
+    /// It is not one that a consumer could read.
+    pub fn read(readers: &Readers<'_>, value: Option<&[u8]>) -> Result<Self> {
+        let framed = avro_reader::framed(value, None);
+        match framed.and_then(|framed| readers.read("OrderCommand", framed)) {
+            Ok(fields) => serde_json::from_value(Json::Object(fields)).context("its fields cannot be read"),
+            Err(why) => bail!("not a command: {why:?}"),
+        }
     }
 }
 

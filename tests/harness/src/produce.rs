@@ -87,7 +87,7 @@ impl Producer {
         let mut inputs = [const { None }; Input::ALL.len()];
         for (input, topic) in topics.inputs() {
             let ids = registry.register_input(input, topic).await?;
-            inputs[input as usize] = Some((topic.to_owned(), Encoder::new(input, ids.current, ids.newer)));
+            inputs[input as usize] = Some((topic.to_owned(), Encoder::new(input, ids)));
         }
         let mut config = stack::client(&stack.brokers);
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
@@ -108,6 +108,11 @@ impl Producer {
             inner.init_transactions(PATIENCE).context("transactions cannot be initialised")?;
         }
         Ok(Self { inner, inputs, value: Vec::with_capacity(1024), sent: 0 })
+    }
+
+    /// The ids of the schemas that records with [`crate::traffic::Flaw::EarlySchema`] name.
+    pub fn later_schemas(&self) -> impl Iterator<Item = u32> {
+        self.inputs.iter().flatten().map(|(_, encoder)| encoder.schemas().later)
     }
 
     /// Sends a planned record, waiting while the queue is full. False for a topic that the deployment lacks.

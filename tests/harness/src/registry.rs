@@ -27,6 +27,8 @@ pub struct InputSchemas {
     pub current: u32,
     /// A schema with one kind more, as a later release might write with.
     pub newer: u32,
+    /// A schema with one field more, which a [`crate::registry_front::Front`] can keep back for a while.
+    pub later: u32,
 }
 
 impl Registry {
@@ -55,8 +57,8 @@ impl Registry {
         }
     }
 
-    /// Registers the schemas of an input topic: the current one under its subject, the newer one under a subject of its own,
-    /// since the rules of the topic's subject may refuse it.
+    /// Registers the schemas of an input topic: the current one under its subject, the others under subjects of their own,
+    /// since the rules of the topic's subject may refuse them.
     ///
     /// # Errors
     /// As [`Self::register`].
@@ -64,6 +66,7 @@ impl Registry {
         Ok(InputSchemas {
             current: self.register(&format!("{topic}-value"), schemas::of(input)).await?,
             newer: self.register(&format!("{topic}-next-value"), &schemas::newer(input)).await?,
+            later: self.register(&format!("{topic}-later-value"), &schemas::later(input)).await?,
         })
     }
 

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::topics::Input;
 use crate::traffic::NEWER_KIND;
@@ -28,6 +28,15 @@ pub fn newer(input: Input) -> String {
     let kind = kind_field(&schema);
     let symbols = &mut schema["fields"][kind]["type"]["symbols"];
     symbols.as_array_mut().expect("an enum has symbols").push(NEWER_KIND.into());
+    schema.to_string()
+}
+
+/// The same schema with one optional field more, as producers may write before anybody registered it.
+#[must_use]
+pub fn later(input: Input) -> String {
+    let mut schema: Json = parsed(input);
+    let field = json!({"name": "channel", "type": ["null", "string"], "default": null, "doc": "Where it was bought."});
+    schema["fields"].as_array_mut().expect("a record has fields").push(field);
     schema.to_string()
 }
 

@@ -30,6 +30,8 @@ pub struct WentIn {
     pub repeated: u64,
     /// Records that must be refused, by reason code.
     pub malformed: BTreeMap<&'static str, u64>,
+    /// Records that come too early: refused until their time has come, by reason code.
+    pub early: BTreeMap<&'static str, u64>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -41,7 +43,8 @@ impl WentIn {
         *self.by_topic.entry(planned.input.as_str()).or_default() += 1;
         self.repeated += u64::from(planned.repeated);
         if let Some(flaw) = planned.flaw {
-            *self.malformed.entry(flaw.reason()).or_default() += 1;
+            let counts = if flaw.passes() { &mut self.early } else { &mut self.malformed };
+            *counts.entry(flaw.reason()).or_default() += 1;
         }
     }
 
@@ -51,7 +54,8 @@ impl WentIn {
         self.records += more.records;
         self.repeated += more.repeated;
         self.seconds += more.seconds;
-        for (counts, more) in [(&mut self.by_topic, &more.by_topic), (&mut self.malformed, &more.malformed)] {
+        let (mine, more) = ([&mut self.by_topic, &mut self.malformed, &mut self.early], more);
+        for (counts, more) in mine.into_iter().zip([&more.by_topic, &more.malformed, &more.early]) {
             for (name, count) in more {
                 *counts.entry(name).or_default() += count;
             }
@@ -62,6 +66,12 @@ impl WentIn {
     #[must_use]
     pub fn malformed_records(&self) -> u64 {
         self.malformed.values().sum()
+    }
+
+    /// Records that come too early.
+    #[must_use]
+    pub fn early_records(&self) -> u64 {
+        self.early.values().sum()
     }
 
     /// Records a second.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, Timestamp, TopicPartitionList};
 
 use crate::stack;
 
@@ -46,6 +46,8 @@ pub struct LogRecord {
     pub offset: i64,
     /// When it was produced, in milliseconds.
     pub timestamp_millis: Option<i64>,
+    /// When the broker wrote it, in milliseconds, where the topic keeps that instead.
+    pub appended_millis: Option<i64>,
     /// Its key.
     pub key: Option<Bytes>,
     /// Its value.
@@ -66,6 +68,8 @@ impl LogRecord {
 /// A reader of logs.
 pub struct LogReader {
     consumer: BaseConsumer,
+    /// Sees what transactions have not committed yet; only asked where partitions end.
+    uncommitted: BaseConsumer,
 }
 
 impl LogReader {
@@ -82,7 +86,19 @@ impl LogReader {
         config.set("queued.max.messages.kbytes", "65536");
         // A fetch that waits at a partition's end would hold back the partitions that are assigned after it.
         config.set("fetch.wait.max.ms", "10");
-        Ok(Self { consumer: config.create()? })
+        let consumer = config.create()?;
+        config.set("isolation.level", "read_uncommitted");
+        Ok(Self { consumer, uncommitted: config.create()? })
+    }
+
+    /// Whether a transaction is open on a partition: what stands behind its first record cannot be read yet.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn has_open_transaction(&self, partition: &Partition) -> Result<bool> {
+        let Partition { topic, number } = partition;
+        let (_, end) = self.uncommitted.fetch_watermarks(topic, *number, PATIENCE).context("kafka does not answer")?;
+        Ok(self.extent(partition)?.end < end)
     }
 
     /// All partitions of a topic.
@@ -211,6 +227,10 @@ pub fn owned(message: &BorrowedMessage<'_>) -> LogRecord {
         partition: message.partition(),
         offset: message.offset(),
         timestamp_millis: message.timestamp().to_millis(),
+        appended_millis: match message.timestamp() {
+            Timestamp::LogAppendTime(at) => Some(at),
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        },
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers(message),

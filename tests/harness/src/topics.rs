@@ -113,11 +113,23 @@ pub struct Layout {
     pub partitions: i32,
     /// Copies of each partition.
     pub replication: i32,
+    /// Whose time records of the input topics have.
+    pub time: Time,
+}
+
+/// Whose time a record has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Time {
+    /// The producer's: when it made the record.
+    #[default]
+    OfProducer,
+    /// The broker's: when it wrote the record. Then the checker can judge what a deadline must have waited for.
+    OfAppend,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { partitions: 8, replication: 1 }
+        Self { partitions: 8, replication: 1, time: Time::OfProducer }
     }
 }
 
@@ -129,10 +141,12 @@ pub const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// # Errors
 /// What the broker refuses, or that the topics do not appear within ten seconds.
 pub async fn create(brokers: &str, topics: &Topics, layout: Layout) -> Result<()> {
-    let wide = topics.inputs().map(|(_, name)| name).chain([&*topics.status]).chain(topics.command.as_deref());
-    let mut wanted: Vec<(&str, i32)> = wide.map(|name| (name, layout.partitions)).collect();
-    wanted.extend(topics.dead_letter.as_deref().map(|name| (name, 1)));
-    create_named(brokers, &wanted, layout.replication).await
+    let inputs: Vec<(&str, i32)> = topics.inputs().map(|(_, name)| (name, layout.partitions)).collect();
+    let wide = [&*topics.status].into_iter().chain(topics.command.as_deref());
+    let mut outputs: Vec<(&str, i32)> = wide.map(|name| (name, layout.partitions)).collect();
+    outputs.extend(topics.dead_letter.as_deref().map(|name| (name, 1)));
+    create_as(brokers, &inputs, layout.replication, layout.time).await?;
+    create_named(brokers, &outputs, layout.replication).await
 }
 
 /// Makes topics of these names and numbers of partitions; those that exist stay as they are.
@@ -140,11 +154,20 @@ pub async fn create(brokers: &str, topics: &Topics, layout: Layout) -> Result<()
 /// # Errors
 /// As [`create`].
 pub async fn create_named(brokers: &str, wanted: &[(&str, i32)], replication: i32) -> Result<()> {
+    create_as(brokers, wanted, replication, Time::OfProducer).await
+}
+
+async fn create_as(brokers: &str, wanted: &[(&str, i32)], replication: i32, time: Time) -> Result<()> {
     let limit = MAX_MESSAGE_BYTES.to_string();
+    let time = match time {
+        Time::OfProducer => "CreateTime",
+        Time::OfAppend => "LogAppendTime",
+    };
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
         .map(|(name, partitions)| {
-            NewTopic::new(name, *partitions, TopicReplication::Fixed(replication)).set("max.message.bytes", &limit)
+            let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(replication));
+            topic.set("max.message.bytes", &limit).set("message.timestamp.type", time)
         })
         .collect();
     let admin = admin(brokers)?;

@@ -1,12 +1,16 @@
-//! Refused records against what is kept of them: one row in the table and one record on the topic each, as they came.
+//! Refused records against what is kept of them: one row in the table and one record on the topic each, as they came, and a row
+//! that says what became of each replay.
 //!
 //! Pure. Invariant: key, value and timestamp are untouched; only a value that was too large to publish may be missing on the
-//! topic, and then a header says so.
+//! topic, and then a header says so. The topic has the first refusal, the row has the last.
 
 use std::collections::HashMap;
 
+use orderstream::decode::refusal::Reason;
+use orderstream::persist::journal_format::Outcome;
+
 use super::findings::{Findings, Kind};
-use super::input_log::{InputPartition, Refused, place};
+use super::input_log::{InputPartition, InputRecord, Raw, place};
 use super::stored::StoredDeadLetter;
 use crate::topic_log::LogRecord;
 
@@ -39,12 +43,12 @@ pub fn compare(
     }
     for partition in inputs {
         for record in &partition.records {
-            let Err(refused) = &record.judged else { continue };
+            let Some(refused) = Refused::of(record) else { continue };
             let at = (partition.topic.as_str(), record.offset);
             let name = partition.name(record.offset);
-            compare_row(&name, refused, kept.remove(&at).as_deref(), findings);
+            compare_row(&name, &refused, kept.remove(&at).as_deref(), findings);
             if topic.is_some() {
-                compare_record(&name, refused, sent.remove(&at).as_deref(), findings);
+                compare_record(&name, &refused, sent.remove(&at).as_deref(), findings);
             }
         }
     }
@@ -54,20 +58,81 @@ pub fn compare(
     }
 }
 
-fn compare_row(name: &str, refused: &Refused, rows: Option<&[&StoredDeadLetter]>, findings: &mut Findings) {
+/// A record that was refused, or must have been.
+struct Refused<'a> {
+    record: &'a InputRecord,
+    first: Reason,
+    last: Reason,
+}
+
+impl<'a> Refused<'a> {
+    fn of(record: &'a InputRecord) -> Option<Self> {
+        let must = record.judged.as_ref().err().copied().filter(|_| record.tries.is_empty());
+        let mut said = record.refusals();
+        let first = said.next().or(must)?;
+        Some(Self { record, first, last: said.next_back().unwrap_or(first) })
+    }
+
+    /// The bytes as they came; none only where neither the judge nor the table knows of a refusal, which is found elsewhere.
+    fn raw(&self) -> Option<&'a Raw> {
+        self.record.raw.as_deref()
+    }
+}
+
+fn compare_row(name: &str, refused: &Refused<'_>, rows: Option<&[&StoredDeadLetter]>, findings: &mut Findings) {
     match rows {
         None | Some([]) => findings.add(Kind::DeadLetterLost, || format!("{name} has no row")),
         Some([row]) => {
-            let same = row.key.as_deref() == refused.key.as_deref() && row.value.as_deref() == refused.value.as_deref();
-            if !same || row.reason != refused.reason.as_str() {
+            let same = refused.raw().is_none_or(|raw| {
+                row.key.as_deref() == raw.key.as_deref() && row.value.as_deref() == raw.value.as_deref()
+            });
+            if !same || row.reason != refused.last.as_str() {
                 findings.add(Kind::DeadLetterChanged, || format!("row of {name}, reason {}", row.reason));
+            }
+            if let Some(what) = mistold(refused.record, row) {
+                findings.add(Kind::DeadLetterMistold, || format!("{name}, id {}: {what}", row.id));
             }
         }
         Some(rows) => findings.add(Kind::DeadLetterDoubled, || format!("{name} has {} rows", rows.len())),
     }
 }
 
-fn compare_record(name: &str, refused: &Refused, records: Option<&[&LogRecord]>, findings: &mut Findings) {
+/// In what a row does not say what became of its record.
+fn mistold(record: &InputRecord, row: &StoredDeadLetter) -> Option<String> {
+    let tries = record.tries.len().max(1);
+    if usize::try_from(row.attempts) != Ok(tries) {
+        return Some(format!("it says {} attempts and the journal has {tries}", row.attempts));
+    }
+    if let Some(other) = record.tries.iter().filter_map(|tried| tried.letter).find(|letter| *letter != row.id) {
+        return Some(format!("the journal replays it as {other}"));
+    }
+    let is_applied = record.tries.last().is_some_and(|last| !matches!(last.outcome, Outcome::DeadLetter(_)));
+    let is_resolved = matches!(row.state.as_str(), "applied" | "discarded");
+    if is_applied != (row.state == "applied") || is_resolved != row.resolved_at.is_some() {
+        let said = if is_applied { "" } else { "not " };
+        return Some(format!("it is {}, resolved at {:?}, and was {said}applied", row.state, row.resolved_at));
+    }
+    let by_people = row.actions.iter().filter(|(action, _)| matches!(action.as_str(), "discard" | "reopen"));
+    if (row.state == "discarded") != by_people.last().is_some_and(|(action, _)| action == "discard") {
+        return Some(format!("it is {} and its last action is {:?}", row.state, row.actions.last()));
+    }
+    let replays = record.tries.iter().filter(|tried| tried.letter.is_some());
+    let expected = replays.map(|tried| match tried.outcome {
+        Outcome::DeadLetter(reason) => ("refused", format!("{reason}: ")),
+        Outcome::Duplicate => ("applied", "duplicate".to_owned()),
+        Outcome::Stale => ("applied", "stale".to_owned()),
+        _ => ("applied", "applied".to_owned()),
+    });
+    let by_workers = row.actions.iter().filter(|(action, _)| matches!(action.as_str(), "applied" | "refused"));
+    let said: Vec<(&str, &str)> =
+        by_workers.map(|(action, note)| (action.as_str(), note.as_deref().unwrap_or_default())).collect();
+    let expected: Vec<(&str, String)> = expected.collect();
+    let same = said.len() == expected.len()
+        && said.iter().zip(&expected).all(|(said, expected)| said.0 == expected.0 && said.1.starts_with(&expected.1));
+    (!same).then(|| format!("its actions are {said:?} and its journal has {expected:?}"))
+}
+
+fn compare_record(name: &str, refused: &Refused<'_>, records: Option<&[&LogRecord]>, findings: &mut Findings) {
     match records {
         None | Some([]) => findings.add(Kind::DeadLetterLost, || format!("{name} is not on the topic")),
         Some([letter]) => {
@@ -81,39 +146,50 @@ fn compare_record(name: &str, refused: &Refused, records: Option<&[&LogRecord]>,
     }
 }
 
-fn is_untouched(refused: &Refused, letter: &LogRecord) -> bool {
+fn is_untouched(refused: &Refused<'_>, letter: &LogRecord) -> bool {
     let left_out = letter.header("orderstream-value-left-out").is_some() && letter.value.is_none();
-    letter.key == refused.key
-        && (letter.value == refused.value || left_out)
-        && letter.timestamp_millis == refused.timestamp_millis
-        && letter.headers.starts_with(&refused.headers)
-        && letter.header("orderstream-reason") == Some(refused.reason.as_str())
+    let same = refused.raw().is_none_or(|raw| {
+        letter.key == raw.key
+            && (letter.value == raw.value || left_out)
+            && letter.timestamp_millis == raw.timestamp_millis
+            && letter.headers.starts_with(&raw.headers)
+    });
+    same && letter.header("orderstream-reason") == Some(refused.first.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use orderstream::ids::Timestamp;
 
     use super::super::fixture;
+    use super::super::input_log::Try;
     use super::*;
 
     fn kept() -> (Vec<StoredDeadLetter>, Vec<LogRecord>) {
-        let refused = fixture::refused();
+        let raw = fixture::refused();
         let row = StoredDeadLetter {
+            id: 7,
             topic: "payments".to_owned(),
             offset: 3,
-            key: refused.key.as_deref().map(<[u8]>::to_vec),
-            value: refused.value.as_deref().map(<[u8]>::to_vec),
+            key: raw.key.as_deref().map(<[u8]>::to_vec),
+            value: raw.value.as_deref().map(<[u8]>::to_vec),
+            order_id: Some(fixture::order()),
             reason: "bad_avro".to_owned(),
+            state: "open".to_owned(),
+            attempts: 1,
+            resolved_at: None,
+            actions: Vec::new(),
         };
         let header =
             |name: &str, value: &'static str| (format!("{PREFIX}{name}"), Some(Bytes::from_static(value.as_bytes())));
         let letter = LogRecord {
             partition: 0,
             offset: 0,
-            timestamp_millis: refused.timestamp_millis,
-            key: refused.key,
-            value: refused.value,
+            timestamp_millis: raw.timestamp_millis,
+            appended_millis: None,
+            key: raw.key,
+            value: raw.value,
             headers: vec![
                 header("reason", "bad_avro"),
                 header("topic", "payments"),
@@ -131,6 +207,32 @@ mod tests {
         let mut findings = Findings::default();
         let topic: Vec<&LogRecord> = topic.iter().collect();
         compare(&fixture::inputs(), &table, Some(&topic), &mut findings);
+        findings
+    }
+
+    /// What is found when the record was replayed as well, with these outcomes.
+    fn replayed(outcomes: &[Outcome], change: impl FnOnce(&mut StoredDeadLetter)) -> Findings {
+        let (mut table, topic) = kept();
+        let mut inputs = fixture::inputs();
+        let record = inputs[0].at(3).unwrap();
+        let first = Try { seq: 1, letter: None, outcome: Outcome::DeadLetter(Reason::BadAvro) };
+        let replays = (2..).zip(outcomes).map(|(seq, outcome)| Try { seq, letter: Some(7), outcome: *outcome });
+        record.tries = [first].into_iter().chain(replays).collect();
+        table[0].attempts += i32::try_from(outcomes.len()).unwrap();
+        for outcome in outcomes {
+            let (action, note) = match outcome {
+                Outcome::DeadLetter(reason) => ("refused", format!("{reason}: as before")),
+                _ => ("applied", "applied".to_owned()),
+            };
+            table[0].actions.extend([("replay".to_owned(), None), (action.to_owned(), Some(note))]);
+            if action == "applied" {
+                (table[0].state, table[0].resolved_at) = ("applied".to_owned(), Some(Timestamp(1)));
+            }
+        }
+        change(&mut table[0]);
+        let mut findings = Findings::default();
+        let topic: Vec<&LogRecord> = topic.iter().collect();
+        compare(&inputs, &table, Some(&topic), &mut findings);
         findings
     }
 
@@ -175,5 +277,34 @@ mod tests {
                 .of(Kind::DeadLetterInvented),
             1
         );
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_replayed_says_what_became_of_it() {
+        let refused = Outcome::DeadLetter(Reason::BadAvro);
+        for outcomes in [&[refused][..], &[Outcome::Applied], &[refused, Outcome::Applied]] {
+            assert!(replayed(outcomes, |_| {}).is_clean(), "{:?}", replayed(outcomes, |_| {}));
+        }
+        let discarded = |row: &mut StoredDeadLetter| {
+            (row.state, row.resolved_at) = ("discarded".to_owned(), Some(Timestamp(1)));
+            row.actions.push(("discard".to_owned(), None));
+        };
+        assert!(replayed(&[refused], discarded).is_clean());
+    }
+
+    #[test]
+    fn a_wrong_state_count_id_or_action_of_a_replayed_dead_letter_is_mistold() {
+        let changes: [fn(&mut StoredDeadLetter); 7] = [
+            |row| row.attempts += 1,
+            |row| row.id += 1,
+            |row| row.state = "open".to_owned(),
+            |row| row.resolved_at = None,
+            |row| drop(row.actions.pop()),
+            |row| row.actions.push(("refused".to_owned(), Some("bad_avro: as before".to_owned()))),
+            |row| (row.state, row.resolved_at) = ("discarded".to_owned(), Some(Timestamp(1))),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert_eq!(replayed(&[Outcome::Applied], change).of(Kind::DeadLetterMistold), 1, "change {number}");
+        }
     }
 }

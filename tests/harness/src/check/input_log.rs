@@ -1,12 +1,16 @@
 //! What went into one lane: every record of its partition of each input topic, judged.
 //!
-//! Read lane by lane, so that memory holds one lane's events at a time. Invariant: records stand in the order of their
-//! offsets, so the journal's entries find theirs by binary search.
+//! Read lane by lane, so that memory holds one lane's events at a time; the bytes of those records alone that were refused.
+//! Invariant: records stand in the order of their offsets, so the journal's entries find theirs by binary search.
+
+use std::collections::HashSet;
 
 use anyhow::Result;
 use bytes::Bytes;
 use orderstream::decode::refusal::Reason;
+use orderstream::ids::Timestamp;
 use orderstream::order::Event;
+use orderstream::persist::journal_format::Outcome;
 
 use super::judge::{Evidence, Judge};
 use crate::avro_reader;
@@ -18,17 +22,23 @@ use crate::topics::Input;
 pub struct InputRecord {
     /// Its offset.
     pub offset: i64,
-    /// What it must come to.
-    pub judged: Result<Event, Refused>,
-    /// How many journal entries tell of it.
-    pub entries: u32,
+    /// When it was produced.
+    pub produced_at: Option<Timestamp>,
+    /// When the broker wrote it, where the topic says that.
+    pub appended_at: Option<Timestamp>,
+    /// The schema that it names.
+    pub schema_id: Option<u32>,
+    /// What it must come to, as of now.
+    pub judged: Result<Event, Reason>,
+    /// Its bytes, where it is or was refused.
+    pub raw: Option<Box<Raw>>,
+    /// What the journal says became of it, one entry after the other.
+    pub tries: Vec<Try>,
 }
 
-/// A record that must be refused, as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Why.
-    pub reason: Reason,
+/// A record's bytes as they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raw {
     /// When it was produced, in milliseconds.
     pub timestamp_millis: Option<i64>,
     /// Its key.
@@ -37,6 +47,33 @@ pub struct Refused {
     pub value: Option<Bytes>,
     /// Its headers.
     pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+/// A journal entry of a record: the first is of the record itself, all others are of its dead letter that was replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// The journal row.
+    pub seq: i64,
+    /// The dead letter, where it was one that was replayed.
+    pub letter: Option<i64>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl InputRecord {
+    /// The reasons for which the journal says it was refused, in their order.
+    pub fn refusals(&self) -> impl DoubleEndedIterator<Item = Reason> {
+        self.tries.iter().filter_map(|tried| match tried.outcome {
+            Outcome::DeadLetter(reason) => Some(reason),
+            _ => None,
+        })
+    }
+
+    /// Whether its event is among its order's facts: it was applied, or should have been at once.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.judged.is_ok() && !matches!(self.tries.last(), Some(Try { outcome: Outcome::DeadLetter(_), .. }))
+    }
 }
 
 /// What went into a lane through one topic.
@@ -103,22 +140,33 @@ pub fn read_raw(reader: &LogReader, input: Input, partition: Partition) -> Resul
     Ok(RawPartition { input, partition, extent, records })
 }
 
-/// Judges what was read.
+/// Judges a partition that was read. Of records at the offsets in `kept` the bytes stay, whatever they are worth.
 #[must_use]
-pub fn judged(judge: &Judge<'_>, raw: RawPartition) -> InputPartition {
+pub fn judged(judge: &Judge<'_>, raw: RawPartition, kept: &HashSet<i64>) -> InputPartition {
     let judge_one = |record: LogRecord| {
-        let judged = judge.judge(raw.input, &evidence(&record)).map_err(|reason| Refused {
-            reason,
-            timestamp_millis: record.timestamp_millis,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-        });
-        InputRecord { offset: record.offset, judged, entries: 0 }
+        let judged = judge.judge(raw.input, &evidence(&record));
+        InputRecord {
+            offset: record.offset,
+            produced_at: record.timestamp_millis.map(micros),
+            appended_at: record.appended_millis.map(micros),
+            schema_id: schema_id(&record),
+            raw: (judged.is_err() || kept.contains(&record.offset)).then(|| Box::new(raw_of(record))),
+            judged,
+            tries: Vec::new(),
+        }
     };
     let records = raw.records.into_iter().map(judge_one).collect();
     let Partition { topic, number } = raw.partition;
     InputPartition { input: raw.input, topic, lane: number, extent: raw.extent, records }
+}
+
+fn raw_of(record: LogRecord) -> Raw {
+    let LogRecord { timestamp_millis, key, value, headers, .. } = record;
+    Raw { timestamp_millis, key, value, headers }
+}
+
+fn micros(millis: i64) -> Timestamp {
+    Timestamp(millis.saturating_mul(1_000))
 }
 
 fn evidence(record: &LogRecord) -> Evidence<'_> {

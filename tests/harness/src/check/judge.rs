@@ -90,25 +90,29 @@ mod tests {
 
     use super::*;
     use crate::avro::Encoder;
+    use crate::registry::InputSchemas;
     use crate::traffic::{Flaw, Planned, Shape, Traffic};
 
     const NOW: i64 = 1_760_000_000_000_000;
     const RECORD_MAX_BYTES: usize = 4_096;
 
-    /// The current schema of an input topic is 10 and its role's number, the newer one 20 and that.
+    fn ids(input: Input) -> InputSchemas {
+        let number = input as u32;
+        InputSchemas { current: 10 + number, newer: 20 + number, later: 30 + number }
+    }
+
+    /// All schemas but those that are registered later.
     fn schemas() -> Vec<(u32, Schema)> {
         let parsed = |text: &str| Schema::parse_str(text).unwrap();
         let of = |input: Input| {
-            let number = input as u32;
-            [(10 + number, parsed(schemas::of(input))), (20 + number, parsed(&schemas::newer(input)))]
+            [(ids(input).current, parsed(schemas::of(input))), (ids(input).newer, parsed(&schemas::newer(input)))]
         };
         Input::ALL.into_iter().flat_map(of).collect()
     }
 
     fn judged(judge: &Judge<'_>, planned: &Planned) -> Result<Event, Reason> {
-        let number = planned.input as u32;
         let mut value = Vec::new();
-        let encoder = Encoder::new(planned.input, 10 + number, 20 + number);
+        let encoder = Encoder::new(planned.input, ids(planned.input));
         let has_value = encoder.write_flawed(&planned.event, planned.flaw, &mut value).unwrap();
         let evidence = Evidence {
             key: planned.key.as_deref().map(str::as_bytes),
@@ -137,5 +141,24 @@ mod tests {
             }
         }
         assert_eq!(flaws.len(), Flaw::ALL.len());
+    }
+
+    #[test]
+    fn what_came_too_early_is_refused_at_first_and_fine_when_its_time_has_come() {
+        let early = schemas();
+        let mut late = early.clone();
+        let later = |input: Input| (ids(input).later, Schema::parse_str(&schemas::later(input)).unwrap());
+        late.extend(Input::ALL.into_iter().map(later));
+        let readers = [&early, &late].map(|schemas| Readers::of(schemas.iter().map(|(id, schema)| (*id, schema))));
+        let shape = Shape { repairable: 0.05, ahead: 5, ..Shape::undisturbed(300, 1, NOW) };
+        let mut flaws = HashSet::new();
+        for planned in Traffic::new(shape) {
+            let [at_first, later] = [(&readers[0], NOW), (&readers[1], NOW + 5)]
+                .map(|(readers, now)| judged(&Judge::new(readers, Timestamp(now), RECORD_MAX_BYTES), &planned));
+            assert_eq!(at_first.err().map(Reason::as_str), planned.flaw.map(Flaw::reason));
+            assert_eq!(later.unwrap().event_id.as_str(), planned.event.event_id);
+            flaws.extend(planned.flaw);
+        }
+        assert_eq!(flaws.len(), Flaw::EARLY.len());
     }
 }

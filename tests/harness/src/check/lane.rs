@@ -6,42 +6,46 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use orderstream::ids::OrderId;
-use orderstream::order::{Event, Facts};
+use orderstream::order::Source;
 use orderstream::persist::journal_format::{AppliedEntry, EmittedRecord};
 
+use super::deadlines::Firing;
 use super::findings::Kind;
 use super::input_log::{self, InputPartition};
 use super::judge::Judge;
 use super::lanes::{self, PartitionFigures};
 use super::outputs::Identity;
 use super::reading::{self, Reading};
-use super::replay::UnpackedRow;
-use super::stored::{StoredLane, StoredRow};
+use super::replay::{Said, UnpackedRow};
+use super::stored::{StoredDeadLetter, StoredLane, StoredRow};
 use super::verdict::Published;
-use super::{Check, dead_letters, entries, input_of};
-use crate::output::StatusChanged;
+use super::{Check, dead_letters, deadlines, entries, input_of};
 
 /// A journal row as far as it is read here.
 pub(super) struct Unpacked {
     /// What it applied.
     pub entries: Vec<AppliedEntry>,
-    /// What it publishes; status events are read.
-    pub emitted: Vec<(EmittedRecord, Option<StatusChanged>)>,
+    /// What it publishes; status events and commands are read.
+    pub emitted: Vec<(EmittedRecord, Option<Said>)>,
 }
 
 impl Check<'_> {
     /// Everything of one lane.
     pub(super) async fn lane(&mut self, reading: &mut Reading<'_>, lane: &StoredLane) -> Result<()> {
-        let mut inputs = self.inputs(reading, lane.lane).await?;
+        let table = reading.stored.dead_letters(lane.lane).await?;
+        let mut inputs = self.inputs(reading, lane.lane, &table).await?;
+        let mut fired = Vec::new();
+        let journal_end = self.journal(reading, lane.lane, &mut inputs, &mut fired).await?;
+        entries::close(&inputs, &mut self.totals.outcomes, self.findings);
+        deadlines::compare(&inputs, &fired, &table, self.findings);
         let mut folds = HashMap::new();
-        let records = inputs.iter().flat_map(|partition| &partition.records);
+        let records = inputs.iter().flat_map(|partition| &partition.records).filter(|record| record.counts());
         for event in records.filter_map(|record| record.judged.as_ref().ok()) {
             self.fold(&mut folds, event);
         }
-        let journal_end = self.journal(reading, lane.lane, &mut inputs, &mut folds).await?;
-        entries::close(&inputs, self.findings);
-        let table = reading.stored.dead_letters(lane.lane).await?;
+        for firing in fired {
+            self.fold(&mut folds, &firing.event);
+        }
         dead_letters::compare(&inputs, &table, reading.dead_letters_of(lane.lane).as_deref(), self.findings);
         let figures = figures(reading, &inputs, lane.lane).await?;
         lanes::compare(lane, journal_end, reading.database, &figures, self.findings);
@@ -53,13 +57,19 @@ impl Check<'_> {
     }
 
     /// What went into a lane, judged.
-    async fn inputs(&mut self, reading: &mut Reading<'_>, lane: i32) -> Result<Vec<InputPartition>> {
+    async fn inputs(
+        &mut self,
+        reading: &mut Reading<'_>,
+        lane: i32,
+        letters: &[StoredDeadLetter],
+    ) -> Result<Vec<InputPartition>> {
         let mut inputs = Vec::new();
         for (input, topic) in self.deployment.topics.inputs() {
+            let kept = letters.iter().filter(|letter| letter.topic == topic).map(|letter| letter.offset).collect();
             let raw = reading.input(input, topic, lane).await?;
             let readers = reading.schemas.readers();
             let judge = Judge::new(&readers, reading.now, self.deployment.record_max_bytes);
-            inputs.push(input_log::judged(&judge, raw));
+            inputs.push(input_log::judged(&judge, raw, &kept));
         }
         self.totals.input_records += inputs.iter().map(|partition| partition.records.len() as u64).sum::<u64>();
         Ok(inputs)
@@ -71,7 +81,7 @@ impl Check<'_> {
         reading: &mut Reading<'_>,
         lane: i32,
         inputs: &mut [InputPartition],
-        folds: &mut HashMap<OrderId, Facts>,
+        fired: &mut Vec<Firing>,
     ) -> Result<i64> {
         let mut last = 0;
         loop {
@@ -88,12 +98,8 @@ impl Check<'_> {
                 }
                 last = row.seq;
                 self.totals.journal_rows += 1;
-                match reading::unpack(&readers, &self.deployment.topics.status, lane, &row) {
-                    Ok(unpacked) => {
-                        for internal in self.row(inputs, lane, &row, unpacked) {
-                            self.fold(folds, &internal);
-                        }
-                    }
+                match reading::unpack(&readers, &self.deployment.topics, lane, &row) {
+                    Ok(unpacked) => self.row((inputs, fired), lane, &row, unpacked),
                     Err(error) => {
                         self.findings.add(Kind::JournalUnreadable, || format!("lane {lane} row {last}: {error:#}"));
                     }
@@ -102,10 +108,16 @@ impl Check<'_> {
         }
     }
 
-    /// One journal row: what it publishes, what it tells of the records, and the fold. Returns what deadlines recorded in it.
-    fn row(&mut self, inputs: &mut [InputPartition], lane: i32, row: &StoredRow, unpacked: Unpacked) -> Vec<Event> {
+    /// One journal row: what it publishes, what it tells of the records and of deadlines, and the fold.
+    fn row(
+        &mut self,
+        (inputs, fired): (&mut [InputPartition], &mut Vec<Firing>),
+        lane: i32,
+        row: &StoredRow,
+        unpacked: Unpacked,
+    ) {
         let mut published_at = HashMap::new();
-        for (record, changed) in &unpacked.emitted {
+        for (record, said) in &unpacked.emitted {
             let identity = Identity {
                 topic: &record.topic,
                 key: record.key.as_deref(),
@@ -114,13 +126,20 @@ impl Check<'_> {
             };
             let name = || format!("lane {lane} row {}", row.seq);
             let at = self.outputs.published(identity, name, self.findings);
-            let cause = changed.as_ref().and_then(|changed| changed.envelope.cause.as_ref());
-            if let (Some(at), Some(cause)) = (at, cause) {
+            let Some(Said::Changed(changed)) = said else { continue };
+            if let (Some(at), Some(cause)) = (at, &changed.envelope.cause) {
                 published_at.insert((cause.topic.as_deref(), cause.offset), at);
             }
         }
         for entry in &unpacked.entries {
-            entries::compare(inputs, entry, &mut self.totals.outcomes, self.findings);
+            entries::note(inputs, entry, row.seq, self.findings);
+            self.totals.time.count(entry);
+            if let (Source::Deadline, Some(event)) = (entry.place.source, &entry.event) {
+                fired.push(Firing { seq: row.seq, written_at: row.written_at, event: event.clone() });
+            }
+            if entry.place.letter.is_some() {
+                continue;
+            }
             let topic = input_of(entry.place.source).and_then(|input| self.deployment.topics.input(input));
             let at = published_at.get(&(topic, entry.place.offset));
             if let (Some(at), Some(produced_at)) = (at, entry.place.record_timestamp) {
@@ -128,8 +147,9 @@ impl Check<'_> {
                 self.totals.published.push(Published { at_millis: *at, caused_at_millis, lane });
             }
         }
-        let changes = unpacked.emitted.into_iter().filter_map(|(_, changed)| changed).collect();
-        self.replay.take(UnpackedRow { lane, seq: row.seq, entries: unpacked.entries, changes }, self.findings)
+        let said = unpacked.emitted.into_iter().filter_map(|(_, said)| said).collect();
+        let (seq, written_at, entries) = (row.seq, row.written_at, unpacked.entries);
+        self.replay.take(UnpackedRow { lane, seq, written_at, entries, said }, self.findings);
     }
 }
 

@@ -5,16 +5,20 @@
 //!
 //! | compared | file |
 //! |---|---|
-//! | each input record has one journal entry, with the right event and outcome | [`entries`] |
+//! | each input record has one journal entry, with the right event and outcome; its dead letter more, until it is applied | [`entries`] |
 //! | each entry leads to the version, the status and the status event that it must | [`replay`], [`progress`] |
+//! | each deadline that fired was due, held, and had waited for what came in before; none is forgotten | [`deadlines`] |
+//! | each obligation has its commands, in sequence and in time | [`commands`] |
 //! | each record that the journal publishes is on its topic once; versions without gaps, in order | [`outputs`] |
 //! | each order's row, its folds and its last status event agree | [`orders`] |
-//! | each refused record is kept once, untouched | [`dead_letters`] |
+//! | each refused record is kept once, untouched, with what became of it | [`dead_letters`] |
 //! | journal, checkpoints, committed offsets and ends agree | [`lanes`] |
 //!
 //! Memory holds one lane's events, all status events' digests, and the last status event of every order.
 
+pub mod commands;
 pub mod dead_letters;
+pub mod deadlines;
 pub mod entries;
 pub mod findings;
 #[cfg(test)]
@@ -32,6 +36,7 @@ pub mod stored;
 pub mod verdict;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use anyhow::Result;
 use orderstream::ids::{OrderId, Timestamp};
@@ -40,8 +45,9 @@ use orderstream::order::{Event, Facts, Source};
 use crate::deployment::Deployment;
 use crate::progress::Progress as Bar;
 use crate::topics::Input;
-use findings::Findings;
-use orders::Accounts;
+use commands::Asking;
+use findings::{Findings, Kind};
+use orders::{Accounts, Rules};
 use outputs::Outputs;
 use progress::Progress;
 use reading::Reading;
@@ -62,18 +68,35 @@ pub fn input_of(source: Source) -> Option<Input> {
     }
 }
 
-/// Compares everything of a deployment whose workers have published all that went in.
+/// Compares everything of a deployment whose workers have published all that went in, and were at work until just now.
 ///
 /// # Errors
 /// A server does not answer; differences are no errors.
 pub async fn check(deployment: &Deployment) -> Result<Verdict> {
+    check_as_of(deployment, now()).await
+}
+
+/// The same where workers were last at work at `until`: what became due after that was nobody's to do.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Verdict> {
     let mut reading = Reading::open(deployment).await?;
     let mut findings = Findings::default();
     let mut totals = Totals::default();
+    let waited = reading.until_no_transaction_is_open().await?;
+    if waited > Duration::from_secs(1) {
+        eprintln!("waited {:.1} s for a transaction on the output topics to end", waited.as_secs_f64());
+    }
     let outputs = reading.outputs(&mut findings).await?;
     let of_several_lanes = reading.stored.orders_of_several_lanes().await?;
+    let with_letters = reading.stored.orders_with_letters().await?;
+    let policies = deployment.policies();
+    let asking = Asking { policies: &policies, since: deployment.commands_since() };
     let mut check = Check {
-        replay: Replay::new(&deployment.policy, &deployment.topics, &of_several_lanes),
+        replay: Replay::new(asking, &deployment.topics, &of_several_lanes),
+        rules: Rules { asking, until },
+        with_letters: &with_letters,
         of_several_lanes: &of_several_lanes,
         deployment,
         outputs,
@@ -93,6 +116,7 @@ pub async fn check(deployment: &Deployment) -> Result<Verdict> {
     check.outputs.check_versions(|order| of_several_lanes.contains(order), check.findings);
     let outputs = check.outputs;
     totals.status_events = outputs.status_events();
+    totals.commands = outputs.commands();
     totals.by_status = outputs.by_status().into_iter().map(|(status, count)| (status.to_string(), count)).collect();
     totals.published.sort_unstable();
     Ok(Verdict { findings, totals })
@@ -104,6 +128,9 @@ struct Check<'a> {
     /// Orders that more than one lane speaks of: compared once all lanes have spoken.
     of_several_lanes: &'a HashSet<OrderId>,
     replay: Replay<'a>,
+    rules: Rules<'a>,
+    /// Orders with a dead letter that is neither applied nor discarded.
+    with_letters: &'a HashSet<OrderId>,
     outputs: Outputs,
     findings: &'a mut Findings,
     totals: &'a mut Totals,
@@ -136,8 +163,13 @@ impl Check<'_> {
         replayed: HashMap<OrderId, Progress>,
         stored: Vec<StoredOrder>,
     ) {
-        let stored: HashMap<OrderId, StoredOrder> =
-            stored.into_iter().map(|order| (order.order_id.clone(), order)).collect();
+        let mut by_name: HashMap<OrderId, StoredOrder> = HashMap::new();
+        for order in stored {
+            if let Some(twice) = by_name.insert(order.order_id.clone(), order) {
+                self.findings.add_of(Kind::OrderDoubled, &twice.order_id, || "once in each table".to_owned());
+            }
+        }
+        let stored = by_name;
         self.totals.orders += stored.len() as u64;
         let names: HashSet<&OrderId> = folds.keys().chain(replayed.keys()).chain(stored.keys()).collect();
         for order in names {
@@ -146,8 +178,14 @@ impl Check<'_> {
                 replayed: replayed.get(order),
                 stored: stored.get(order),
                 last_word: self.outputs.last_word(order),
+                has_letters: self.with_letters.contains(order),
             };
-            orders::compare(order, accounts, &self.deployment.policy, self.findings);
+            orders::compare(order, accounts, self.rules, self.findings);
+            // What several lanes publish of an order has no order between them.
+            if !self.of_several_lanes.contains(order) {
+                let sent = accounts.replayed.map_or(&[][..], |replayed| &replayed.asked.all);
+                self.outputs.check_commands(order, sent, self.findings);
+            }
         }
     }
 }

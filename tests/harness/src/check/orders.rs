@@ -1,10 +1,15 @@
-//! One order, four accounts of it: the fold of what went in, the fold of the journal, its row, and what was last said of it.
+//! One order, four accounts of it: the fold of what went in, the fold of the journal, its row, and what was last said of it; and
+//! what its row remembers for the sake of time: what was asked for, and when to look again.
 //!
 //! Pure. Invariant: all four must agree; which of them is wrong is for the reader of the report to find out.
 
-use orderstream::ids::OrderId;
-use orderstream::order::{Facts, Policy, View, derive};
+use orderstream::ids::{OrderId, Timestamp};
+use orderstream::order::attention::Attention;
+use orderstream::order::{Facts, Policy, View, deadlines, derive};
 use serde_json::Value as Json;
+
+use super::commands::Asking;
+use super::deadlines::overdue;
 
 use super::findings::{Findings, Kind};
 use super::outputs::LastWord;
@@ -22,10 +27,21 @@ pub struct Accounts<'a> {
     pub stored: Option<&'a StoredOrder>,
     /// The last that was published of it.
     pub last_word: Option<&'a LastWord>,
+    /// Whether a dead letter of it is neither applied nor discarded.
+    pub has_letters: bool,
+}
+
+/// By what orders are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// How others are asked, and the policies.
+    pub asking: Asking<'a>,
+    /// When workers were last at work.
+    pub until: Timestamp,
 }
 
 /// Compares the accounts of an order.
-pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, findings: &mut Findings) {
+pub fn compare(order: &OrderId, accounts: Accounts<'_>, rules: Rules<'_>, findings: &mut Findings) {
     let Some(stored) = accounts.stored else {
         findings.add_of(Kind::OrderMissing, order, || "it has events and no row".to_owned());
         return;
@@ -35,9 +51,17 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, finding
         return;
     };
     let mut differs = |what: String| findings.add_of(Kind::OrderDiffers, order, || what);
-    let expected = derive(folded, policy);
-    if stored.view != expected {
-        differs(differing_fields(&stored.view, &expected));
+    let view_by = |policy: &Policy| {
+        let mut view = derive(folded, policy);
+        // What all attempts were in vain for, facts do not know.
+        if accounts.replayed.and_then(|replayed| replayed.view.as_ref()).is_some_and(|view| is_unanswered(view)) {
+            view.attention.insert(Attention::CommandUnanswered);
+        }
+        view
+    };
+    if !rules.asking.policies.iter().any(|policy| stored.view == view_by(policy)) {
+        let expected = rules.asking.policies.first().map(view_by);
+        differs(expected.map_or_else(String::new, |expected| differing_fields(&stored.view, &expected)));
     } else if stored.facts != *folded {
         differs("its facts are not those of its events".to_owned());
     }
@@ -57,6 +81,8 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, finding
                     replayed.rows.len()
                 ));
             }
+            replayed.asked.compare(order, (&stored.commands, rules.until), rules.asking, findings);
+            compare_time(order, (stored, replayed, accounts.has_letters), rules, findings);
         }
     }
     match accounts.last_word {
@@ -73,6 +99,41 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, policy: &Policy, finding
             findings.add_of(Kind::LastWordDiffers, order, || differing_fields(&said.view, &stored.view));
         }
         Some(_) => {}
+    }
+}
+
+fn is_unanswered(view: &View) -> bool {
+    view.attention.contains(&Attention::CommandUnanswered)
+}
+
+/// Whether no deadline was forgotten, and the order is looked at again when it must be.
+fn compare_time(
+    order: &OrderId,
+    (stored, replayed, has_letters): (&StoredOrder, &Progress, bool),
+    rules: Rules<'_>,
+    findings: &mut Findings,
+) {
+    let overdue = |policy| overdue(&stored.facts, policy, rules.until, has_letters);
+    // One that only a former policy knows need not have fired.
+    if let Some(deadline) = rules.asking.policies.first().and_then(overdue) {
+        findings.add_of(Kind::DeadlineLost, order, || {
+            format!("{} of `{}`, due at {}", deadline.name, deadline.entity_id, deadline.due)
+        });
+    }
+    let [policy] = rules.asking.policies else { return };
+    let reminders = stored.commands.iter().filter(|pursuit| !pursuit.unanswered);
+    let reminder = reminders.filter_map(|pursuit| Some(policy.command_retry.after(pursuit.asked_at?))).min();
+    let next = |with_cancelling: bool| {
+        let holding = deadlines(&stored.facts, policy).into_iter().filter(|deadline| deadline.holds);
+        let due = holding.filter(|deadline| with_cancelling || !deadline.name.cancels()).map(|deadline| deadline.due);
+        due.chain(reminder).min()
+    };
+    // While a dead letter was unresolved, those that cancel were left out at the last look, or not.
+    let may_leave_out = replayed.had_letters && stored.next_deadline == next(false);
+    if stored.next_deadline != next(true) && !may_leave_out && !stored.is_archived {
+        findings.add_of(Kind::OrderDiffers, order, || {
+            format!("it is to be looked at again at {:?} and must be at {:?}", stored.next_deadline, next(true))
+        });
     }
 }
 
@@ -108,9 +169,10 @@ mod tests {
             replayed: Some(&progress),
             stored: Some(&stored),
             last_word: Some(&last_word),
+            has_letters: false,
         };
         let mut findings = Findings::default();
-        compare(&fixture::order(), accounts, &Policy::default(), &mut findings);
+        compare(&fixture::order(), accounts, fixture::rules(), &mut findings);
         findings
     }
 
@@ -122,10 +184,11 @@ mod tests {
             replayed: Some(&progress),
             stored: Some(&stored),
             last_word: Some(&last_word),
+            has_letters: false,
         };
         which(&mut accounts);
         let mut findings = Findings::default();
-        compare(&fixture::order(), accounts, &Policy::default(), &mut findings);
+        compare(&fixture::order(), accounts, fixture::rules(), &mut findings);
         findings
     }
 
@@ -136,11 +199,12 @@ mod tests {
 
     #[test]
     fn a_column_a_fact_a_version_or_a_list_of_rows_that_differs_is_found() {
-        let changes: [fn(&mut StoredOrder); 4] = [
+        let changes: [fn(&mut StoredOrder); 5] = [
             |stored| stored.view.lines[0].reserved = 1,
             |stored| stored.facts = Facts::default(),
             |stored| stored.version += 1,
             |stored| stored.journal_rows.clear(),
+            |stored| stored.next_deadline = Some(fixture::NOW),
         ];
         for change in changes {
             let findings = found(|stored, _| change(stored));

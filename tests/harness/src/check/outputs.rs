@@ -13,7 +13,7 @@ use orderstream::order::{Status, View};
 use super::findings::{Findings, Kind};
 use super::input_log::place;
 use super::progress;
-use crate::output::StatusChanged;
+use crate::output::{OrderCommand, StatusChanged};
 use crate::topic_log::LogRecord;
 
 /// How often a record stands in Kafka and in the journal, and where it was seen first.
@@ -78,6 +78,8 @@ pub struct Outputs {
     topics: Vec<String>,
     records: HashMap<u64, Sight>,
     orders: HashMap<OrderId, Said>,
+    /// The commands of each order as the topic holds them: partition, id and attempt.
+    commands: HashMap<OrderId, Vec<(i32, String, u32)>>,
 }
 
 impl Outputs {
@@ -120,6 +122,30 @@ impl Outputs {
                 }
             }
         }
+    }
+
+    /// Takes in a command as Kafka holds it, in the order of its partition.
+    pub fn heard_command(&mut self, command: OrderCommand, partition: i32) {
+        let OrderCommand { order_id, command_id, attempt, .. } = command;
+        self.commands.entry(order_id.into()).or_default().push((partition, command_id, attempt));
+    }
+
+    /// Whether the commands of an order stand on the topic as its history sent them.
+    pub fn check_commands(&self, order: &OrderId, sent: &[(String, u32)], findings: &mut Findings) {
+        let heard = self.commands.get(order).map_or(&[][..], Vec::as_slice);
+        let is_in_order = heard.iter().map(|(_, id, attempt)| (id, attempt)).eq(sent.iter().map(|(id, a)| (id, a)));
+        let is_in_one_place = heard.windows(2).all(|pair| pair[0].0 == pair[1].0);
+        if !is_in_order || !is_in_one_place {
+            findings.add_of(Kind::CommandDisordered, order, || {
+                format!("{} were sent and {} stand there", sent.len(), heard.len())
+            });
+        }
+    }
+
+    /// How many commands there are.
+    #[must_use]
+    pub fn commands(&self) -> u64 {
+        self.commands.values().map(|commands| commands.len() as u64).sum()
     }
 
     /// The journal says that it published this record, in a row of that name. Returns when Kafka got it.
@@ -238,13 +264,13 @@ mod tests {
     fn found(change: impl FnOnce(&mut Vec<Record>)) -> Findings {
         let (row, _) = fixture::row();
         let published: Vec<Record> =
-            row.changes.into_iter().zip(0_u8..).map(|(change, byte)| (change, 0, vec![byte])).collect();
+            fixture::changes(row).into_iter().zip(0_u8..).map(|(change, byte)| (change, 0, vec![byte])).collect();
         let mut on_topic = published.clone();
         change(&mut on_topic);
         let (mut outputs, mut findings) = (Outputs::default(), Findings::default());
         for ((changed, partition, value), offset) in on_topic.into_iter().zip(0..) {
             let (key, value) = (Some(Bytes::from_static(b"ord-1")), Some(Bytes::from(value)));
-            let record = LogRecord { partition, offset, timestamp_millis: None, key, value, headers: Vec::new() };
+            let record = LogRecord { partition, offset, timestamp_millis: None, appended_millis: None, key, value, headers: Vec::new() };
             outputs.saw("order-status", &record);
             outputs.heard(changed, partition, &mut findings);
         }

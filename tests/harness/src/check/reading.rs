@@ -3,8 +3,9 @@
 //! Invariant: the database is read as of one instant. Workers must be at rest, or what is read from Kafka is of another one.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use orderstream::ids::Timestamp;
 use orderstream::persist::journal_format::{read_applied, read_emitted};
 use uuid::Uuid;
@@ -13,15 +14,20 @@ use super::findings::{Findings, Kind};
 use super::input_log::{self, RawPartition, place};
 use super::lane::Unpacked;
 use super::outputs::Outputs;
+use super::replay::Said;
 use super::stored::{Stored, StoredRow};
 use super::{dead_letters, now};
 use crate::avro_reader::Readers;
 use crate::deployment::Deployment;
-use crate::output::{self, StatusChanged};
+use crate::output::{self, OrderCommand, StatusChanged};
 use crate::positions::{self, Committed};
 use crate::registry::{Registry, SchemaCache};
 use crate::topic_log::{self, LogReader, LogRecord, Partition};
-use crate::topics::Input;
+use crate::topics::{Input, Topics};
+use crate::wait;
+
+/// How long a transaction that a killed worker left open may stay so; the broker ends it after its time-out.
+const OPEN_SECONDS: u64 = 60;
 
 /// The readers of a check.
 pub(super) struct Reading<'a> {
@@ -52,6 +58,26 @@ impl<'a> Reading<'a> {
         Ok(Self { deployment, log, schemas, stored, database, now: now(), committed, letters })
     }
 
+    /// Waits until no transaction is open on the output topics, and says how long that took.
+    pub async fn until_no_transaction_is_open(&self) -> Result<Duration> {
+        let topics = &self.deployment.topics;
+        let mut partitions = Vec::new();
+        for topic in topics.outputs() {
+            partitions.extend(self.log.partitions(topic)?);
+        }
+        let began = Instant::now();
+        wait::within(OPEN_SECONDS, "the transactions on the output topics to end", async || {
+            for partition in &partitions {
+                if self.log.has_open_transaction(partition)? {
+                    bail!("one is open on {} {}", partition.topic, partition.number);
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+        Ok(began.elapsed())
+    }
+
     /// What stands on the output topics.
     pub async fn outputs(&mut self, findings: &mut Findings) -> Result<Outputs> {
         let mut outputs = Outputs::default();
@@ -75,7 +101,18 @@ impl<'a> Reading<'a> {
             }
         }
         if let Some(topic) = &self.deployment.topics.command {
-            self.log.read_all(topic)?.iter().for_each(|record| outputs.saw(topic, record));
+            let records = self.log.read_all(topic)?;
+            self.schemas.learn(records.iter().filter_map(|record| output::schema_id(record.value.as_deref()))).await?;
+            let readers = self.schemas.readers();
+            for record in records {
+                outputs.saw(topic, &record);
+                match OrderCommand::read(&readers, record.value.as_deref()) {
+                    Ok(command) => outputs.heard_command(command, record.partition),
+                    Err(error) => findings.add(Kind::OutputUnreadable, || {
+                        format!("{}: {error:#}", place(topic, record.partition, record.offset))
+                    }),
+                }
+            }
         }
         if let Some(topic) = &self.deployment.topics.dead_letter {
             self.letters.iter().flatten().for_each(|record| outputs.saw(topic, record));
@@ -103,8 +140,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Unpacks a journal row and reads the status events that it publishes.
-pub(super) fn unpack(readers: &Readers<'_>, status_topic: &str, lane: i32, row: &StoredRow) -> Result<Unpacked> {
+/// Unpacks a journal row and reads the status events and commands that it publishes.
+pub(super) fn unpack(readers: &Readers<'_>, topics: &Topics, lane: i32, row: &StoredRow) -> Result<Unpacked> {
     let entries = read_applied(&row.applied)?;
     let records = read_emitted(&row.emitted)?;
     let counts = (row.events, row.emitted_records);
@@ -112,11 +149,16 @@ pub(super) fn unpack(readers: &Readers<'_>, status_topic: &str, lane: i32, row: 
     ensure!(found == counts, "lane {lane} row {} says {counts:?} and holds {found:?}", row.seq);
     let mut emitted = Vec::with_capacity(records.len());
     for record in records {
-        let changed = (record.topic == status_topic)
-            .then(|| StatusChanged::read(readers, record.value.as_deref()))
-            .transpose()
-            .context("it publishes what no consumer can read")?;
-        emitted.push((record, changed));
+        let value = record.value.as_deref();
+        let said = if record.topic == topics.status {
+            Some(StatusChanged::read(readers, value).map(Said::Changed))
+        } else if topics.command.as_ref() == Some(&record.topic) {
+            Some(OrderCommand::read(readers, value).map(Said::Asked))
+        } else {
+            None
+        };
+        let said = said.transpose().context("it publishes what no consumer can read")?;
+        emitted.push((record, said));
     }
     Ok(Unpacked { entries, emitted })
 }

@@ -5,9 +5,11 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result};
-use orderstream::ids::OrderId;
+use orderstream::ids::{OrderId, Timestamp};
+use orderstream::order::obligation::ObligationKind;
 use orderstream::order::{Facts, View};
-use sqlx::postgres::PgConnection;
+use serde::Deserialize;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Executor, Row};
 use uuid::Uuid;
 
@@ -27,6 +29,33 @@ pub struct StoredOrder {
     pub view: View,
     /// The journal rows in which it appears: lane times 2^40 plus seq.
     pub journal_rows: Vec<i64>,
+    /// What was asked for what it owes.
+    pub commands: Vec<StoredPursuit>,
+    /// When time will next have something to do for it.
+    pub next_deadline: Option<Timestamp>,
+    /// Whether it was moved out of the way.
+    pub is_archived: bool,
+}
+
+/// What was asked for one open obligation, as a row has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredPursuit {
+    /// What is owed.
+    pub kind: ObligationKind,
+    /// The entity that it is about.
+    pub id: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often it was asked for.
+    #[serde(default)]
+    pub attempt: u32,
+    /// When it was asked for last.
+    #[serde(default)]
+    pub asked_at: Option<Timestamp>,
+    /// Whether a person was asked to look.
+    #[serde(default)]
+    pub unanswered: bool,
 }
 
 /// A lane's row.
@@ -45,6 +74,8 @@ pub struct StoredLane {
 /// A refused record's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDeadLetter {
+    /// Its id.
+    pub id: i64,
     /// The topic that it came from.
     pub topic: String,
     /// Its offset in the lane's partition.
@@ -53,8 +84,26 @@ pub struct StoredDeadLetter {
     pub key: Option<Vec<u8>>,
     /// Its value.
     pub value: Option<Vec<u8>>,
+    /// The order that it is of.
+    pub order_id: Option<OrderId>,
     /// Why it was refused.
     pub reason: String,
+    /// `open`, `replay`, `applied` or `discarded`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was applied or discarded.
+    pub resolved_at: Option<Timestamp>,
+    /// What was done to it, each with its note, one after the other.
+    pub actions: Vec<(String, Option<String>)>,
+}
+
+impl StoredDeadLetter {
+    /// Whether that was ever done to it.
+    #[must_use]
+    pub fn has(&self, action: &str) -> bool {
+        self.actions.iter().any(|(done, _)| done == action)
+    }
 }
 
 /// A journal row, packed.
@@ -62,7 +111,9 @@ pub struct StoredDeadLetter {
 pub struct StoredRow {
     /// Its number in the lane.
     pub seq: i64,
-    /// How many input records it tells of.
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// How many entries it has.
     pub events: i32,
     /// How many records it publishes.
     pub emitted_records: i32,
@@ -104,7 +155,7 @@ impl Stored {
     pub async fn lanes(&mut self) -> Result<Vec<StoredLane>> {
         let rows = sqlx::query("select lane, epoch, last_seq, published_seq from lanes order by lane");
         let rows = rows.fetch_all(&mut self.0).await?;
-        let read = |row: sqlx::postgres::PgRow| {
+        let read = |row: PgRow| {
             Ok(StoredLane {
                 lane: row.try_get(0)?,
                 epoch: row.try_get(1)?,
@@ -130,12 +181,26 @@ impl Stored {
     /// The query's failure.
     pub async fn orders_of_several_lanes(&mut self) -> Result<HashSet<OrderId>> {
         let rows = sqlx::query_scalar::<_, String>(
-            "select order_id from orders where (select count(distinct r >> 40) from unnest(journal_rows) r) > 1",
+            "select order_id
+               from (select order_id, journal_rows from orders
+                     union all select order_id, journal_rows from archived_orders) as all_orders
+              where (select count(distinct r >> 40) from unnest(journal_rows) r) > 1",
         );
         Ok(rows.fetch_all(&mut self.0).await?.into_iter().map(OrderId::from).collect())
     }
 
-    /// The orders at home in a lane.
+    /// The orders with a dead letter that is neither applied nor discarded.
+    ///
+    /// # Errors
+    /// The query's failure.
+    pub async fn orders_with_letters(&mut self) -> Result<HashSet<OrderId>> {
+        let rows = sqlx::query_scalar::<_, String>(
+            "select distinct order_id from dead_letters where state in ('open', 'replay') and order_id is not null",
+        );
+        Ok(rows.fetch_all(&mut self.0).await?.into_iter().map(OrderId::from).collect())
+    }
+
+    /// The orders at home in a lane, archived ones included.
     ///
     /// # Errors
     /// The query's failure, or a row that cannot be read.
@@ -156,16 +221,20 @@ impl Stored {
     where
         T: sqlx::Encode<'q, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + 'q,
     {
-        let statement = format!(
-            "select order_id, version, facts::text, journal_rows,
-                    jsonb_build_object(
-                        'status', status, 'payment', payment, 'inventory', inventory, 'fulfilment', fulfilment,
-                        'returns', returns, 'flags', flags, 'attention', attention, 'cancel_reason', cancel_reason,
-                        'currency', currency, 'total_minor', total_minor, 'authorized_minor', authorized_minor,
-                        'captured_minor', captured_minor, 'refunded_minor', refunded_minor,
-                        'charged_back_minor', charged_back_minor, 'lines', lines, 'owed', owed)::text
-               from orders where {which}"
-        );
+        let of = |table: &str, is_archived: bool| {
+            format!(
+                "select order_id, version, facts::text, journal_rows, commands::text,
+                        (extract(epoch from next_deadline) * 1000000)::bigint, {is_archived},
+                        jsonb_build_object(
+                            'status', status, 'payment', payment, 'inventory', inventory, 'fulfilment', fulfilment,
+                            'returns', returns, 'flags', flags, 'attention', attention, 'cancel_reason', cancel_reason,
+                            'currency', currency, 'total_minor', total_minor, 'authorized_minor', authorized_minor,
+                            'captured_minor', captured_minor, 'refunded_minor', refunded_minor,
+                            'charged_back_minor', charged_back_minor, 'lines', lines, 'owed', owed)::text
+                   from {table} where {which}"
+            )
+        };
+        let statement = format!("{} union all {}", of("orders", false), of("archived_orders", true));
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(bound).fetch_all(&mut self.0).await?;
         rows.iter().map(read_order).collect()
     }
@@ -176,17 +245,26 @@ impl Stored {
     /// The query's failure.
     pub async fn dead_letters(&mut self, lane: i32) -> Result<Vec<StoredDeadLetter>> {
         let rows = sqlx::query(
-            "select topic, record_offset, key, value, reason::text from dead_letters
-              where partition = $1 order by topic, record_offset",
+            "select id, topic, record_offset, key, value, order_id, reason::text, state::text, attempts,
+                    (extract(epoch from resolved_at) * 1000000)::bigint,
+                    (select coalesce(jsonb_agg(jsonb_build_array(action, note) order by a.id), '[]')::text
+                       from dead_letter_actions a where a.letter_id = d.id)
+               from dead_letters d where partition = $1 order by topic, record_offset",
         );
         let rows = rows.bind(lane).fetch_all(&mut self.0).await?;
-        let read = |row: sqlx::postgres::PgRow| {
+        let read = |row: PgRow| {
             Ok(StoredDeadLetter {
-                topic: row.try_get(0)?,
-                offset: row.try_get(1)?,
-                key: row.try_get(2)?,
-                value: row.try_get(3)?,
-                reason: row.try_get(4)?,
+                id: row.try_get(0)?,
+                topic: row.try_get(1)?,
+                offset: row.try_get(2)?,
+                key: row.try_get(3)?,
+                value: row.try_get(4)?,
+                order_id: row.try_get::<Option<String>, _>(5)?.map(OrderId::from),
+                reason: row.try_get(6)?,
+                state: row.try_get(7)?,
+                attempts: row.try_get(8)?,
+                resolved_at: row.try_get::<Option<i64>, _>(9)?.map(Timestamp),
+                actions: serde_json::from_str(row.try_get(10)?)?,
             })
         };
         rows.into_iter().map(read).collect()
@@ -198,33 +276,37 @@ impl Stored {
     /// The query's failure.
     pub async fn journal_page(&mut self, lane: i32, after: i64) -> Result<Vec<StoredRow>> {
         let rows = sqlx::query(
-            "select seq, events, emitted_records, applied, emitted from journal
-              where lane = $1 and seq > $2 order by seq limit $3",
+            "select seq, (extract(epoch from written_at) * 1000000)::bigint, events, emitted_records, applied, emitted
+               from journal where lane = $1 and seq > $2 order by seq limit $3",
         );
         let rows = rows.bind(lane).bind(after).bind(PAGE).fetch_all(&mut self.0).await?;
-        let read = |row: sqlx::postgres::PgRow| {
+        let read = |row: PgRow| {
             Ok(StoredRow {
                 seq: row.try_get(0)?,
-                events: row.try_get(1)?,
-                emitted_records: row.try_get(2)?,
-                applied: row.try_get(3)?,
-                emitted: row.try_get(4)?,
+                written_at: Timestamp(row.try_get(1)?),
+                events: row.try_get(2)?,
+                emitted_records: row.try_get(3)?,
+                applied: row.try_get(4)?,
+                emitted: row.try_get(5)?,
             })
         };
         rows.into_iter().map(read).collect()
     }
 }
 
-fn read_order(row: &sqlx::postgres::PgRow) -> Result<StoredOrder> {
+fn read_order(row: &PgRow) -> Result<StoredOrder> {
     let order_id: String = row.try_get(0)?;
+    let unreadable = |what: &str| format!("the {what} of order `{order_id}` cannot be read");
     let facts: Option<String> = row.try_get(2)?;
-    let view: String = row.try_get(4)?;
     let facts = facts.map_or_else(|| Ok(Facts::default()), |facts| serde_json::from_str(&facts));
     Ok(StoredOrder {
         version: row.try_get(1)?,
-        facts: facts.with_context(|| format!("the facts of order `{order_id}` cannot be read"))?,
-        view: serde_json::from_str(&view).with_context(|| format!("the view of order `{order_id}` cannot be read"))?,
+        facts: facts.with_context(|| unreadable("facts"))?,
         journal_rows: row.try_get(3)?,
+        commands: serde_json::from_str(row.try_get(4)?).with_context(|| unreadable("commands"))?,
+        next_deadline: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
+        is_archived: row.try_get(6)?,
+        view: serde_json::from_str(row.try_get(7)?).with_context(|| unreadable("view"))?,
         order_id: order_id.into(),
     })
 }

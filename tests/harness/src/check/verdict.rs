@@ -8,6 +8,9 @@ use std::fmt::Write;
 use console::style;
 use serde_json::{Value as Json, json};
 
+use orderstream::order::Source;
+use orderstream::persist::journal_format::{AppliedEntry, Outcome};
+
 use super::entries::Outcomes;
 use super::findings::{Class, Findings};
 
@@ -20,6 +23,10 @@ pub struct Totals {
     pub input_records: u64,
     /// How they fared.
     pub outcomes: Outcomes,
+    /// What time did.
+    pub time: Time,
+    /// Records on the command topic.
+    pub commands: u64,
     /// Rows of the journal.
     pub journal_rows: u64,
     /// Events on the status topic.
@@ -28,6 +35,45 @@ pub struct Totals {
     pub by_status: BTreeMap<String, u64>,
     /// Status events, in the order of their publication.
     pub published: Vec<Published>,
+}
+
+/// What happened without a record, and which records were tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Time {
+    /// Deadlines that fired, by name.
+    pub fired: BTreeMap<String, u64>,
+    /// How often commands were sent again.
+    pub reminded: u64,
+    /// How often a person was asked to look, since all attempts were in vain.
+    pub given_up: u64,
+    /// Orders that were derived anew.
+    pub rederived: u64,
+    /// Dead letters that were tried again.
+    pub replayed: u64,
+}
+
+impl Time {
+    /// Counts an entry of the journal.
+    pub fn count(&mut self, entry: &AppliedEntry) {
+        if let (Source::Deadline, Some(event)) = (entry.place.source, &entry.event) {
+            // `deadline:<name>:<entity id>:<due>`
+            let name = event.event_id.as_str().split(':').nth(1).unwrap_or_default();
+            *self.fired.entry(name.to_owned()).or_default() += 1;
+        }
+        match entry.outcome {
+            Outcome::Reminded => self.reminded += entry.sent.len() as u64,
+            Outcome::Unanswered => self.given_up += 1,
+            Outcome::Rederived => self.rederived += 1,
+            Outcome::Applied | Outcome::Duplicate | Outcome::Stale | Outcome::DeadLetter(_) => {}
+        }
+        self.replayed += u64::from(entry.place.letter.is_some());
+    }
+
+    /// How many deadlines fired.
+    #[must_use]
+    pub fn all_fired(&self) -> u64 {
+        self.fired.values().sum()
+    }
 }
 
 /// When and where a status event was published.
@@ -74,6 +120,13 @@ impl Verdict {
             "stale": totals.outcomes.stale,
             "dead_letters": totals.outcomes.refused(),
             "dead_letters_by_reason": totals.outcomes.dead_letters,
+            "dead_letters_repaired": totals.outcomes.repaired,
+            "replays": totals.time.replayed,
+            "deadlines_fired": totals.time.fired,
+            "commands": totals.commands,
+            "commands_sent_again": totals.time.reminded,
+            "commands_given_up": totals.time.given_up,
+            "orders_rederived": totals.time.rederived,
             "journal_rows": totals.journal_rows,
             "status_events_out": totals.status_events,
             "orders_by_status": totals.by_status,
@@ -104,6 +157,18 @@ impl Verdict {
             "{} orders, {} status events out, {} journal rows",
             totals.orders, totals.status_events, totals.journal_rows
         ));
+        let time = &totals.time;
+        if time.all_fired() + totals.commands + time.replayed > 0 {
+            line(format!(
+                "{} deadlines fired, {} commands ({} of them sent again, {} given up), {} replays of dead letters, {} repaired",
+                time.all_fired(),
+                totals.commands,
+                time.reminded,
+                time.given_up,
+                time.replayed,
+                outcomes.repaired
+            ));
+        }
         for (kind, found) in self.findings.by_kind() {
             line(format!("{} {}", style(format!("{}x", found.count)).red().bold(), kind.words()));
             for name in &found.first {

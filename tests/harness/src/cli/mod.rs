@@ -1,11 +1,13 @@
-//! The command line of `harness`: simulate, check, demo; one file a command.
+//! The command line of `harness`: simulate, services, check, demo, trial; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
 mod check;
 mod demo;
+mod services;
 mod simulate;
 mod target;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -30,10 +32,14 @@ struct Cli {
 enum Command {
     /// Sends the traffic of a number of orders, made from a seed.
     Simulate(simulate::Arguments),
+    /// Answers commands as payment, stock and carrier services do: at once, late, twice, never.
+    Services(services::Arguments),
     /// Compares input topics, database and output topics; exits with 1 when anything differs.
     Check(check::Arguments),
     /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
     Demo(demo::Arguments),
+    /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
+    Trial(trial::Arguments),
 }
 
 /// Runs the command that this process was started with.
@@ -52,8 +58,10 @@ pub fn main() -> ExitCode {
         runtime.block_on(async {
             match cli.command {
                 Command::Simulate(arguments) => simulate::run(arguments).await,
+                Command::Services(arguments) => services::run(arguments).await,
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
+                Command::Trial(arguments) => trial::run(arguments).await,
             }
         })
     });

@@ -9,7 +9,7 @@ use super::target::Target;
 use crate::produce::Producer;
 use crate::simulate;
 use crate::topics::{self, Layout};
-use crate::traffic::{Shape, Traffic};
+use crate::traffic::{Answers, Shape, Traffic};
 
 /// What `simulate` can be told.
 #[derive(Debug, Args)]
@@ -35,6 +35,16 @@ pub(super) struct Arguments {
     /// Records that must be refused, as a share of the events.
     #[arg(long, default_value_t = 0.005, value_parser = share)]
     malformed: f64,
+    /// Records that come a little more than 24 hours before their time, or name a schema that a registry front keeps back, as a
+    /// share of the events.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    repairable: f64,
+    /// Share of orders that live in the present: deadlines come up within seconds, cancellations wait for their answers.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pressing: f64,
+    /// Leaves the answers to what cancelled orders owe to `harness services`.
+    #[arg(long)]
+    leave_answers: bool,
     /// Share of orders of which the order topic says nothing.
     #[arg(long, default_value_t = 0.3, value_parser = share)]
     without_order_topic: f64,
@@ -62,6 +72,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool> {
         duplicates: arguments.duplicates,
         out_of_order: arguments.out_of_order,
         malformed: arguments.malformed,
+        repairable: arguments.repairable,
+        pressing: arguments.pressing,
+        answers: if arguments.leave_answers { Answers::Left } else { Answers::Told },
         without_order_topic: arguments.without_order_topic,
         in_flight: arguments.in_flight,
         speed: arguments.speed,
@@ -76,13 +89,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool> {
     let mut producer = Producer::open(&deployment.stack, &deployment.topics).await?;
     let went_in = simulate::run(Traffic::new(shape), &mut producer, arguments.rate)?;
     println!(
-        "{} orders, {} records in {:.1} s: {:.0} a second; {} sent again, {} malformed",
+        "{} orders, {} records in {:.1} s: {:.0} a second; {} sent again, {} malformed, {} too early",
         went_in.orders,
         went_in.records,
         went_in.seconds,
         went_in.rate(),
         went_in.repeated,
-        went_in.malformed_records()
+        went_in.malformed_records(),
+        went_in.early_records()
     );
     Ok(true)
 }

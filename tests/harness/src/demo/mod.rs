@@ -2,7 +2,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | topics, database and configuration of its own | [`stage`] |
+//! | topics, database and configuration of its own | [`crate::stage`] |
 //! | the workers, the kill, the waiting | [`show`] |
 //! | what the times say | [`measure`] |
 //! | orders told event by event | [`story`], [`words`] |
@@ -13,7 +13,6 @@
 pub mod measure;
 pub mod report;
 pub mod show;
-pub mod stage;
 pub mod story;
 pub mod words;
 
@@ -22,10 +21,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::check;
+use crate::config_file::ConfigFile;
 use crate::stack::Stack;
+use crate::stage::Stage;
+use crate::topics::Time;
 use crate::worker::Program;
 use report::Report;
-use stage::Stage;
+
+/// The largest record that the demonstration's workers take: small, so that one that is too large is quickly made.
+const RECORD_MAX: &str = "128KiB";
 
 /// What a demonstration is about.
 #[derive(Clone, Debug)]
@@ -40,6 +44,13 @@ pub struct Options {
     pub directory: PathBuf,
 }
 
+fn configure(file: &mut ConfigFile) {
+    // Orders that nobody placed are to be shown as paid, and malformed records are to cost seconds and megabytes less.
+    file.set("policy.shell", "trust")
+        .set("worker.record_max_bytes", RECORD_MAX)
+        .set("registry.unknown_id_grace", "1s");
+}
+
 /// Runs the demonstration, prints its report, and says whether all is well.
 ///
 /// # Errors
@@ -48,12 +59,7 @@ pub async fn run(options: &Options) -> Result<bool> {
     let program = Program::beside_this()?;
     let stack = Stack::from_env()?;
     let directory = &options.directory;
-    if directory.exists() {
-        std::fs::remove_dir_all(directory).with_context(|| format!("`{}` cannot be emptied", directory.display()))?;
-    }
-    std::fs::create_dir_all(directory).with_context(|| format!("`{}` cannot be made", directory.display()))?;
-
-    let stage = Stage::set(&stack, &program, directory).await?;
+    let stage = Stage::set((&stack, &program), "demo", directory, Time::OfProducer, configure).await?;
     let showing = show::run(&stage, &program, options).await?;
     let verdict = check::check(&stage.deployment).await?;
     let stories = story::three(&stage, &showing.shape).await?;

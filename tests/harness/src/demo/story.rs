@@ -9,8 +9,8 @@ use orderstream::order::Status;
 use orderstream::persist::journal_format::{AppliedEntry, Outcome, read_applied};
 use sqlx::postgres::PgConnection;
 
-use super::stage::Stage;
 use crate::event::FlatEvent;
+use crate::stage::Stage;
 use crate::topics::Input;
 use crate::traffic::{Plot, Shape, plot_of};
 

@@ -1,7 +1,7 @@
 //! How an order's events arrive: some late, some twice, with malformed records in between.
 //!
-//! Between a tale and the interleaving. Invariant: every event of the tale is delivered at least once and unharmed; whatever
-//! is malformed comes in addition.
+//! Between a tale and the interleaving. Invariant: every event of the tale is delivered at least once and unharmed, or in a
+//! form that is understood in time; whatever is malformed for good comes in addition.
 
 use super::dice::Dice;
 use super::flaw::{self, Flaw};
@@ -10,11 +10,14 @@ use crate::event::FlatEvent;
 
 /// How many costly flaws of each kind one simulation has at most.
 const COSTLY_MOST: u64 = 3;
+/// How far ahead of the clock an event may be, in microseconds.
+const A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// What goes through all deliveries: flaws come in turn, so that even a short simulation has each of them.
 #[derive(Debug, Default)]
 pub(super) struct Disturbance {
     malformed: u64,
+    early: usize,
     rounds: u64,
     turn: usize,
 }
@@ -30,9 +33,32 @@ impl Disturbance {
             if dice.chance(shape.malformed) {
                 arriving.push(self.malformed(shape, &record.event, dice));
             }
+            let record = self.too_early(shape, record, &mut arriving, dice);
             arriving.push(record);
         }
         arriving
+    }
+
+    /// Some records name a schema that is registered later; beside others comes news from the future.
+    fn too_early(
+        &mut self,
+        shape: &Shape,
+        record: Planned,
+        arriving: &mut Vec<Planned>,
+        dice: &mut Dice,
+    ) -> Planned {
+        if shape.repairable == 0.0 || !dice.chance(shape.repairable) {
+            return record;
+        }
+        let flaw = Flaw::EARLY[self.early % Flaw::EARLY.len()];
+        self.early += 1;
+        if flaw == Flaw::EarlySchema {
+            return Planned { flaw: Some(flaw), ..record };
+        }
+        let at = shape.now + A_DAY + shape.ahead;
+        let event = flaw::ahead(self.early as u64, &record.event.order_id, at);
+        arriving.push(Planned { flaw: Some(flaw), ..Planned::sound(event) });
+        record
     }
 
     fn malformed(&mut self, shape: &Shape, beside: &FlatEvent, dice: &mut Dice) -> Planned {

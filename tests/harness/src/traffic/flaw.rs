@@ -2,6 +2,7 @@
 //!
 //! Each is an extra record beside the order's real events, so the order comes out as its story says although the record is
 //! refused. All but the one without a key carry a real order's key. `apply_failed` has no flaw: nothing from outside causes it.
+//! What is only too early is repaired by time or by the registry, without a change of the record.
 
 use super::dice::Dice;
 use crate::event::{FlatEvent, Line, Text};
@@ -11,53 +12,67 @@ use crate::topics::Input;
 const FAR_AHEAD: i64 = 4_102_444_800_000_000;
 
 macro_rules! flaws {
-    ($( $(#[$doc:meta])* $flaw:ident = $reason:literal, )+) => {
+    (
+        stay { $( $(#[$doc:meta])* $flaw:ident = $reason:literal, )+ }
+        pass { $( $(#[$early_doc:meta])* $early:ident = $early_reason:literal, )+ }
+    ) => {
         /// What is wrong with a record.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Flaw {
             $( $(#[$doc])* $flaw, )+
+            $( $(#[$early_doc])* $early, )+
         }
 
         impl Flaw {
-            /// Every flaw.
+            /// Every flaw that stays.
             pub const ALL: &[Self] = &[$( Self::$flaw ),+];
+            /// Every flaw that passes.
+            pub const EARLY: &[Self] = &[$( Self::$early ),+];
 
             /// The reason code that the record is refused with.
             #[must_use]
             pub fn reason(self) -> &'static str {
-                match self { $( Self::$flaw => $reason, )+ }
+                match self { $( Self::$flaw => $reason, )+ $( Self::$early => $early_reason, )+ }
             }
         }
     };
 }
 
 flaws! {
-    /// There is no key.
-    NoKey = "no_key",
-    /// The key is another order's.
-    KeyMismatch = "key_mismatch",
-    /// The first byte is not the magic one.
-    WrongMagic = "bad_framing",
-    /// There is no value.
-    Tombstone = "bad_framing",
-    /// The body ends too early.
-    Truncated = "bad_avro",
-    /// Bytes follow the body.
-    Trailing = "bad_avro",
-    /// The kind's symbol is one that its schema does not have.
-    KindOutOfRange = "bad_avro",
-    /// The kind is one of a newer schema.
-    NewerKind = "unknown_kind",
-    /// The entity's id is not there.
-    MissingField = "missing_field",
-    /// A value is out of bounds.
-    BadValue = "bad_value",
-    /// It occurs in the future.
-    InTheFuture = "occurred_in_future",
-    /// The schema id is one that the registry does not know.
-    UnknownSchema = "unknown_schema",
-    /// It is larger than a worker takes.
-    TooLarge = "too_large",
+    stay {
+        /// There is no key.
+        NoKey = "no_key",
+        /// The key is another order's.
+        KeyMismatch = "key_mismatch",
+        /// The first byte is not the magic one.
+        WrongMagic = "bad_framing",
+        /// There is no value.
+        Tombstone = "bad_framing",
+        /// The body ends too early.
+        Truncated = "bad_avro",
+        /// Bytes follow the body.
+        Trailing = "bad_avro",
+        /// The kind's symbol is one that its schema does not have.
+        KindOutOfRange = "bad_avro",
+        /// The kind is one of a newer schema.
+        NewerKind = "unknown_kind",
+        /// The entity's id is not there.
+        MissingField = "missing_field",
+        /// A value is out of bounds.
+        BadValue = "bad_value",
+        /// It occurs in the future.
+        InTheFuture = "occurred_in_future",
+        /// The schema id is one that the registry does not know.
+        UnknownSchema = "unknown_schema",
+        /// It is larger than a worker takes.
+        TooLarge = "too_large",
+    }
+    pass {
+        /// Its schema is not registered yet.
+        EarlySchema = "unknown_schema",
+        /// It occurs more than a day from now, but not much.
+        EarlyClock = "occurred_in_future",
+    }
 }
 
 impl Flaw {
@@ -65,6 +80,12 @@ impl Flaw {
     #[must_use]
     pub fn is_costly(self) -> bool {
         matches!(self, Self::UnknownSchema | Self::TooLarge)
+    }
+
+    /// Whether time or the registry repairs it.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        Self::EARLY.contains(&self)
     }
 }
 
@@ -94,9 +115,23 @@ pub(super) fn event(
             }
         }
         Flaw::NoKey | Flaw::WrongMagic | Flaw::Tombstone | Flaw::Truncated | Flaw::Trailing => {}
-        Flaw::KindOutOfRange | Flaw::UnknownSchema => {}
+        Flaw::KindOutOfRange | Flaw::UnknownSchema | Flaw::EarlySchema | Flaw::EarlyClock => {}
     }
     event
+}
+
+/// News from the future: goods that will be on the shelf again. Information only, so it does the order no harm when it is heard.
+pub(super) fn ahead(number: u64, order_id: &str, at: i64) -> FlatEvent {
+    FlatEvent {
+        topic: Input::Inventory,
+        event_id: format!("evt-early-{number}"),
+        order_id: order_id.to_owned(),
+        occurred_at: at,
+        kind: Text::Borrowed("RESTOCKED"),
+        reservation_id: Some(format!("shelf-{number}")),
+        condition: Some(Text::Borrowed("SELLABLE")),
+        ..FlatEvent::default()
+    }
 }
 
 /// An event of that topic in which nothing is wrong.

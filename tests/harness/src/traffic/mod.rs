@@ -10,6 +10,7 @@ mod dice;
 mod flaw;
 mod paying;
 mod plot;
+mod pressing;
 mod stocking;
 mod tale;
 mod undoing;
@@ -38,6 +39,14 @@ pub struct Shape {
     pub out_of_order: f64,
     /// Records that must be refused, as a share of the events.
     pub malformed: f64,
+    /// Records that are refused as long as time or the registry is not ready for them, as a share of the events.
+    pub repairable: f64,
+    /// How much more than the 24 hours that are allowed a record is ahead of its time that is to be refused for that, in microseconds.
+    pub ahead: i64,
+    /// Share of orders that live in the present: deadlines come up, cancellations wait for their answers.
+    pub pressing: f64,
+    /// Who answers what a cancelled order owes.
+    pub answers: Answers,
     /// Share of orders whose order topic says nothing of them.
     pub without_order_topic: f64,
     /// How many orders are under way at a time.
@@ -61,6 +70,10 @@ impl Shape {
             duplicates: 0.02,
             out_of_order: 0.05,
             malformed: 0.005,
+            repairable: 0.0,
+            ahead: 10_000_000,
+            pressing: 0.0,
+            answers: Answers::Told,
             without_order_topic: 0.3,
             in_flight: 2_000,
             now,
@@ -74,6 +87,15 @@ impl Shape {
     pub fn undisturbed(orders: u64, seed: u64, now: i64) -> Self {
         Self { duplicates: 0.0, out_of_order: 0.0, malformed: 0.0, ..Self::usual(orders, seed, now) }
     }
+}
+
+/// Who answers what a cancelled order owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// The answers are part of the order's story.
+    Told,
+    /// They are left to somebody who hears the commands: `services`.
+    Left,
 }
 
 /// One record to be sent.
@@ -152,11 +174,13 @@ impl Iterator for Traffic {
 
 /// The events of one order in the order in which they occurred, with its plot and what is left of its chance.
 fn story(shape: &Shape, number: u64) -> (Plot, Vec<FlatEvent>, Dice) {
-    let mut tale = Tale::begin(shape.seed, number, shape.without_order_topic);
-    let plot = Plot::roll(&mut tale.dice);
+    let mut tale = Tale::begin(shape.seed, number, shape.without_order_topic, shape.answers);
+    let is_pressing = shape.pressing > 0.0 && tale.dice.chance(shape.pressing);
+    let plot = if is_pressing { Plot::roll_pressing(&mut tale) } else { Plot::roll(&mut tale.dice) };
     plot.tell(&mut tale);
-    // Not all orders end at the same instant.
-    let end = shape.now - tale.dice.between(1_000_000, 3_600_000_000) / shape.speed;
+    // Not all orders end at the same instant; those that press have come to this very one.
+    let ago = if is_pressing { 0 } else { tale.dice.between(1_000_000, 3_600_000_000) / shape.speed };
+    let end = shape.now - ago;
     let (events, dice) = tale.end(end, shape.speed);
     (plot, events, dice)
 }

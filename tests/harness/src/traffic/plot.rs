@@ -1,12 +1,13 @@
 //! What can become of an order: the plots, how often each is told, and which chapters it is made of.
 //!
-//! Most orders are ordinary; the others together use every kind of DOMAIN sections 3-5.
+//! Most orders are ordinary; the others together use every kind of DOMAIN sections 3-5. Pressing ones are told as of now, for
+//! deadlines that are yet to come (`pressing`).
 
 use super::dice::Dice;
 use super::tale::{DAY, HOUR, MINUTE, Tale};
 
 macro_rules! plots {
-    ($( $weight:literal $plot:ident $words:literal, )+) => {
+    ($( $weight:literal $pressing:literal $plot:ident $words:literal, )+) => {
         /// A plot.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Plot {
@@ -16,6 +17,9 @@ macro_rules! plots {
         impl Plot {
             /// Every plot with how many of a thousand orders it is told for.
             pub const WEIGHTS: &[(Self, u32)] = &[$( (Self::$plot, $weight) ),+];
+
+            /// Every plot with how many of a hundred pressing orders it is told for.
+            pub const PRESSING: &[(Self, u32)] = &[$( (Self::$plot, $pressing) ),+];
 
             /// What happens, in a few words.
             #[must_use]
@@ -27,47 +31,54 @@ macro_rules! plots {
 }
 
 plots! {
-    520 Ordinary "bought, sent and delivered",
-    55 SecondCard "declined, then paid with another card",
-    25 SameCardAgain "declined, then paid with the same card",
-    14 NeverPaid "declined for good",
-    12 GivenUpAtChallenge "left at 3-D Secure",
-    10 LapsedHold "the hold on the money lapsed and was renewed",
-    8 AdjustedHold "the hold on the money was adjusted",
-    45 PaidAtOnce "paid at once, without a hold",
-    60 SplitParcels "sent and captured in two parcels",
-    10 SplitHalfway "two parcels, one still to come",
-    22 Backordered "out of stock, then back in",
-    10 OutOfStock "out of stock for good",
-    12 Shorted "one line missing at picking, refunded",
-    8 StockHoldLapsed "the stock's hold lapsed and was renewed",
-    35 CancelledUnpaid "cancelled by the customer before anything was taken",
-    14 CancelledPaid "cancelled by the customer, money given back",
-    9 CancelledByMerchant "cancelled by the shop",
-    8 CancelledWhilePacked "cancelled with a parcel packed",
-    8 CancelledTooLate "a cancellation after the parcel left",
-    4 SentAfterCancel "sent although it was cancelled",
-    5 CancelledHalfway "cancelled, and the answers are still to come",
-    10 Fraud "rejected by the fraud review",
-    24 Reviewed "reviewed and found well",
-    12 Held "held by a person",
-    10 Amended "one piece added",
-    16 Goodwill "part of the money given back",
-    26 Returned "all of it returned and refunded",
-    14 PartlyReturned "one line returned and refunded",
-    6 ReturnRefused "returned, and refused",
-    4 ReturnAnnounced "a return that is announced only",
-    5 DisputeWon "charged back, won",
-    7 DisputeLost "charged back, lost",
-    3 DisputeOpen "charged back, undecided",
-    6 Lost "lost by the carrier",
-    4 LostAndFound "lost by the carrier, and found",
-    6 BackToSender "back undelivered, and refunded",
-    6 NewLabel "the first label was cancelled",
-    6 CaptureBounced "the capture failed and was repeated",
-    4 RefundBounced "the refund failed and was repeated",
-    3 PaidTwice "captured twice",
-    2 ForeignMoney "captured in another currency",
+    520 0 Ordinary "bought, sent and delivered",
+    55 0 SecondCard "declined, then paid with another card",
+    25 0 SameCardAgain "declined, then paid with the same card",
+    14 0 NeverPaid "declined for good",
+    12 0 GivenUpAtChallenge "left at 3-D Secure",
+    10 0 LapsedHold "the hold on the money lapsed and was renewed",
+    8 0 AdjustedHold "the hold on the money was adjusted",
+    45 0 PaidAtOnce "paid at once, without a hold",
+    60 0 SplitParcels "sent and captured in two parcels",
+    10 0 SplitHalfway "two parcels, one still to come",
+    22 0 Backordered "out of stock, then back in",
+    10 10 OutOfStock "out of stock for good",
+    12 0 Shorted "one line missing at picking, refunded",
+    8 0 StockHoldLapsed "the stock's hold lapsed and was renewed",
+    35 12 CancelledUnpaid "cancelled by the customer before anything was taken",
+    14 10 CancelledPaid "cancelled by the customer, money given back",
+    9 4 CancelledByMerchant "cancelled by the shop",
+    8 6 CancelledWhilePacked "cancelled with a parcel packed",
+    8 0 CancelledTooLate "a cancellation after the parcel left",
+    4 0 SentAfterCancel "sent although it was cancelled",
+    5 0 CancelledHalfway "cancelled, and the answers are still to come",
+    10 0 Fraud "rejected by the fraud review",
+    24 0 Reviewed "reviewed and found well",
+    12 0 Held "held by a person",
+    10 0 Amended "one piece added",
+    16 0 Goodwill "part of the money given back",
+    26 0 Returned "all of it returned and refunded",
+    14 0 PartlyReturned "one line returned and refunded",
+    6 0 ReturnRefused "returned, and refused",
+    4 0 ReturnAnnounced "a return that is announced only",
+    5 0 DisputeWon "charged back, won",
+    7 0 DisputeLost "charged back, lost",
+    3 0 DisputeOpen "charged back, undecided",
+    6 0 Lost "lost by the carrier",
+    4 0 LostAndFound "lost by the carrier, and found",
+    6 0 BackToSender "back undelivered, and refunded",
+    6 0 NewLabel "the first label was cancelled",
+    6 0 CaptureBounced "the capture failed and was repeated",
+    4 0 RefundBounced "the refund failed and was repeated",
+    3 0 PaidTwice "captured twice",
+    2 0 ForeignMoney "captured in another currency",
+    0 14 PaymentDuePasses "not paid by the time it was due",
+    0 12 PaidInTime "paid just in time",
+    0 10 RetryRunsOut "declined, and nobody tried again",
+    0 6 HoldLapses "the hold on the money lapses",
+    0 6 StockLapses "the stock's hold lapses",
+    0 5 AnsweredFirst "cancelled, and the answers are heard first",
+    0 5 PaidAfterCancel "cancelled, and paid after all",
 }
 
 impl Plot {
@@ -76,12 +87,22 @@ impl Plot {
         dice.weighted(Self::WEIGHTS)
     }
 
+    /// Rolls a plot for an order that lives in the present: its end is now, its deadlines are near, and its shop tells of it.
+    pub fn roll_pressing(tale: &mut Tale) -> Self {
+        tale.press();
+        tale.dice.weighted(Self::PRESSING)
+    }
+
     /// Tells the plot.
     pub fn tell(self, tale: &mut Tale) {
-        if matches!(self, Self::SplitParcels | Self::SplitHalfway) {
+        if matches!(self, Self::SplitParcels | Self::SplitHalfway | Self::Shorted) {
             tale.cart.fill_two_parcels();
         }
-        tale.place();
+        if matches!(self, Self::SecondCard | Self::SameCardAgain | Self::NeverPaid) {
+            // Within a day of now, or whoever hears of the decline first gives the order up before hearing of the payment.
+            tale.hurry(20 * HOUR);
+        }
+        if matches!(self, Self::PaymentDuePasses | Self::PaidInTime) { tale.place_due_soon() } else { tale.place() }
         match self {
             Self::Ordinary => drop(tale.ordinary()),
             Self::SecondCard | Self::SameCardAgain | Self::NeverPaid => tale.declined(self),
@@ -97,6 +118,10 @@ impl Plot {
             Self::Goodwill | Self::RefundBounced => tale.refunded(self == Self::RefundBounced),
             Self::Returned | Self::PartlyReturned | Self::ReturnRefused | Self::ReturnAnnounced => tale.returned(self),
             Self::DisputeWon | Self::DisputeLost | Self::DisputeOpen => tale.disputed(self),
+            Self::PaymentDuePasses | Self::PaidInTime => tale.due_soon(self == Self::PaidInTime),
+            Self::RetryRunsOut => tale.declined_long_ago(),
+            Self::HoldLapses | Self::StockLapses => tale.lapses_soon(self == Self::HoldLapses),
+            Self::AnsweredFirst | Self::PaidAfterCancel => tale.cancelled_just_now(self == Self::AnsweredFirst),
             Self::Lost | Self::LostAndFound | Self::BackToSender | Self::NewLabel => tale.strayed(self),
         }
     }
@@ -213,7 +238,11 @@ impl Tale {
         let total = self.cart.total_minor();
         let authorization = self.authorize(total);
         match plot {
-            Plot::OutOfStock => return self.reject_all(),
+            Plot::OutOfStock => {
+                self.reject_all();
+                // Nobody has to ask: the deadline of a rejection cancels the order, and the money is owed back.
+                return self.give_back(&authorization, None);
+            }
             Plot::Backordered => drop(self.backorder()),
             Plot::Shorted => {
                 let reservation = self.reserve();

@@ -8,8 +8,13 @@ use crate::event::{Line, Text};
 impl Tale {
     /// The shopper places the order.
     pub fn place(&mut self) {
-        let (total, currency, lines) = (self.cart.total_minor(), self.cart.currency, self.cart.lines());
         let due = self.dice.chance(0.2).then(|| self.in_seconds(45 * DAY));
+        self.place_due(due);
+    }
+
+    /// The shopper places the order, and may have to pay it by then.
+    pub fn place_due(&mut self, due: Option<i64>) {
+        let (total, currency, lines) = (self.cart.total_minor(), self.cart.currency, self.cart.lines());
         self.order("PLACED", |event| {
             event.total_minor = Some(total);
             event.currency = Some(Text::Borrowed(currency));
@@ -89,10 +94,11 @@ impl Tale {
         reservation
     }
 
-    /// Picking finds less of a line than was reserved. Says which and how much.
+    /// Picking finds less of a line than was reserved, and not of the whole cart: that would be out of stock. Says which and how much.
     pub fn run_short(&mut self, reservation: &str) -> Line {
         self.pass(HOUR, 9 * HOUR);
-        let missing = self.cart.some_line(&mut self.dice);
+        let mut missing = self.cart.some_line(&mut self.dice);
+        missing.quantity = missing.quantity.min(self.cart.pieces() - 1);
         self.say_stock("SHORTED", reservation, vec![missing.clone()]);
         missing
     }

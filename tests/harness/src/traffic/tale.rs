@@ -3,6 +3,7 @@
 //! The chapters (`paying`, `stocking`, `delivering`, `undoing`) let time pass and say what happened. Invariant: time only
 //! moves on, so events stand in the order in which they occurred; what order they arrive in is decided later, in `flow`.
 
+use super::Answers;
 use super::cart::Cart;
 use super::dice::Dice;
 use crate::event::{FlatEvent, Text};
@@ -31,6 +32,11 @@ pub struct Tale {
     clock: i64,
     named: u32,
     events: Vec<FlatEvent>,
+    answers: Answers,
+    /// Whether it ends now, and what is due soon is due then.
+    is_pressing: bool,
+    /// It takes so many seconds at most, however long it was told.
+    at_most: Option<i64>,
 }
 
 /// The id of the order `number` of a seed.
@@ -44,7 +50,7 @@ fn tail(seed: u64, number: u64) -> String {
 
 impl Tale {
     /// Begins the tale of the order `number` of a seed.
-    pub fn begin(seed: u64, number: u64, without_order_topic: f64) -> Self {
+    pub fn begin(seed: u64, number: u64, without_order_topic: f64, answers: Answers) -> Self {
         let mut dice = Dice::new(seed, number);
         let cart = Cart::fill(&mut dice);
         let tail = tail(seed, number);
@@ -56,9 +62,29 @@ impl Tale {
             clock: 0,
             named: 0,
             events: Vec::with_capacity(16),
+            answers,
+            is_pressing: false,
+            at_most: None,
             dice,
             tail,
         }
+    }
+
+    /// Makes it one that ends now, with deadlines to come. Its shop tells of it, or nobody could cancel it.
+    pub fn press(&mut self) {
+        self.is_pressing = true;
+        self.with_order_topic = true;
+    }
+
+    /// Sees to it that it takes so many seconds at most.
+    pub fn hurry(&mut self, at_most_seconds: i64) {
+        self.at_most = Some(at_most_seconds);
+    }
+
+    /// Whether what a cancelled order owes is answered in the tale.
+    #[must_use]
+    pub fn tells_answers(&self) -> bool {
+        self.answers == Answers::Told
     }
 
     /// Lets time pass: some seconds between these bounds, and a broken number of microseconds.
@@ -116,14 +142,38 @@ impl Tale {
         self.events.push(event);
     }
 
-    /// Ends the tale so that its last event occurs at `end`; every gap is `speed` times shorter than it was told.
+    /// What holds money or stock under this name lapses at that instant of the tale's clock.
+    pub fn expires(&mut self, name: &str, at: i64) {
+        let is_it = |id: &Option<String>| id.as_deref() == Some(name);
+        for event in &mut self.events {
+            if is_it(&event.authorization_id) || is_it(&event.reservation_id) {
+                event.expires_at = Some(at);
+            }
+        }
+    }
+
+    /// The event of this kind is heard after all others, though it occurred when it did.
+    pub fn is_heard_last(&mut self, kind: &str) {
+        if let Some(place) = self.events.iter().position(|event| event.kind == kind) {
+            let event = self.events.remove(place);
+            self.events.push(event);
+        }
+    }
+
+    /// Ends the tale so that its last event occurs at `end`; every gap is `speed` times shorter than it was told, or more.
+    ///
+    /// What was to lapse or to be due in the meantime is put off till well after the end, unless the tale is a pressing one:
+    /// events arrive in any order, and a deadline that is past when the first of them is heard would not wait for the others.
     pub fn end(mut self, end: i64, speed: i64) -> (Vec<FlatEvent>, Dice) {
         let told = self.clock;
+        let speed = self.at_most.map_or(speed, |most| speed.max(told / (most * SECOND) + 1));
         let place = |at: i64| end - (told - at) / speed;
+        let put_off = if self.is_pressing { i64::MIN } else { end + 2 * DAY * SECOND };
+        let place_due = |at: i64| place(at).max(put_off);
         for event in &mut self.events {
             event.occurred_at = place(event.occurred_at);
-            event.expires_at = event.expires_at.map(place);
-            event.payment_due_at = event.payment_due_at.map(place);
+            event.expires_at = event.expires_at.map(place_due);
+            event.payment_due_at = event.payment_due_at.map(place_due);
         }
         (self.events, self.dice)
     }

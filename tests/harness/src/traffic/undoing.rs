@@ -11,7 +11,7 @@ const GOODWILL: [&str; 3] = ["late delivery", "scratched in transit", "price adj
 
 impl Tale {
     /// Somebody asks to cancel.
-    fn ask_to_cancel(&mut self, by: &'static str) {
+    pub(super) fn ask_to_cancel(&mut self, by: &'static str) {
         let reason = if by == "merchant" { "price was wrong" } else { "changed my mind" };
         self.order("CANCEL_REQUESTED", |event| {
             event.requested_by = Some(Text::Borrowed(by));
@@ -19,12 +19,23 @@ impl Tale {
         });
     }
 
-    /// What a cancelled order owes is carried out: the money goes back, the stock is free again.
-    pub(super) fn undo(&mut self, authorization: &str, capture: Option<(&str, i64)>, reservation: &str) {
+    /// The money of a cancelled order goes back, if that is the story's to tell.
+    pub(super) fn give_back(&mut self, authorization: &str, capture: Option<(&str, i64)>) {
         self.pass(5, 3 * MINUTE);
+        if !self.tells_answers() {
+            return;
+        }
         match capture {
             Some((capture, amount)) => drop(self.refund(capture, amount, "order cancelled")),
             None => self.void(authorization),
+        }
+    }
+
+    /// What a cancelled order owes is carried out: the money goes back, the stock is free again.
+    pub(super) fn undo(&mut self, authorization: &str, capture: Option<(&str, i64)>, reservation: &str) {
+        self.give_back(authorization, capture);
+        if !self.tells_answers() {
+            return;
         }
         self.pass(1, MINUTE);
         let lines = self.lines_or_whole_order();
@@ -41,7 +52,7 @@ impl Tale {
         self.pass(MINUTE, 3 * HOUR);
         self.ask_to_cancel(if plot == Plot::CancelledByMerchant { "merchant" } else { "customer" });
         self.undo(&authorization, capture.as_deref().map(|capture| (capture, total)), &reservation);
-        if let Some(parcel) = packed {
+        if let Some(parcel) = packed.filter(|_| self.tells_answers()) {
             self.track("CANCELLED", &parcel);
         }
     }
@@ -64,7 +75,7 @@ impl Tale {
                 self.dispatch(&parcel);
                 self.pass(DAY, 4 * DAY);
                 self.track("RETURNED_TO_SENDER", &parcel);
-                self.refund(&capture, total, "order cancelled");
+                self.give_back(&authorization, Some((&capture, total)));
             }
             _ => {
                 self.pass(MINUTE, HOUR);

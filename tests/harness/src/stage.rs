@@ -1,0 +1,123 @@
+//! The stage of a demonstration or a trial: topics, group, database and configuration under a name that no other run has.
+//!
+//! Invariant: one of them at a time on a stack, kept by an advisory lock; so whatever bears the prefix of its kind and is not ours
+//! is left over from an earlier run and may go.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use sqlx::postgres::PgConnection;
+
+use crate::config_file::ConfigFile;
+use crate::database::{self, Database};
+use crate::deployment::Deployment;
+use crate::registry::Registry;
+use crate::stack::Stack;
+use crate::topics::{self, Layout, Time};
+use crate::watch::Place;
+use crate::worker::Program;
+
+/// The lock that makes a demonstration the only one: the letters `demo`.
+const LOCK: i64 = 0x6465_6d6f;
+
+/// A stage that is set.
+pub struct Stage {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// The workers' configuration file.
+    pub config: PathBuf,
+    /// Where the workers log to.
+    pub logs: PathBuf,
+    kind: &'static str,
+    stack: Stack,
+    database: Database,
+    /// Holds the lock for as long as it lives.
+    _lock: PgConnection,
+}
+
+impl Stage {
+    /// Clears what earlier runs of this kind left, makes everything afresh in an emptied directory, migrates and registers schemas.
+    ///
+    /// # Errors
+    /// A server does not answer, another demonstration or trial runs, or a command of the program fails.
+    pub async fn set(
+        (stack, program): (&Stack, &Program),
+        kind: &'static str,
+        directory: &Path,
+        time: Time,
+        configure: impl FnOnce(&mut ConfigFile),
+    ) -> Result<Self> {
+        empty(directory)?;
+        let lock = lock(stack).await?;
+        clear_leftovers(stack, kind).await?;
+        let id = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let database = Database::create(stack, &format!("{kind}_{id:x}")).await?;
+        let bare = Deployment::fresh(stack, &format!("{kind}-{id:x}"), database.url())?;
+        let mut file = ConfigFile::of(&bare);
+        configure(&mut file);
+        let config = directory.join("orderstream.toml");
+        file.write(&config)?;
+        let deployment = Deployment::from_file(&file)?;
+        topics::create(&stack.brokers, &deployment.topics, Layout { time, ..Layout::default() }).await?;
+        program.run(&config, &["migrate"])?;
+        program.run(&config, &["schema", "register"])?;
+        Ok(Self { deployment, config, logs: directory.to_owned(), kind, stack: stack.clone(), database, _lock: lock })
+    }
+
+    /// Where its workers are started.
+    #[must_use]
+    pub fn place<'a>(&'a self, program: &'a Program) -> Place<'a> {
+        Place { deployment: &self.deployment, program, config: &self.config, logs: &self.logs }
+    }
+
+    /// A connection to the demonstration's database.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn connect(&self) -> Result<PgConnection> {
+        self.database.connect().await
+    }
+
+    /// Where a person finds what the run made.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        let (group, database) = (&self.deployment.group, self.database.name());
+        format!("topics `{group}-…`, group `{group}`, database `{database}`, configuration `{}`", self.config.display())
+    }
+
+    /// Removes everything that the run made in the servers.
+    ///
+    /// # Errors
+    /// A server does not answer.
+    pub async fn clear(self) -> Result<()> {
+        clear_leftovers(&self.stack, self.kind).await
+    }
+}
+
+fn empty(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).with_context(|| format!("`{}` cannot be emptied", directory.display()))?;
+    }
+    std::fs::create_dir_all(directory).with_context(|| format!("`{}` cannot be made", directory.display()))
+}
+
+/// The lock that only one demonstration on a stack can hold.
+async fn lock(stack: &Stack) -> Result<PgConnection> {
+    let mut connection = database::connect(&stack.database).await?;
+    let locked: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
+    ensure!(locked, "another demonstration or trial is running on this stack: wait for it, or stop it");
+    Ok(connection)
+}
+
+/// Removes what bears the prefix of a kind.
+async fn clear_leftovers(stack: &Stack, kind: &str) -> Result<()> {
+    let prefix = format!("{kind}-");
+    let names = topics::list(&stack.brokers, |name| name.starts_with(&prefix))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    topics::delete(&stack.brokers, &names).await?;
+    topics::delete_groups(&stack.brokers, |name| name.starts_with(&prefix)).await?;
+    Registry::at(&stack.registry)?.forget(&prefix).await?;
+    database::drop_leftovers(stack, &format!("{kind}_")).await
+}
