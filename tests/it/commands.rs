@@ -1,16 +1,16 @@
 //! What is owed is asked for: commands go out once, again when nobody answers, and to a person in the end; every answer ends them,
 //! whenever and however often it comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orderstream_harness::avro_reader::{self, Readers};
-use orderstream_harness::output;
+use orderstream::order::cancel::CancelReason;
+use orderstream::order::obligation::ObligationKind;
+use orderstream_harness::output::{self, OrderCommand};
 use orderstream_harness::produce::Producer;
-use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics::Input;
 use orderstream_harness::wait;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::events::{event, now_micros};
 use crate::stage::Stage;
@@ -63,29 +63,17 @@ fn send(producer: &mut Producer, events: &[Json]) {
 }
 
 /// The commands of each order, in the order of their partition.
-async fn commands(stage: &Stage) -> BTreeMap<String, Vec<Map<String, Json>>> {
-    let deployment = &stage.deployment;
-    let topic = deployment.topics.command.as_deref().expect("a command topic");
-    let records = LogReader::on(&deployment.stack.brokers).expect("a reader").read_all(topic).expect("the topic");
-    let mut commands: BTreeMap<String, Vec<Map<String, Json>>> = BTreeMap::new();
-    for record in records {
-        let readers = Readers::of(deployment, [output::schema_id(record.value.as_deref())]).await.expect("schemas");
-        let framed = avro_reader::framed(record.value.as_deref(), None).expect("framed");
-        let command = readers.read("OrderCommand", framed).expect("a command");
-        let order = command["order_id"].as_str().expect("an order").to_owned();
-        assert_eq!(record.key.as_deref(), Some(order.as_bytes()), "the key is the order");
-        commands.entry(order).or_default().push(command);
+async fn commands(stage: &Stage) -> BTreeMap<String, Vec<OrderCommand>> {
+    let mut commands: BTreeMap<String, Vec<OrderCommand>> = BTreeMap::new();
+    for command in output::commands(&stage.deployment).await.expect("the topic") {
+        commands.entry(command.order_id.clone()).or_default().push(command);
     }
     commands
 }
 
 /// Kind, entity and attempt of each.
-fn asked(commands: &[Map<String, Json>]) -> Vec<(&str, &str, i64)> {
-    let asked = commands.iter().map(|command| {
-        let text = |name: &str| command[name].as_str().expect("a text");
-        (text("kind"), text("entity_id"), command["attempt"].as_i64().expect("a number"))
-    });
-    asked.collect()
+fn asked(commands: &[OrderCommand]) -> Vec<(&str, &str, u32)> {
+    commands.iter().map(|command| (command.kind.as_str(), command.entity_id.as_str(), command.attempt)).collect()
 }
 
 async fn reaches(stage: &Stage, order: &str, wanted: impl Fn(&str, &[String]) -> bool) {
@@ -110,12 +98,11 @@ async fn a_cancelled_order_asks_once_for_each_thing_it_owes_and_ends_with_the_an
     let sent = commands(&stage).await;
     assert_eq!(asked(&sent["ord"]), [("RELEASE_INVENTORY", "res-1", 1), ("VOID_PAYMENT", "auth-1", 1)]);
     let void = &sent["ord"][1];
-    assert_eq!(
-        (&void["amount_minor"], &void["currency"], &void["reason"]),
-        (&500.into(), &"EUR".into(), &"customer".into())
-    );
-    assert_eq!(void["cause"]["kind"], "CANCEL_REQUESTED");
-    assert_eq!(sent["ord"][0]["lines"], json!([{"line_id": "1", "quantity": 2}]));
+    assert_eq!((void.amount_minor, void.currency.as_deref()), (Some(500), Some("EUR")));
+    assert_eq!(void.reason, Some(CancelReason::Customer));
+    assert_eq!(void.cause.as_ref().expect("a fact").kind, "CANCEL_REQUESTED");
+    let pieces: Vec<(&str, i64)> = sent["ord"][0].lines.iter().map(|p| (p.line_id.as_str(), p.quantity)).collect();
+    assert_eq!(pieces, [("1", 2)]);
     // Answers come twice, under the same id and under another.
     send(&mut producer, &[voided("ord", 70), voided("ord", 70), voided("ord", 71), released("ord", 72)]);
     reaches(&stage, "ord", |status, _| status == "CANCELLED").await;
@@ -154,7 +141,7 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     send(&mut producer, &[cancel("ord"), released("ord", 61)]);
     // The attempts go on in another life.
     wait::within(30, "a second attempt", async || {
-        Ok(commands(&stage).await.get("ord").is_some_and(|sent| sent.iter().any(|command| command["attempt"] == 2)))
+        Ok(commands(&stage).await.get("ord").is_some_and(|sent| sent.iter().any(|command| command.attempt == 2)))
     })
     .await
     .expect("it is sent again");
@@ -163,13 +150,13 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     reaches(&stage, "ord", |_, attention| attention == ["command_unanswered"]).await;
     stage.all_published(20).await;
     let sent = commands(&stage).await;
-    let voids: Vec<&Map<String, Json>> =
-        sent["ord"].iter().filter(|command| command["kind"] == "VOID_PAYMENT").collect();
-    let attempts: Vec<i64> = voids.iter().filter_map(|command| command["attempt"].as_i64()).collect();
+    let voids: Vec<&OrderCommand> =
+        sent["ord"].iter().filter(|command| command.kind == ObligationKind::VoidPayment).collect();
+    let attempts: Vec<u32> = voids.iter().map(|void| void.attempt).collect();
     assert_eq!(attempts, [1, 2, 3], "each attempt once, in order, over a kill");
-    let ids: std::collections::BTreeSet<&str> = voids.iter().filter_map(|void| void["command_id"].as_str()).collect();
+    let ids: BTreeSet<&str> = voids.iter().map(|void| void.command_id.as_str()).collect();
     assert_eq!(ids.len(), 1, "one command, three attempts");
-    assert_eq!(voids[1]["cause"], Json::Null, "no fact caused the second");
+    assert!(voids[1].cause.is_none(), "no fact caused the second");
     let told = output::status_events(&stage.deployment).await.expect("the topic");
     let raised = told.iter().filter(|told| !told.view.attention.is_empty()).collect::<Vec<_>>();
     assert_eq!(raised.len(), 1);

@@ -7,6 +7,7 @@ mod answers;
 mod archive;
 mod by_hand;
 mod census;
+mod commands;
 mod dead_letters;
 mod deadlines;
 mod deadlines_held;

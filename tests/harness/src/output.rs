@@ -167,13 +167,30 @@ fn leave_out_what_is_not_said(fields: &mut Map<String, Json>) {
 /// # Errors
 /// A server does not answer, or a record cannot be read.
 pub async fn status_events(deployment: &Deployment) -> Result<Vec<StatusChanged>> {
-    let records = LogReader::on(&deployment.stack.brokers)?.read_all(&deployment.topics.status)?;
+    read_all(deployment, &deployment.topics.status, StatusChanged::read).await
+}
+
+/// Every command of a deployment, in the order of its topic's partitions.
+///
+/// # Errors
+/// A server does not answer, a record cannot be read, or the deployment has no such topic.
+pub async fn commands(deployment: &Deployment) -> Result<Vec<OrderCommand>> {
+    let topic = deployment.topics.command.as_deref().context("this deployment has no command topic")?;
+    read_all(deployment, topic, OrderCommand::read).await
+}
+
+async fn read_all<T>(
+    deployment: &Deployment,
+    topic: &str,
+    read: impl Fn(&Readers<'_>, Option<&[u8]>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let records = LogReader::on(&deployment.stack.brokers)?.read_all(topic)?;
     let mut schemas = SchemaCache::before(Registry::at(&deployment.stack.registry)?);
     schemas.learn(records.iter().filter_map(|record| schema_id(record.value.as_deref()))).await?;
     let readers = schemas.readers();
     let read = |record: &LogRecord| {
-        let place = || format!("status event at partition {} offset {}", record.partition, record.offset);
-        StatusChanged::read(&readers, record.value.as_deref()).with_context(place)
+        let place = || format!("`{topic}` at partition {} offset {}", record.partition, record.offset);
+        read(&readers, record.value.as_deref()).with_context(place)
     };
     records.iter().map(read).collect()
 }

@@ -62,7 +62,9 @@ pub struct Outcome {
 pub fn configure(file: &mut ConfigFile, front: &Front) {
     file.send_commands();
     file.set("registry.url", front.url()).set("registry.unknown_id_grace", "1s");
-    file.set("policy.payment_window", "6s").set("policy.payment_retry_window", "5s").set("policy.rejection_grace", "1s");
+    file.set("policy.payment_window", "6s")
+        .set("policy.payment_retry_window", "5s")
+        .set("policy.rejection_grace", "1s");
     file.set("policy.command_retry", "2s").set("policy.command_attempts", 3);
     file.set("worker.record_max_bytes", "64KiB").set("worker.batch_max_records", 200);
     file.set("kafka.session_timeout", "6s").set("kafka.heartbeat_interval", "1s");

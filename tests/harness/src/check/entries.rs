@@ -121,9 +121,8 @@ fn close_one(
             (Err(must), Outcome::DeadLetter(reason))
                 if *must == reason || (!is_last && can_pass(reason)) || is_of_then(record, reason) => {}
             (Err(must), outcome) => {
-                findings.add(Kind::WrongOutcome, || {
-                    format!("{} is {outcome:?} and must be refused with {must}", name())
-                });
+                findings
+                    .add(Kind::WrongOutcome, || format!("{} is {outcome:?} and must be refused with {must}", name()));
             }
             (Ok(_), _) => {}
         }
@@ -134,11 +133,7 @@ fn close_one(
 fn can_pass(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::OccurredInFuture
-            | Reason::UnknownSchema
-            | Reason::UnknownKind
-            | Reason::TooLarge
-            | Reason::ApplyFailed
+        Reason::OccurredInFuture | Reason::UnknownSchema | Reason::UnknownKind | Reason::TooLarge | Reason::ApplyFailed
     )
 }
 

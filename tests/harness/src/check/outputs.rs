@@ -270,7 +270,15 @@ mod tests {
         let (mut outputs, mut findings) = (Outputs::default(), Findings::default());
         for ((changed, partition, value), offset) in on_topic.into_iter().zip(0..) {
             let (key, value) = (Some(Bytes::from_static(b"ord-1")), Some(Bytes::from(value)));
-            let record = LogRecord { partition, offset, timestamp_millis: None, appended_millis: None, key, value, headers: Vec::new() };
+            let record = LogRecord {
+                partition,
+                offset,
+                timestamp_millis: None,
+                appended_millis: None,
+                key,
+                value,
+                headers: Vec::new(),
+            };
             outputs.saw("order-status", &record);
             outputs.heard(changed, partition, &mut findings);
         }

@@ -176,8 +176,7 @@ fn compare_view(progress: &mut Progress, step: &Step, asking: Asking<'_>, findin
         findings.add_of(Kind::EntryInvented, &step.order, || step.name());
     }
     let Step { written_at, outcome, sent, commands, .. } = step;
-    let moment =
-        Moment { at: *written_at, outcome: *outcome, cause: step.cause.as_ref(), view: &view, sent, commands };
+    let moment = Moment { at: *written_at, outcome: *outcome, cause: step.cause.as_ref(), view: &view, sent, commands };
     progress.asked.follow(&step.order, moment, asking, findings);
 }
 

@@ -175,12 +175,7 @@ impl Publishes {
     }
 
     /// The change that a fact caused, or the next that none did.
-    fn change(
-        &mut self,
-        order: &OrderId,
-        cause: Option<&Cause>,
-        findings: &mut Findings,
-    ) -> Option<StatusChanged> {
+    fn change(&mut self, order: &OrderId, cause: Option<&Cause>, findings: &mut Findings) -> Option<StatusChanged> {
         let key = (order.clone(), cause.cloned());
         let (place, change) = self.changes.get_mut(&key)?.pop_front()?;
         self.in_turn(order, place, || format!("version {}", change.envelope.order_version), findings);
@@ -208,9 +203,11 @@ impl Publishes {
 
     /// What no entry is of.
     fn close(self, row: impl Fn() -> String, findings: &mut Findings) {
-        for ((order, _), change) in self.changes.into_iter().flat_map(|(key, changes)| {
-            changes.into_iter().map(move |change| (key.clone(), change))
-        }) {
+        for ((order, _), change) in self
+            .changes
+            .into_iter()
+            .flat_map(|(key, changes)| changes.into_iter().map(move |change| (key.clone(), change)))
+        {
             let version = change.1.envelope.order_version;
             findings.add_of(Kind::ChangeInvented, &order, || format!("version {version}, {}", row()));
         }

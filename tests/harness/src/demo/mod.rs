@@ -46,9 +46,7 @@ pub struct Options {
 
 fn configure(file: &mut ConfigFile) {
     // Orders that nobody placed are to be shown as paid, and malformed records are to cost seconds and megabytes less.
-    file.set("policy.shell", "trust")
-        .set("worker.record_max_bytes", RECORD_MAX)
-        .set("registry.unknown_id_grace", "1s");
+    file.set("policy.shell", "trust").set("worker.record_max_bytes", RECORD_MAX).set("registry.unknown_id_grace", "1s");
 }
 
 /// Runs the demonstration, prints its report, and says whether all is well.

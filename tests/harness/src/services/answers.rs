@@ -167,9 +167,13 @@ mod tests {
 
     #[test]
     fn an_answer_comes_when_its_manner_says_and_as_often() {
-        let answers = |manner: Manner, attempt| manner.answer(&asked(1, ObligationKind::RefundPayment, attempt), 9).len();
+        let answers =
+            |manner: Manner, attempt| manner.answer(&asked(1, ObligationKind::RefundPayment, attempt), 9).len();
         assert_eq!([1, 2, 3].map(|attempt| answers(Manner::AtAttempt(2), attempt)), [0, 1, 1]);
-        assert_eq!([Manner::AtOnce, Manner::Twice, Manner::TwiceAsNews, Manner::Never].map(|m| answers(m, 1)), [1, 2, 2, 0]);
+        assert_eq!(
+            [Manner::AtOnce, Manner::Twice, Manner::TwiceAsNews, Manner::Never].map(|m| answers(m, 1)),
+            [1, 2, 2, 0]
+        );
         let ids = |manner: Manner| -> BTreeSet<String> {
             let said = manner.answer(&asked(1, ObligationKind::RefundPayment, 1), 9);
             assert!(said.iter().all(|event| event.refund_id.as_deref() == Some("ref-cmd-1")));

@@ -71,7 +71,8 @@ impl Services {
     /// # Errors
     /// A server does not answer, or there is no such topic.
     pub async fn open(deployment: &Deployment, options: Options) -> Result<Self> {
-        let topic = deployment.topics.command.as_deref().context("this deployment sends no commands: set topics.command")?;
+        let topic =
+            deployment.topics.command.as_deref().context("this deployment sends no commands: set topics.command")?;
         let mut config = stack::client(&deployment.stack.brokers);
         // Assigning needs the name of a group; nothing is ever committed to it.
         config.set("group.id", "orderstream-harness-services").set("enable.auto.commit", "false");

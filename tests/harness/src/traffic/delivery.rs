@@ -40,13 +40,7 @@ impl Disturbance {
     }
 
     /// Some records name a schema that is registered later; beside others comes news from the future.
-    fn too_early(
-        &mut self,
-        shape: &Shape,
-        record: Planned,
-        arriving: &mut Vec<Planned>,
-        dice: &mut Dice,
-    ) -> Planned {
+    fn too_early(&mut self, shape: &Shape, record: Planned, arriving: &mut Vec<Planned>, dice: &mut Dice) -> Planned {
         if shape.repairable == 0.0 || !dice.chance(shape.repairable) {
             return record;
         }

@@ -102,7 +102,11 @@ impl Plot {
             // Within a day of now, or whoever hears of the decline first gives the order up before hearing of the payment.
             tale.hurry(20 * HOUR);
         }
-        if matches!(self, Self::PaymentDuePasses | Self::PaidInTime) { tale.place_due_soon() } else { tale.place() }
+        if matches!(self, Self::PaymentDuePasses | Self::PaidInTime) {
+            tale.place_due_soon()
+        } else {
+            tale.place()
+        }
         match self {
             Self::Ordinary => drop(tale.ordinary()),
             Self::SecondCard | Self::SameCardAgain | Self::NeverPaid => tale.declined(self),

@@ -245,7 +245,8 @@ fn mistold(
     if command.cause.as_ref() != cause {
         return Some(format!("cause is {:?} and not {cause:?}", command.cause));
     }
-    (command.issued_at != moment.at.0).then(|| format!("it was issued at {} and its row is of {}", command.issued_at, moment.at))
+    (command.issued_at != moment.at.0)
+        .then(|| format!("it was issued at {} and its row is of {}", command.issued_at, moment.at))
 }
 
 #[cfg(test)]

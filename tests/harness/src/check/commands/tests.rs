@@ -31,9 +31,11 @@ fn cancelled(history: &mut History) {
 }
 
 fn answered(history: &mut History) {
-    history
-        .hears("inventory", "RELEASED", json!({"reservation_id": "res-1"}))
-        .hears("payment", "VOIDED", json!({"authorization_id": "auth-1"}));
+    history.hears("inventory", "RELEASED", json!({"reservation_id": "res-1"})).hears(
+        "payment",
+        "VOIDED",
+        json!({"authorization_id": "auth-1"}),
+    );
 }
 
 fn found(history: &History) -> Findings {

@@ -101,12 +101,7 @@ fn fact_of(deadline: &Deadline, order_id: &OrderId) -> Event {
 
 /// The horizon, seen from outside: what the broker had written down before a deadline was due must have been applied by the time it
 /// fired, and one that cancels must have waited for the dead letters of its order.
-pub fn compare(
-    inputs: &[InputPartition],
-    fired: &[Firing],
-    letters: &[StoredDeadLetter],
-    findings: &mut Findings,
-) {
+pub fn compare(inputs: &[InputPartition], fired: &[Firing], letters: &[StoredDeadLetter], findings: &mut Findings) {
     if fired.is_empty() {
         return;
     }
