@@ -4,13 +4,13 @@
 //! goes to standard error, and only to a terminal.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -108,8 +108,12 @@ pub fn counted(count: usize, one: &str, many: &str) -> String {
 #[must_use]
 pub fn progress(what: &'static str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}");
-    bar.set_style(style.expect("the template is a constant and well formed"));
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {rate} {eta}");
+    let style = style.expect("the template is a constant and well formed");
+    bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+        // The bar draws nothing rather than fail.
+        _ = write!(out, "{:.0}/s", state.per_sec());
+    }));
     bar.set_message(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar

@@ -26,6 +26,7 @@ use crate::persist::audit::{self, LaneState, Range};
 use crate::persist::history::{self, JournalRow, Span, Stretch};
 use crate::persist::journal::{place_of, row_number};
 use crate::persist::lookup::{self, StoredOrder};
+use crate::persist::orders::MAX_JOURNAL_ROWS;
 use crate::persist::{self, PgConnection, snapshot};
 use account::{Account, Accounts};
 use compare::compare;
@@ -249,7 +250,8 @@ impl Verification {
             let (lane, seq) = place_of(*number);
             self.lanes.iter().any(|state| state.lane == lane && seq < state.first_kept)
         };
-        let is_part = stored.journal_rows.iter().any(is_dropped);
+        let is_capped = stored.journal_rows.len() >= usize::try_from(MAX_JOURNAL_ROWS).unwrap_or(usize::MAX);
+        let is_part = is_capped || stored.journal_rows.iter().any(is_dropped);
         let mut account = if is_part { Account::of_part(&stored.order.facts) } else { Account::default() };
         for numbers in stored.journal_rows.chunks(64) {
             for row in history::listed(connection, numbers).await? {
