@@ -5,6 +5,7 @@
 
 mod answers;
 mod archive;
+mod asking;
 mod by_hand;
 mod census;
 mod commands;
@@ -18,7 +19,6 @@ mod happy_path;
 mod holds;
 mod house;
 mod kills;
-mod late_registry;
 mod letters;
 mod malformed;
 mod off_lane;

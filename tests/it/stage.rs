@@ -142,13 +142,26 @@ impl Stage {
         Producer::open(&self.deployment.stack, &self.deployment.topics).await.expect("a producer")
     }
 
-    /// Waits until the group's offsets are at the ends of all input partitions: everything is applied and published.
+    /// Waits until everything that went in is applied, what was due by then is worked off, and all of it is published.
     pub async fn all_published(&self, seconds: u64) {
         wait::within(seconds, "all input to be applied and published", async || {
-            Ok(positions::lag(&self.deployment)? == 0)
+            Ok(positions::lag(&self.deployment)? == 0 && self.is_at_rest().await?)
         })
         .await
         .unwrap_or_else(|error| panic!("{error:#}\nlogs are in {}", self.directory.display()));
+    }
+
+    /// Whether nothing is overdue, and Kafka has every row of the journal.
+    async fn is_at_rest(&self) -> anyhow::Result<bool> {
+        let mut connection = self.database.connect().await?;
+        let overdue = sqlx::query_scalar::<_, i64>("select count(*) from orders where next_deadline < now()");
+        if overdue.fetch_one(&mut connection).await? > 0 {
+            return Ok(false);
+        }
+        let written = sqlx::query_as::<_, (i32, i64)>("select lane, last_seq from lanes where last_seq > 0");
+        let written = written.fetch_all(&mut connection).await?;
+        let published = positions::published(&self.deployment)?;
+        Ok(written.iter().all(|(lane, last)| published.get(lane).is_some_and(|seq| seq >= last)))
     }
 
     /// Rows from the database.

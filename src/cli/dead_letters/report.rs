@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use indicatif::HumanCount;
 use serde_json::{Value as Json, json};
 
-use super::words::{self, dead_letters, harmless, number};
+use super::words::{self, dead_letters, harmless};
 use crate::cli::exit::Exit;
+use crate::cli::output::counted;
 use crate::decode::Reason;
 use crate::persist::letters::Ending;
 
@@ -69,7 +70,7 @@ impl Report {
             (refused, "refused again"),
             (self.discarded, "discarded by somebody meanwhile"),
             (self.gone, "removed meanwhile"),
-            (self.waiting, "still marked"),
+            (self.waiting, "not worked off yet"),
         ];
         numbers.extend(
             others.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{} {what}", HumanCount(*n))),
@@ -106,14 +107,14 @@ impl Report {
         })
     }
 
-    /// What the command leaves behind when it is broken off.
+    /// What the command leaves behind when it ends before everything is worked off.
     pub fn what_stays(&self) -> String {
         if self.waiting == 0 {
             return "nothing is marked any more; say it again for the rest".to_owned();
         }
         format!(
             "{} marked, and the workers go on with them; see `orderstream dead-letters list --state replay`",
-            number(self.waiting, "dead letter stays", "dead letters stay")
+            counted(self.waiting, "dead letter stays", "dead letters stay")
         )
     }
 }
@@ -164,7 +165,7 @@ mod tests {
         let text = report.text();
         assert!(
             text.starts_with(
-                "40 dead letters marked: 31 refused again, 1 discarded by somebody meanwhile, 8 still marked\n"
+                "40 dead letters marked: 31 refused again, 1 discarded by somebody meanwhile, 8 not worked off yet\n"
             ),
             "{text}"
         );

@@ -95,6 +95,23 @@ pub fn input_partitions(reader: &LogReader, deployment: &Deployment) -> Result<V
     Ok(partitions)
 }
 
+/// How far each lane's journal is published, as the group's offsets say; lanes of which they say nothing are absent.
+///
+/// # Errors
+/// Kafka does not answer.
+pub fn published(deployment: &Deployment) -> Result<BTreeMap<i32, i64>> {
+    let brokers = &deployment.stack.brokers;
+    let partitions = input_partitions(&LogReader::on(brokers)?, deployment)?;
+    let mut published: BTreeMap<i32, i64> = BTreeMap::new();
+    for (partition, committed) in committed(brokers, &deployment.group, &partitions)? {
+        if let Some(mark) = Mark::read(&committed.metadata) {
+            let seq = published.entry(partition.number).or_default();
+            *seq = mark.seq.max(*seq);
+        }
+    }
+    Ok(published)
+}
+
 /// How many offsets lie between what the group has committed and the ends of the input topics: 0 once everything that went in
 /// is applied and published.
 ///
