@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::database::{failed, with_database};
 use super::exit::Exit;
 use super::output::{self, Output};
+use super::when::to_the_second;
 use super::{ConfigFile, complain, with_config};
 use crate::config::units::parse_duration;
 use crate::ids::Timestamp;
@@ -37,8 +38,8 @@ pub(super) struct ArchiveArgs {
     /// Moves them. Without it, they are only counted.
     #[arg(long)]
     yes: bool,
-    /// How many orders are moved in a second, at most.
-    #[arg(long, value_name = "ORDERS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many orders are moved in a second, at most; 0 for as fast as they go.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     rate: u32,
     #[command(flatten)]
     output: Output,
@@ -85,7 +86,7 @@ fn end(text: &str) -> Result<Status, String> {
 /// The work under way.
 struct Work {
     which: Which,
-    /// Orders a second; none to count only.
+    /// Orders a second, 0 for no limit; none to count only.
     rate: Option<u32>,
     report: Report,
     began: Instant,
@@ -136,7 +137,9 @@ impl Work {
             chunk.iter().filter(|order| moved.contains(&order.order_id)).for_each(|order| self.report.count(order));
             self.report.left_alone += (chunk.len() - moved.len()) as u64;
             self.keep_plans_true(connection).await?;
-            let due = Duration::from_micros(self.report.moved() * 1_000_000 / u64::from(rate));
+            let due = (self.report.moved() * 1_000_000)
+                .checked_div(u64::from(rate))
+                .map_or(Duration::ZERO, Duration::from_micros);
             tokio::time::sleep(due.saturating_sub(self.began.elapsed())).await;
         }
         Ok(())
@@ -189,11 +192,11 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let (orders, all, since) = (self.moved(), self.orders, instant(self.unchanged_since));
+        let (orders, all, since) = (self.moved(), self.orders, to_the_second(self.unchanged_since));
         let mut text = String::new();
         if orders > 0 {
             let rows = self.archived.iter().map(|(status, group)| {
-                vec![(*status).to_owned(), group.orders.to_string(), instant(group.oldest_changed_at)]
+                vec![(*status).to_owned(), group.orders.to_string(), to_the_second(group.oldest_changed_at)]
             });
             text += &output::table(&["status", "orders", "oldest change"], rows);
         }
@@ -212,10 +215,6 @@ impl Report {
         }
         text
     }
-}
-
-fn instant(at: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.to_string(), |at| format!("{at:.0}"))
 }
 
 fn why(held: Held) -> &'static str {

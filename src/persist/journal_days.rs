@@ -38,9 +38,7 @@ pub struct Day {
 pub enum Taken {
     /// It is gone.
     Away,
-    /// Somebody else is at it, or was faster.
-    ByOthers,
-    /// Somebody reads the journal and would be waited for: try again later.
+    /// Somebody reads the journal, or changes its partitions, and would have to be waited for: try again later.
     NotNow,
     /// It was judged again under lock, and is needed still.
     Needed,
@@ -156,7 +154,7 @@ pub async fn take_away(connection: &mut PgConnection, date: Date, is_over: impl 
     )));
     if !row.fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
         rollback(connection).await?;
-        return Ok(Taken::ByOthers);
+        return Ok(Taken::NotNow);
     }
     connection.execute(LOCK_TIMEOUT).await?;
     let detached = detach(connection, date, is_over).await;
@@ -201,7 +199,7 @@ pub async fn drop_detached(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Deletes rows of a lane from `journal_default`: those of days before `first_kept` up to the row `until`, at most `limit`.
+/// Deletes rows of a lane from `journal_default`: those of days before `before` up to the row `until`, at most `limit`.
 /// Returns how many.
 ///
 /// # Errors
@@ -209,7 +207,7 @@ pub async fn drop_detached(connection: &mut PgConnection) -> Result<()> {
 pub async fn delete_strays(
     connection: &mut PgConnection,
     (lane, until): (Lane, Seq),
-    first_kept: Date,
+    before: Date,
     limit: i64,
 ) -> Result<u64> {
     let deleted = sqlx::query(
@@ -219,7 +217,7 @@ pub async fn delete_strays(
     )
     .bind(lane.0)
     .bind(until.0)
-    .bind(first_kept.to_string())
+    .bind(before.to_string())
     .bind(limit)
     .execute(connection)
     .await?;

@@ -57,7 +57,7 @@ impl Upkeep {
         let connection = &mut connection;
         let made = journal_days::make_ahead(connection).await?;
         if !made {
-            tracing::info!("somebody reads the journal: its coming days are made later");
+            tracing::info!("somebody is at the journal: its coming days are made later");
         }
         let mut dropped = true;
         if retention::is_our_turn(connection).await? {
@@ -83,7 +83,8 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Drops the days that are over. False when one that is old had to stay.
+    /// Drops the days that are over, in their order, so that what is left of a lane's journal has no gaps. False when one that is
+    /// old had to stay.
     async fn drop_days(&self, connection: &mut PgConnection) -> Result<bool> {
         journal_days::drop_detached(connection).await?;
         let now = DatabaseClock::read(connection).await?.now();
@@ -91,19 +92,17 @@ impl Upkeep {
         let old: Vec<Date> =
             journal_days::dates(connection).await?.into_iter().filter(|date| *date < first_kept).collect();
         let strays = journal_days::strays(connection).await?;
-        let strays: Vec<_> = strays.into_iter().filter(|(_, first, _)| *first < first_kept).collect();
-        if old.is_empty() && strays.is_empty() {
+        if old.is_empty() && strays.iter().all(|(_, first, _)| *first >= first_kept) {
             return Ok(true);
         }
         let published = self.read_positions(connection).await?;
-        let mut done = true;
         for date in old {
-            done &= drop_day(connection, date, &published, first_kept).await?;
+            let strays_are_gone = delete_strays(connection, date, &published).await?;
+            if !(strays_are_gone && drop_day(connection, date, &published, first_kept).await?) {
+                return Ok(false);
+            }
         }
-        for (lane, first, _) in strays {
-            done &= delete_strays(connection, lane, first, &published, first_kept).await?;
-        }
-        Ok(done)
+        delete_strays(connection, first_kept, &published).await
     }
 
     /// Asks Kafka how far each lane is published, and only then the database what it knows of the lane, which cannot be less.
@@ -135,43 +134,42 @@ async fn drop_day(connection: &mut PgConnection, date: Date, published: &Publish
             tracing::info!(day = %date, lanes = day.last.len(), "dropped a day of the journal");
             Ok(true)
         }
-        Taken::ByOthers => Ok(true),
         Taken::Needed => Ok(false),
         Taken::NotNow => {
-            tracing::info!(day = %date, "somebody reads the journal: an old day of it is dropped later");
+            tracing::info!(day = %date, "somebody is at the journal: an old day of it is dropped later");
             Ok(false)
         }
     }
 }
 
-/// Deletes the old rows of a lane that fell into the default partition. False when one had to stay.
-async fn delete_strays(
-    connection: &mut PgConnection,
-    lane: Lane,
-    first: Date,
-    published: &Published,
-    first_kept: Date,
-) -> Result<bool> {
-    let Some(until) = published.until(lane) else {
-        warn_held(first, lane, 0, published);
-        return Ok(false);
-    };
-    let (mut all, mut deleted) = (0, u64::MAX);
-    while deleted >= CHUNK.unsigned_abs() {
-        deleted = journal_days::delete_strays(connection, (lane, until), first_kept, CHUNK).await?;
-        all += deleted;
-    }
-    if all > 0 {
-        tracing::info!(lane = lane.0, rows = all, "deleted old rows of the journal that had no partition of their day");
-    }
-    let left = journal_days::strays(connection).await?;
-    match left.into_iter().find(|(other, first, _)| *other == lane && *first < first_kept) {
-        None => Ok(true),
-        Some((_, first, last)) => {
+/// Deletes the rows of days before this one that fell into the default partition. False when one had to stay.
+async fn delete_strays(connection: &mut PgConnection, before: Date, published: &Published) -> Result<bool> {
+    for (lane, first, last) in journal_days::strays(connection).await? {
+        if first >= before {
+            continue;
+        }
+        let Some(until) = published.until(lane) else {
             warn_held(first, lane, last.0, published);
-            Ok(false)
+            return Ok(false);
+        };
+        let (mut all, mut deleted) = (0, u64::MAX);
+        while deleted >= CHUNK.unsigned_abs() {
+            deleted = journal_days::delete_strays(connection, (lane, until), before, CHUNK).await?;
+            all += deleted;
+        }
+        if all > 0 {
+            tracing::info!(
+                lane = lane.0,
+                rows = all,
+                "deleted old rows of the journal that had no partition of their day"
+            );
         }
     }
+    let left = journal_days::strays(connection).await?.into_iter().find(|(_, first, _)| *first < before);
+    if let Some((lane, first, last)) = left {
+        warn_held(first, lane, last.0, published);
+    }
+    Ok(left.is_none())
 }
 
 fn warn_held(day: Date, lane: Lane, last_seq: i64, published: &Published) {

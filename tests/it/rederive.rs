@@ -155,6 +155,7 @@ async fn what_was_owed_before_commands_were_configured_is_found_and_asked_for() 
         stage.rows("select order_id, commands -> 0 -> 'attempt' from orders where commands <> '[]'").await;
     assert_eq!(asked, [("owes".to_owned(), json!(1))]);
     worker.stop(GOODBYE).await.expect("exit code 0");
+    stage.check().await;
     stage.strike().await;
 }
 

@@ -73,6 +73,12 @@ impl Stage {
         row.try_get(0).expect("one bigint")
     }
 
+    /// Waits until time has nothing more to do: all that is due has fired.
+    pub async fn nothing_is_due(&self) {
+        let due = "select count(*) from orders where next_deadline < now()";
+        self.until(30, "all that is due to fire", async || Ok(self.number(due).await == 0)).await;
+    }
+
     /// Waits until the database has so many journal rows, while these workers must run.
     pub async fn journal_reaches(&self, rows: i64, workers: &mut [&mut Worker]) {
         self.until(60, &format!("{rows} journal rows"), async || Ok(self.journal_rows().await >= rows)).await;

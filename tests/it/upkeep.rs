@@ -62,6 +62,7 @@ async fn at_rest(test: &str) -> Stage {
         stage.send(40, seed).await;
         stage.all_published(30).await;
     }
+    stage.nothing_is_due().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.check().await;
     assert_eq!(stage.number("select count(*) from lanes where published_seq < last_seq or last_seq < 3").await, 0);
@@ -103,6 +104,8 @@ async fn an_old_day_of_the_journal_is_dropped_when_kafka_says_that_it_is_publish
     for worker in [keeps, drops] {
         worker.stop(GOODBYE).await.expect("exit code 0");
     }
+    // What is left is still the whole truth about its part.
+    stage.run_command(&["verify"]);
     stage.strike().await;
 }
 
