@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::database::{failed, with_database};
 use super::exit::Exit;
+use super::instant::to_the_second;
 use super::output::{self, Output};
-use super::when::to_the_second;
 use super::{ConfigFile, complain, with_config};
 use crate::config::units::parse_duration;
 use crate::ids::Timestamp;

@@ -78,12 +78,12 @@ impl Order {
         (self.version, self.view.as_ref().map_or(Status::Pending, |view| view.status))
     }
 
-    /// When time next has something to do: a deadline that holds, or a command that waits for its answer. `with_cancelling` is
-    /// false while what would cancel the order is held back.
+    /// When time next has something to do: a deadline that holds, or, where `sends` says that commands are configured, one that
+    /// waits for its answer. What cancels is left out while it `is_held` back.
     #[must_use]
-    pub fn next_look(&self, policy: &Policy, with_cancelling: bool) -> Option<Timestamp> {
-        let due = if with_cancelling { next_due(&self.facts, policy) } else { next_expiry(&self.facts, policy) };
-        [due, self.commands.next_due(policy)].into_iter().flatten().min()
+    pub fn next_look(&self, policy: &Policy, sends: bool, is_held: bool) -> Option<Timestamp> {
+        let due = if is_held { next_expiry(&self.facts, policy) } else { next_due(&self.facts, policy) };
+        [due, self.commands.next_due(policy).filter(|_| sends)].into_iter().flatten().min()
     }
 
     /// Takes a change back, with the facts as they were before it.

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Batch;
+use super::decide::Rules;
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
 use crate::decode::{Refusal, framing};
 use crate::ids::{Lane, OrderId, SchemaId};
-use crate::order::{Policy, Source};
+use crate::order::Source;
 use crate::persist::dead_letters::{DeadLetter, Replayed};
 use crate::persist::journal::NewRow;
 use crate::persist::journal_format::{AppliedWriter, EmittedRecord, write_emitted};
@@ -98,11 +99,11 @@ impl Decided {
 
     /// The rows for `orders`.
     #[must_use]
-    pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, policy: &Policy) -> Vec<Changed<'a>> {
+    pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, rules: &Rules) -> Vec<Changed<'a>> {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
             let locked = orders.get(order_id)?;
             let order = &locked.order;
-            let next_look = order.next_look(policy, !self.held.contains(order_id));
+            let next_look = order.next_look(&rules.policy, rules.command_topic.is_some(), self.held.contains(order_id));
             let next_deadline = next_look.filter(|_| !self.at_rest.contains_key(order_id));
             let (journal_rows, off_lane) = (rows.clone(), locked.off_lane);
             Some(Changed { order_id, order, journal_rows, next_deadline, off_lane })

@@ -130,7 +130,7 @@ async fn write(
     steps.end("decide");
 
     // 5. Orders, dead letters and one journal row a lane.
-    orders::write(connection, &decided.orders(&orders, &rules.policy)).await?;
+    orders::write(connection, &decided.orders(&orders, rules)).await?;
     orders::remove_placeholders(connection, &decided.untouched(&orders)).await?;
     dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
     dead_letters::settle(connection, &decided.replayed, &process.transactional_id).await?;

@@ -100,8 +100,8 @@ fn fields(before: &View, after: &View) -> Vec<Change> {
 
 /// When time would next have something to do. An order with an unresolved dead letter may leave out what cancels, or not yet.
 fn next_deadline(stored: &Stored, rules: &Rules) -> Option<Change> {
-    let whole = stored.order.next_look(&rules.policy, true);
-    let held_back = stored.is_held.then(|| stored.order.next_look(&rules.policy, false));
+    let whole = stored.order.next_look(&rules.policy, rules.sends, false);
+    let held_back = stored.is_held.then(|| stored.order.next_look(&rules.policy, rules.sends, true));
     if stored.next_deadline == whole || held_back.is_some_and(|held_back| stored.next_deadline == held_back) {
         return None;
     }
@@ -152,7 +152,7 @@ mod tests {
         }
         let owed = order.view.clone().unwrap().owed;
         order.commands.follow(&owed, Timestamp(BEGIN), false);
-        let next_deadline = order.next_look(&Policy::default(), true);
+        let next_deadline = order.next_look(&Policy::default(), false, false);
         Stored { order_id: "ord-1".into(), order, next_deadline, is_held: false }
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut asked = order.clone();
         let owed = asked.order.view.clone().unwrap().owed;
         asked.order.commands.follow(&owed, Timestamp(BEGIN), true);
-        asked.next_deadline = asked.order.next_look(&sends.policy, true);
+        asked.next_deadline = asked.order.next_look(&sends.policy, true, false);
         assert_eq!(Difference::of(&asked, &sends), None);
     }
 
@@ -218,7 +218,7 @@ mod tests {
         order.order.commands.follow(&owed, Timestamp(BEGIN), true);
         assert!(order.order.commands.remind(&owed, &policy, Timestamp(i64::MAX / 2), Timestamp(0)).gave_up);
         assert!(order.order.say(&policy).is_some(), "attention is raised");
-        order.next_deadline = order.order.next_look(&policy, true);
+        order.next_deadline = order.order.next_look(&policy, true, false);
         assert_eq!(Difference::of(&order, &Rules { policy, sends: true }), None);
     }
 }

@@ -10,8 +10,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::difference::{Change, Difference};
-use crate::cli::output;
-use crate::cli::when::exactly;
+use crate::cli::{instant, output};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::status::Status;
 
@@ -151,7 +150,7 @@ fn shown(field: &str, value: &Json) -> String {
         Json::Null => "none".to_owned(),
         Json::String(text) => text.clone(),
         Json::Number(micros) if field == "next_deadline" => {
-            micros.as_i64().map_or_else(|| micros.to_string(), |micros| exactly(Timestamp(micros)))
+            micros.as_i64().map_or_else(|| micros.to_string(), |micros| instant::shown(Timestamp(micros)))
         }
         other => other.to_string(),
     };

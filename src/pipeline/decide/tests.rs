@@ -98,8 +98,12 @@ fn decided(batch: &Batch, order: Locked, ground: &Ground, rules: &Rules) -> Outc
 }
 
 fn next_deadline(outcomes: &Outcomes) -> Option<Timestamp> {
+    next_deadline_under(outcomes, &rules())
+}
+
+fn next_deadline_under(outcomes: &Outcomes, rules: &Rules) -> Option<Timestamp> {
     let orders = BTreeMap::from([(OrderId::from("o"), outcomes.order.clone())]);
-    outcomes.decided.orders(&orders, &Policy::default())[0].next_deadline
+    outcomes.decided.orders(&orders, rules)[0].next_deadline
 }
 
 #[test]
@@ -160,6 +164,9 @@ fn a_deadline_that_cancels_asks_for_what_is_owed_behind_the_status_and_again_unt
     assert_eq!(outcomes.topics, ["status", "commands"]);
     assert_eq!(outcomes.entries[0].sent[0].attempt, 1);
     assert_eq!(next_deadline(&outcomes), Some(Timestamp(DUE + 99 + RETRY)));
+    let silent = Rules { command_topic: None, ..self::rules() };
+    let only_the_hold = next_deadline_under(&outcomes, &silent);
+    assert_eq!(only_the_hold, Some(Timestamp(DUE + 100 * RETRY)), "nobody is asked where no topic is configured");
     for attempt in 2..=5 {
         seen += RETRY + 99;
         outcomes = decided(&visit(seen), outcomes.order, &ground(10), &rules);
