@@ -5,6 +5,7 @@
 
 mod answers;
 mod archive;
+mod asking;
 mod by_hand;
 mod census;
 mod commands;

@@ -4,16 +4,31 @@
 
 use super::words::number;
 
+/// How many bytes of a key or a header are shown.
+const SHOWN_BYTES: usize = 64;
+
 /// Two digits a byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Text in quotes where they are readable text, else in hexadecimal with their number.
+/// Text in quotes where they are readable text, else in hexadecimal; of many only the first.
 pub(super) fn text_or_hex(bytes: &[u8]) -> String {
-    match str::from_utf8(bytes) {
-        Ok(text) if !text.contains(char::is_control) => format!("\"{text}\""),
-        _ => format!("{} ({})", spaced(bytes), number(bytes.len() as u64, "byte", "bytes")),
+    let quoted = str::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control));
+    let (shown, kept) = match quoted {
+        Some(text) => {
+            let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN_BYTES).unwrap_or(text.len());
+            (format!("\"{}\"", &text[..end]), end)
+        }
+        None => {
+            let end = bytes.len().min(SHOWN_BYTES);
+            (spaced(&bytes[..end]), end)
+        }
+    };
+    match bytes.len() - kept {
+        0 if quoted.is_some() => shown,
+        0 => format!("{shown} ({})", number(bytes.len() as u64, "byte", "bytes")),
+        more => format!("{shown} … and {}", number(more as u64, "more byte", "more bytes")),
     }
 }
 
@@ -54,5 +69,12 @@ mod tests {
         assert_eq!(text_or_hex(b"a\n"), "61 0a (2 bytes)");
         assert_eq!(text_or_hex(b"\xff"), "ff (1 byte)");
         assert_eq!(hex(b"\x00\xff"), "00ff");
+    }
+
+    #[test]
+    fn of_a_long_value_the_rest_is_counted() {
+        let long = text_or_hex("ü".repeat(100).as_bytes());
+        assert_eq!(long, format!("\"{}\" … and 136 more bytes", "ü".repeat(32)));
+        assert!(text_or_hex(&[0; 65]).ends_with("00 00 … and 1 more byte"));
     }
 }

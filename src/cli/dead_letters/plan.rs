@@ -124,10 +124,10 @@ pub(super) fn nothing(output: Output, verb: &str) -> Exit {
     }
 }
 
-/// So many letters that are marked, for a line about them.
+/// A line about letters that an earlier command marked.
 pub(super) fn marked_already(count: u64) -> String {
     format!(
-        "{} that match are marked already; see `orderstream dead-letters list --state replay`",
-        number(count, "dead letter", "dead letters")
+        "{} marked already; see `orderstream dead-letters list --state replay`",
+        number(count, "more that matches is", "more that match are")
     )
 }

@@ -69,17 +69,14 @@ pub(super) async fn run(connection: &mut PgConnection, config: &Config, args: &R
     bar.finish_and_clear();
     let report = replay.into_report();
     let exit = args.output.answer(&report.json(), || report.text());
+    if report.waiting > 0 || !matches!(ended, Ended::Done) {
+        complain(report.what_stays());
+    }
     Ok(match ended {
         Ended::Done if exit == Exit::Ok => report.exit(),
         Ended::Done => exit,
-        Ended::Interrupted => {
-            complain(report.what_stays());
-            Exit::Interrupted
-        }
-        Ended::Failed(error) => {
-            complain(report.what_stays());
-            database::failed(&error)
-        }
+        Ended::Interrupted => Exit::Interrupted,
+        Ended::Failed(error) => database::failed(&error),
     })
 }
 

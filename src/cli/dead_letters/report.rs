@@ -69,7 +69,7 @@ impl Report {
             (refused, "refused again"),
             (self.discarded, "discarded by somebody meanwhile"),
             (self.gone, "removed meanwhile"),
-            (self.waiting, "still marked"),
+            (self.waiting, "not worked off yet"),
         ];
         numbers.extend(
             others.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{} {what}", HumanCount(*n))),
@@ -106,7 +106,7 @@ impl Report {
         })
     }
 
-    /// What the command leaves behind when it is broken off.
+    /// What the command leaves behind when it ends before everything is worked off.
     pub fn what_stays(&self) -> String {
         if self.waiting == 0 {
             return "nothing is marked any more; say it again for the rest".to_owned();
@@ -164,7 +164,7 @@ mod tests {
         let text = report.text();
         assert!(
             text.starts_with(
-                "40 dead letters marked: 31 refused again, 1 discarded by somebody meanwhile, 8 still marked\n"
+                "40 dead letters marked: 31 refused again, 1 discarded by somebody meanwhile, 8 not worked off yet\n"
             ),
             "{text}"
         );
