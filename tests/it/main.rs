@@ -19,7 +19,6 @@ mod happy_path;
 mod holds;
 mod house;
 mod kills;
-mod late_registry;
 mod letters;
 mod malformed;
 mod off_lane;
