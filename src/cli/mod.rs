@@ -23,7 +23,6 @@ mod rederive;
 mod run;
 pub mod schema;
 mod verify;
-mod when;
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -98,10 +98,11 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
-/// How many there are of something: `1 entry`, `2 entries`.
+/// How many there are of something: `1 entry`, `2 entries`, `12,345 entries`.
 #[must_use]
-pub fn counted(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }
 
 /// A bar on standard error that counts up to `length`; draws nothing where that is no terminal.

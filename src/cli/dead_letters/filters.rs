@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::Refusal;
-use crate::cli::when::{Moment, to_the_second};
+use crate::cli::instant::{Moment, to_the_second};
 use crate::config::Topics;
 use crate::decode::Reason;
 use crate::ids::Timestamp;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is shown can be told from what it is not; text that could be mistaken for bytes is quoted.
 
-use super::words::number;
+use crate::cli::output::counted;
 
 /// How many bytes of a key or a header are shown.
 const SHOWN_BYTES: usize = 64;
@@ -27,8 +27,8 @@ pub(super) fn text_or_hex(bytes: &[u8]) -> String {
     };
     match bytes.len() - kept {
         0 if quoted.is_some() => shown,
-        0 => format!("{shown} ({})", number(bytes.len() as u64, "byte", "bytes")),
-        more => format!("{shown} … and {}", number(more as u64, "more byte", "more bytes")),
+        0 => format!("{shown} ({})", counted(bytes.len() as u64, "byte", "bytes")),
+        more => format!("{shown} … and {}", counted(more as u64, "more byte", "more bytes")),
     }
 }
 

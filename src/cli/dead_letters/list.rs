@@ -9,8 +9,8 @@ use super::Refusal;
 use super::filters::{FilterArgs, input_names};
 use super::words::{self, dead_letters};
 use crate::cli::exit::Exit;
-use crate::cli::output::{self, Output};
-use crate::cli::when::{age, exactly};
+use crate::cli::instant::{relative, shown};
+use crate::cli::output::{self, Output, counted};
 use crate::cli::{ConfigFile, complain};
 use crate::config::Config;
 use crate::ids::Timestamp;
@@ -104,7 +104,7 @@ fn text(groups: &[Group], page: &[Letter], now: Timestamp, terminal_chars: Optio
     if more > 0 {
         text.push_str(&format!(
             "\n{} not shown: raise --limit, or narrow it down with --reason, --topic, --since, --until or --order\n",
-            words::number(more, "more is", "more are")
+            counted(more, "more is", "more are")
         ));
     }
     text
@@ -113,7 +113,7 @@ fn text(groups: &[Group], page: &[Letter], now: Timestamp, terminal_chars: Optio
 /// The counts as a table.
 pub(super) fn groups_table(groups: &[Group], now: Timestamp) -> String {
     let row = |group: &Group| {
-        let oldest = format!("{} ago", age(group.oldest, now));
+        let oldest = relative(group.oldest, now);
         vec![group.reason.to_string(), group.topic.clone(), indicatif::HumanCount(group.letters).to_string(), oldest]
     };
     output::table(&["reason", "topic", "letters", "oldest"], groups.iter().map(row))
@@ -121,7 +121,7 @@ pub(super) fn groups_table(groups: &[Group], now: Timestamp) -> String {
 
 /// A count for a program.
 pub(super) fn group_json(group: &Group) -> Json {
-    json!({"reason": group.reason, "topic": group.topic, "letters": group.letters, "oldest": exactly(group.oldest)})
+    json!({"reason": group.reason, "topic": group.topic, "letters": group.letters, "oldest": shown(group.oldest)})
 }
 
 /// A letter for a program; named like the columns.
@@ -136,8 +136,8 @@ pub(super) fn letter_json(letter: &Letter) -> Json {
         "explanation": letter.explanation,
         "attempts": letter.attempts,
         "state": letter.state,
-        "first_seen_at": exactly(letter.first_seen_at),
-        "last_seen_at": exactly(letter.last_seen_at),
+        "first_seen_at": shown(letter.first_seen_at),
+        "last_seen_at": shown(letter.last_seen_at),
     })
 }
 

@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use super::hex::{dump, text_or_hex};
 use super::reasons::meaning;
-use super::words;
-use crate::cli::when::{age, exactly, to_the_second};
+use crate::cli::instant::{relative, shown, to_the_second};
+use crate::cli::output::counted;
 use crate::decode::inspect::{Contents, Field, Inspection, Verdict};
 use crate::decode::{Reason, Refusal};
 use crate::ids::Timestamp;
@@ -45,7 +45,7 @@ pub(super) fn text(letter: &WholeLetter, seen: &Seen, actions: &[Action], now: T
 
 /// Its state in words.
 fn standing(letter: &WholeLetter, now: Timestamp) -> String {
-    let since = |what: &str, at: Timestamp| format!("{what} {} ({} ago)", to_the_second(at), age(at, now));
+    let since = |what: &str, at: Timestamp| format!("{what} {} ({})", to_the_second(at), relative(at, now));
     match letter.letter.state {
         State::Open => since("open since", letter.letter.first_seen_at),
         State::Replay => "marked for replay, waits for a worker".to_owned(),
@@ -95,11 +95,11 @@ impl Page {
     fn where_from(&mut self, letter: &WholeLetter, now: Timestamp) {
         let row = &letter.letter;
         let produced =
-            if letter.record_timestamp.0 > 0 { exactly(letter.record_timestamp) } else { "unknown".to_owned() };
+            if letter.record_timestamp.0 > 0 { shown(letter.record_timestamp) } else { "unknown".to_owned() };
         self.say("record", &format!("`{}`, partition {}, offset {}", row.topic, row.partition, row.offset));
         self.say("produced", &produced);
         let last =
-            format!("{}, the last {} ({} ago)", row.attempts, exactly(row.last_seen_at), age(row.last_seen_at, now));
+            format!("{}, the last {} ({})", row.attempts, shown(row.last_seen_at), relative(row.last_seen_at, now));
         self.say("attempts", &last);
         self.say("order", row.order_id.as_deref().unwrap_or("none: the key is not text"));
         self.say("key", &letter.key.as_deref().map_or_else(|| "null".to_owned(), text_or_hex));
@@ -140,7 +140,7 @@ impl Page {
         for (number, field) in fields.iter().enumerate() {
             let comma = if number + 1 < fields.len() { "," } else { "" };
             let is_wrong = wrong == Some(field.name.as_str());
-            let notes = [field.instant.map(exactly), is_wrong.then(|| "refused".to_owned())];
+            let notes = [field.instant.map(shown), is_wrong.then(|| "refused".to_owned())];
             let notes: Vec<String> = notes.into_iter().flatten().collect();
             let notes = if notes.is_empty() { String::new() } else { format!("   <- {}", notes.join(", ")) };
             self.line(&format!("    {}: {}{comma}{notes}", serde_json::Value::from(field.name.as_str()), field.value));
@@ -150,12 +150,12 @@ impl Page {
 
     fn value(&mut self, value: Option<&[u8]>) {
         let Some(value) = value else { return self.line("\nvalue: null") };
-        self.line(&format!("\nvalue, {}", words::number(value.len() as u64, "byte", "bytes")));
+        self.line(&format!("\nvalue, {}", counted(value.len() as u64, "byte", "bytes")));
         for line in dump(&value[..value.len().min(SHOWN_BYTES)]) {
             self.line(&format!("  {line}"));
         }
         if value.len() > SHOWN_BYTES {
-            let more = words::number((value.len() - SHOWN_BYTES) as u64, "more byte", "more bytes");
+            let more = counted((value.len() - SHOWN_BYTES) as u64, "more byte", "more bytes");
             self.line(&format!("  … {more}: --raw has all of it"));
         }
     }
@@ -245,8 +245,8 @@ dead letter 17: unknown_schema, open since 2025-10-09T08:53:20Z (3 h ago)
   now         a worker of this release would refuse it as occurred_in_future: it is wrong
 
   record      `payments`, partition 3, offset 1234
-  produced    2025-10-09T08:53:20.000000Z
-  attempts    1, the last 2025-10-09T08:53:20.000000Z (3 h ago)
+  produced    2025-10-09T08:53:20Z
+  attempts    1, the last 2025-10-09T08:53:20Z (3 h ago)
   order       ord-1
   key         \"ord-1\"
   headers     trace: 00 ff (2 bytes)
@@ -257,7 +257,7 @@ contents, as orderstream.v1.PaymentEvent of schema 9
   {
     \"topic\": \"payment\",
     \"event_id\": \"evt-1\",
-    \"occurred_at\": 4102444800000000   <- 2100-01-01T00:00:00.000000Z, refused
+    \"occurred_at\": 4102444800000000   <- 2100-01-01T00:00:00Z, refused
   }
 
 value, 600 bytes

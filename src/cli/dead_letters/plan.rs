@@ -6,11 +6,11 @@
 use serde_json::json;
 
 use super::list;
-use super::words::{self, dead_letters, number};
+use super::words::{self, dead_letters};
 use super::{Refusal, filters};
 use crate::cli::complain;
 use crate::cli::exit::Exit;
-use crate::cli::output::{self, Format, Output};
+use crate::cli::output::{self, Format, Output, counted};
 use crate::config::Topics;
 use crate::ids::Timestamp;
 use crate::persist::letters::{self, Filter, Group, Letter, State};
@@ -54,7 +54,7 @@ impl Plan {
             format!(
                 "{} of these came from the topic `{}`, which is no input of this configuration (its inputs are {}): no worker \
                  would take them; use the workers' configuration, or choose others with --topic",
-                number(stray.letters, "dead letter", "dead letters"),
+                counted(stray.letters, "dead letter", "dead letters"),
                 stray.topic,
                 filters::input_names(topics)
             ),
@@ -128,6 +128,6 @@ pub(super) fn nothing(output: Output, verb: &str) -> Exit {
 pub(super) fn marked_already(count: u64) -> String {
     format!(
         "{} marked already; see `orderstream dead-letters list --state replay`",
-        number(count, "more that matches is", "more that match are")
+        counted(count, "more that matches is", "more that match are")
     )
 }

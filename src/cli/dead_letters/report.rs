@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use indicatif::HumanCount;
 use serde_json::{Value as Json, json};
 
-use super::words::{self, dead_letters, harmless, number};
+use super::words::{self, dead_letters, harmless};
 use crate::cli::exit::Exit;
+use crate::cli::output::counted;
 use crate::decode::Reason;
 use crate::persist::letters::Ending;
 
@@ -113,7 +114,7 @@ impl Report {
         }
         format!(
             "{} marked, and the workers go on with them; see `orderstream dead-letters list --state replay`",
-            number(self.waiting, "dead letter stays", "dead letters stay")
+            counted(self.waiting, "dead letter stays", "dead letters stay")
         )
     }
 }

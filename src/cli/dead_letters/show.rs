@@ -13,8 +13,8 @@ use super::look::{self, Seen};
 use super::reasons::meaning;
 use super::{list, plan, words};
 use crate::cli::exit::Exit;
+use crate::cli::instant::shown;
 use crate::cli::output::Output;
-use crate::cli::when::exactly;
 use crate::cli::{ConfigFile, print_bytes};
 use crate::config::{Config, Secret};
 use crate::decode::Registry;
@@ -77,8 +77,8 @@ fn json(letter: &WholeLetter, seen: &Seen, actions: &[Action]) -> Json {
         |(name, value): &(String, Option<bytes::Bytes>)| json!({"name": name, "hex": value.as_deref().map(hex)});
     answer["means"] = said.means.into();
     answer["remedy"] = said.remedy.into();
-    answer["record_timestamp"] = exactly(letter.record_timestamp).into();
-    answer["resolved_at"] = letter.resolved_at.map(exactly).into();
+    answer["record_timestamp"] = shown(letter.record_timestamp).into();
+    answer["resolved_at"] = letter.resolved_at.map(shown).into();
     answer["schema_id"] = letter.schema_id.map(|id| id.0).into();
     answer["key_hex"] = letter.key.as_deref().map(hex).into();
     answer["headers"] = letter.headers.iter().map(header).collect();
@@ -119,5 +119,5 @@ fn verdict_json(verdict: &Verdict) -> Json {
 }
 
 fn action_json(action: &Action) -> Json {
-    json!({"at": exactly(action.at), "action": action.action, "actor": action.actor, "note": action.note})
+    json!({"at": shown(action.at), "action": action.action, "actor": action.actor, "note": action.note})
 }

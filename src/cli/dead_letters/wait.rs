@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use super::report::Report;
 use crate::cli::complain;
-use crate::cli::when::to_the_second;
+use crate::cli::instant::to_the_second;
 use crate::ids::Lane;
 use crate::persist::letters::{self, By, Chunk, Filter, Owner};
 use crate::persist::{self, PgConnection};

@@ -5,9 +5,8 @@
 
 use std::iter::once;
 
-use indicatif::HumanCount;
-
-use crate::cli::when::to_the_second;
+use crate::cli::instant::to_the_second;
+use crate::cli::output::{counted, plain};
 use crate::persist::letters::Letter;
 
 /// How much of an explanation a table shows at least beside the rest of its row.
@@ -15,32 +14,16 @@ const EXPLANATION_MIN_CHARS: usize = 30;
 /// How much of it a table shows that is not on a terminal.
 const EXPLANATION_MAX_CHARS: usize = 100;
 /// What stands before an explanation that has a line of its own.
-const INDENT: &str = "       ";
+const INDENT: &str = "      ";
 
 /// So many dead letters, in words.
 pub(super) fn dead_letters(count: u64) -> String {
-    match count {
-        1 => "1 dead letter".to_owned(),
-        _ => format!("{} dead letters", HumanCount(count)),
-    }
+    counted(count, "dead letter", "dead letters")
 }
 
-/// One or more, as in `1 is`, `2 are`.
-pub(super) fn number<'a>(count: u64, one: &'a str, more: &'a str) -> String {
-    format!("{} {}", HumanCount(count), if count == 1 { one } else { more })
-}
-
-/// Text from outside with its control characters escaped; lines end where they did.
+/// Text of several lines, each as it may be shown.
 pub(super) fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => shown.push('\n'),
-            character if character.is_control() => shown.extend(character.escape_default()),
-            character => shown.push(character),
-        }
-    }
-    shown
+    text.split_inclusive('\n').map(|line| plain(line.trim_end_matches('\n')).into_owned() + "\n").collect()
 }
 
 /// As much of a text as fits, on one line.
@@ -59,7 +42,7 @@ pub(super) fn table(letters: &[Letter], terminal_chars: Option<usize>) -> String
     let widths: Vec<usize> =
         (0..7).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     let taken = widths.iter().map(|width| width + 2).sum::<usize>();
-    let room = terminal_chars.map_or(EXPLANATION_MAX_CHARS, |chars| chars.saturating_sub(taken + 1));
+    let room = terminal_chars.map_or(EXPLANATION_MAX_CHARS, |chars| chars.saturating_sub(taken));
     let beside = room >= EXPLANATION_MIN_CHARS;
     let explanations = once("explanation").chain(letters.iter().map(|letter| letter.explanation.as_str()));
     let mut table = String::new();
@@ -67,7 +50,6 @@ pub(super) fn table(letters: &[Letter], terminal_chars: Option<usize>) -> String
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
         let line =
             padded.collect::<String>() + if beside { shortened(explanation, room) } else { String::new() }.as_str();
-        table.push(' ');
         table.push_str(line.trim_end());
         table.push('\n');
         if !beside && number > 0 {
@@ -132,7 +114,7 @@ pub(super) mod tests {
         let table = table(&[letter(7)], Some(90));
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[2], "       the registry knows no schema 9: check which registry the producer uses");
+        assert_eq!(lines[2], "      the registry knows no schema 9: check which registry the producer uses");
         assert!(lines.iter().all(|line| line.chars().count() <= 90), "{table}");
     }
 
@@ -144,15 +126,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_record_cannot_write_to_the_screen() {
-        assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{9b}c"), "a\\u{1b}[2Jb\\r\n\\u{9b}c");
+        assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{9b}c\n"), "a\\u{1b}[2Jb\\r\n\\u{9b}c\n");
         let evil = Letter { order_id: Some("\u{1b}]0;hi\u{7}".to_owned()), ..letter(1) };
         assert!(!table(&[evil], None).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn numbers_are_said_in_words() {
-        assert_eq!(dead_letters(1), "1 dead letter");
-        assert_eq!(dead_letters(12_345), "12,345 dead letters");
-        assert_eq!(number(1, "is", "are"), "1 is");
     }
 }
