@@ -54,13 +54,13 @@ pub async fn marked(connection: &mut PgConnection, lanes: &[Lane], limit: i64) -
     rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get::<&str, _>(1)?.into()))).collect()
 }
 
-/// Removes the marks of orders that were looked at.
+/// Removes the marks that the ground has under lock. One that was made since stays: who made it wants what it did to be seen.
 ///
 /// # Errors
 /// The statement's failure.
-pub async fn unmark(connection: &mut PgConnection, orders: &[&str]) -> Result<()> {
-    if !orders.is_empty() {
-        sqlx::query("delete from marks where order_id = any($1)").bind(orders).execute(connection).await?;
+pub async fn unmark(connection: &mut PgConnection, ground: &Ground) -> Result<()> {
+    if !ground.marks.is_empty() {
+        sqlx::query("delete from marks where order_id = any($1)").bind(&ground.marks).execute(connection).await?;
     }
     Ok(())
 }
@@ -86,6 +86,8 @@ pub struct Ground {
     pub checkpoints: Vec<(String, Lane, NextOffset)>,
     /// The horizon that all lanes have passed; none while one of them has none.
     pub all_lanes: Option<Timestamp>,
+    /// Visited orders that were marked, with their marks under lock since before the rest was read.
+    pub marks: Vec<String>,
     /// Visited orders with an unresolved dead letter under their key.
     pub held: BTreeSet<OrderId>,
     /// The dead letters of the batch that are still to be replayed, under lock.
@@ -113,6 +115,10 @@ pub struct Asked {
 pub async fn ground(connection: &mut PgConnection, asked: &Asked) -> Result<Ground> {
     let mut ground = Ground::default();
     if !asked.orders.is_empty() {
+        let marks = sqlx::query("select order_id from marks where order_id = any($1) order by order_id for update");
+        for row in marks.bind(&asked.orders).fetch_all(&mut *connection).await? {
+            ground.marks.push(row.try_get(0)?);
+        }
         let stored = checkpoints::read(connection, &asked.topics, &asked.lanes).await?;
         ground.checkpoints = stored.into_iter().map(|stored| (stored.topic, stored.lane, stored.next_offset)).collect();
         let row = sqlx::query(

@@ -134,7 +134,7 @@ async fn write(
     orders::remove_placeholders(connection, &decided.untouched(&orders)).await?;
     dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
     dead_letters::settle(connection, &decided.replayed, &process.transactional_id).await?;
-    visits::unmark(connection, &batch.visits().map(OrderId::as_str).collect::<Vec<_>>()).await?;
+    visits::unmark(connection, &ground).await?;
     journal::append(connection, &decided.journal_rows(batch)).await?;
     steps.end("write");
     Ok(Written::Ready(decided))
