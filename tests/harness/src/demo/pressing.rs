@@ -64,7 +64,7 @@ pub(super) async fn run(
         first_order: options.orders,
         in_flight: 50,
         malformed: 0.0,
-        repairable: 0.03,
+        repairable: 0.06,
         pressing: 1.0,
         answers: Answers::Left,
         now: now.as_microsecond(),

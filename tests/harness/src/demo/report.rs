@@ -201,9 +201,7 @@ impl Report<'_> {
             HumanCount(totals.outcomes.repaired)
         );
         _ = writeln!(text, "  {}", style(format!("$ orderstream {}", REPLAY.join(" "))).dim());
-        for line in self.showing.pressed.replayed.lines() {
-            _ = writeln!(text, "  {}", style(line).dim());
-        }
+        _ = writeln!(text, "  {}", style(self.showing.pressed.replayed.lines().next().unwrap_or_default()).dim());
         text.push('\n');
         self.stories.repaired.iter().for_each(|letter| telling::letter(text, letter));
     }
@@ -240,7 +238,8 @@ impl Report<'_> {
 }
 
 fn heading(text: &mut String, words: &str) {
-    _ = writeln!(text, "\n{}", style(words).cyan().bold());
+    let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+    _ = writeln!(text, "{gap}{}", style(words).cyan().bold());
 }
 
 fn bar(text: &mut String, name: &str, count: u64, most: u64, colour: &Style) {
