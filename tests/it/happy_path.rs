@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use orderstream::order::{Status, View};
+use orderstream::order::Status;
 use orderstream_harness::output::{self, Envelope, StatusChanged};
 use orderstream_harness::topic_log::{LogReader, LogRecord};
 use orderstream_harness::topics::Input;
@@ -160,83 +160,4 @@ async fn an_order_without_an_order_topic_is_told_from_three() {
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
-}
-
-/// One worked example, under an order id of its own.
-struct Case {
-    name: String,
-    events: Vec<Json>,
-    expect: View,
-    emits: Vec<String>,
-}
-
-/// The named cases that need neither a deadline nor a policy of their own.
-fn cases() -> Vec<Case> {
-    let named: Vec<Json> = serde_json::from_str(include_str!("../scenarios/named.json")).expect("scenarios");
-    let plain = named.into_iter().filter(|case| case.get("until").is_none() && case.get("policy").is_none());
-    let case = |(number, case): (usize, Json)| {
-        let mut events = case["events"].as_array().expect("events").clone();
-        events.iter_mut().for_each(|event| event["order_id"] = format!("case-{number}").into());
-        Case {
-            name: case["name"].as_str().expect("a name").to_owned(),
-            events,
-            expect: serde_json::from_value(case["expect"].clone()).expect("a view"),
-            emits: serde_json::from_value(case["emits"].clone()).expect("statuses"),
-        }
-    };
-    plain.enumerate().map(case).collect()
-}
-
-#[tokio::test]
-async fn worked_examples_come_out_of_real_servers_as_they_say() {
-    // What money means for an order that was never placed is the examples' own choice.
-    let stage = Stage::with("scenarios", 3, |config| {
-        config.set("policy.shell", "trust");
-    })
-    .await;
-    let worker = stage.worker("w");
-    let cases = cases();
-    assert!(cases.len() >= 12, "a sample that says something: {}", cases.len());
-    let mut producer = stage.producer().await;
-    // All cases go one event further at a time, so that the events of each arrive in the order given.
-    for step in 0..cases.iter().map(|case| case.events.len()).max().unwrap_or(0) {
-        for event in cases.iter().filter_map(|case| case.events.get(step)) {
-            producer.send_json(event).expect("an event");
-        }
-        producer.flush().expect("kafka has it");
-        stage.all_published(20).await;
-    }
-
-    let mut told: BTreeMap<String, Vec<StatusChanged>> = BTreeMap::new();
-    for event in output::status_events(&stage.deployment).await.expect("status events") {
-        told.entry(event.envelope.order_id.clone()).or_default().push(event);
-    }
-    let stored = stored_views(&stage).await;
-    for (number, case) in cases.iter().enumerate() {
-        let order = format!("case-{number}");
-        let events = told.remove(&order).unwrap_or_default();
-        let emits: Vec<&str> = events.iter().map(|event| event.view.status.as_str()).collect();
-        assert_eq!(emits, case.emits, "{}", case.name);
-        assert_eq!(events.last().map(|event| &event.view), Some(&case.expect), "{}", case.name);
-        assert_eq!(stored.get(&order), Some(&case.expect), "{}", case.name);
-    }
-    assert!(told.is_empty(), "orders that nobody sent: {told:?}");
-    stage.check().await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.strike().await;
-}
-
-async fn stored_views(stage: &Stage) -> BTreeMap<String, View> {
-    let rows: Vec<(String, Json)> = stage
-        .rows(
-            "select order_id, jsonb_build_object(
-                        'status', status, 'payment', payment, 'inventory', inventory, 'fulfilment', fulfilment,
-                        'returns', returns, 'flags', flags, 'attention', attention, 'cancel_reason', cancel_reason,
-                        'currency', currency, 'total_minor', total_minor, 'authorized_minor', authorized_minor,
-                        'captured_minor', captured_minor, 'refunded_minor', refunded_minor,
-                        'charged_back_minor', charged_back_minor, 'lines', lines, 'owed', owed)
-               from orders",
-        )
-        .await;
-    rows.into_iter().map(|(order, view)| (order, serde_json::from_value(view).expect("a view"))).collect()
 }

@@ -35,6 +35,8 @@ mod setup;
 mod shutdown;
 mod stage;
 mod takeover;
+mod trial;
 mod under_load;
 mod upkeep;
+mod worked_examples;
 mod zombie;

@@ -116,6 +116,11 @@ impl Stage {
         self.directory.join("orderstream.toml")
     }
 
+    /// Where workers log to.
+    pub fn logs(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
     /// Runs a command to its end, which must be a good one. Returns what it printed.
     pub fn run_command(&self, arguments: &[&str]) -> String {
         self.program.run(&self.config_path(), arguments).expect("the command succeeds")

@@ -30,6 +30,7 @@ pub struct Stage {
     /// Where the workers log to.
     pub logs: PathBuf,
     kind: &'static str,
+    file: ConfigFile,
     stack: Stack,
     database: Database,
     /// Holds the lock for as long as it lives.
@@ -62,7 +63,27 @@ impl Stage {
         topics::create(&stack.brokers, &deployment.topics, Layout { time, ..Layout::default() }).await?;
         program.run(&config, &["migrate"])?;
         program.run(&config, &["schema", "register"])?;
-        Ok(Self { deployment, config, logs: directory.to_owned(), kind, stack: stack.clone(), database, _lock: lock })
+        Ok(Self {
+            deployment,
+            config,
+            logs: directory.to_owned(),
+            kind,
+            file,
+            stack: stack.clone(),
+            database,
+            _lock: lock,
+        })
+    }
+
+    /// Changes the configuration file, for whoever uses it from now on.
+    ///
+    /// # Errors
+    /// The file cannot be written, or says nothing that makes sense.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut ConfigFile)) -> Result<()> {
+        change(&mut self.file);
+        self.file.write(&self.config)?;
+        self.deployment = Deployment::from_file(&self.file)?;
+        Ok(())
     }
 
     /// Where its workers are started.

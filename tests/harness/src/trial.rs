@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use orderstream::ids::Timestamp;
 
 use crate::check::{self, Verdict};
@@ -17,7 +17,7 @@ use crate::config_file::ConfigFile;
 use crate::produce::Producer;
 use crate::progress::Progress;
 use crate::registry_front::Front;
-use crate::services::{self, Services, Tally};
+use crate::services::{self, From, Services, Tally};
 use crate::simulate::{self, WentIn};
 use crate::traffic::{Answers, Shape, Traffic};
 use crate::wait;
@@ -25,15 +25,6 @@ use crate::watch::{Kill, Place, Watch};
 
 /// Records a second.
 const RATE: u64 = 400;
-/// How long time may take to come to rest: a command's attempts, and whatever an answer leads to.
-const REST_SECONDS: u64 = 90;
-/// Orders for which time has something to do within the next minute.
-const NOT_AT_REST: &str = "select count(*) from orders where next_deadline < now() + interval '1 minute'";
-/// Dead letters that are marked, and marks.
-const MARKED: &str = "select (select count(*) from dead_letters where state = 'replay') + (select count(*) from marks)";
-/// The exit code of a replay after which some letters are refused again.
-const REFUSED_AGAIN: i32 = 65;
-
 /// What a trial is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -105,11 +96,11 @@ pub async fn run(place: Place<'_>, front: &Front, options: Options) -> Result<Ou
     front.release();
     let when = "the clock to reach what was ahead of it";
     wait::within(60, when, async || Ok(jiff::Timestamp::now().as_microsecond() > good_by)).await?;
-    replay(place, &mut watch).await?;
+    place.command(&["dead-letters", "replay", "--yes", "--note", "registered, and its time has come"])?;
+    watch.until_at_rest().await?;
     // Nobody will ever understand the others. What waited for them may go on.
-    orderstream(place, &["dead-letters", "discard", "--all", "--yes", "--note", "malformed for good"])?;
-    watch.until_none(REST_SECONDS, "marked orders to be looked at", MARKED).await?;
-    watch.until_none(REST_SECONDS, "deadlines and commands to come to rest", NOT_AT_REST).await?;
+    place.command(&["dead-letters", "discard", "--all", "--yes", "--note", "malformed for good"])?;
+    watch.until_at_rest().await?;
     end.store(true, Ordering::Relaxed);
     let services = services.await??;
     watch.until_published(records).await?;
@@ -135,7 +126,7 @@ fn shape(record_max_bytes: usize, options: Options) -> Shape {
 }
 
 fn services_options(seed: u64) -> services::Options {
-    services::Options { seed, idle: Duration::from_secs(600), at_most: Duration::from_secs(600) }
+    services::Options { seed, from: From::Beginning, idle: Duration::from_secs(600), at_most: Duration::from_secs(600) }
 }
 
 fn now() -> Timestamp {
@@ -146,24 +137,6 @@ async fn letters(watch: &mut Watch<'_>) -> Result<BTreeMap<String, i64>> {
     let query = "select reason::text, count(*) from dead_letters group by 1";
     let rows: Vec<(String, i64)> = sqlx::query_as(query).fetch_all(&mut watch.connection).await?;
     Ok(rows.into_iter().collect())
-}
-
-/// Has all dead letters tried again, and waits until each has been.
-async fn replay(place: Place<'_>, watch: &mut Watch<'_>) -> Result<()> {
-    let began = Instant::now();
-    orderstream(place, &["dead-letters", "replay", "--yes", "--note", "registered, and its time has come"])?;
-    watch.until_none(REST_SECONDS, "marked dead letters to be replayed", MARKED).await?;
-    eprintln!("dead letters replayed in {:.1} s", began.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// Runs a command that may find that some letters are still no good.
-fn orderstream(place: Place<'_>, arguments: &[&str]) -> Result<()> {
-    let output = place.program.output(place.config, arguments)?;
-    match output.status.code() {
-        Some(0 | REFUSED_AGAIN) => Ok(()),
-        _ => bail!("`orderstream {}`: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()),
-    }
 }
 
 impl Outcome {
@@ -215,12 +188,4 @@ impl Outcome {
             verdict.text()
         )
     }
-}
-
-/// Says where a failed trial can be looked at.
-///
-/// # Errors
-/// The error itself, with the place.
-pub fn told<T>(result: Result<T>, place: Place<'_>) -> Result<T> {
-    result.with_context(|| format!("logs are in `{}`", place.logs.display()))
 }

@@ -23,6 +23,14 @@ const STOP: Duration = Duration::from_secs(30);
 /// How long the catching up may take, beside what this many records a second take.
 const SPARE: Duration = Duration::from_secs(90);
 const SLOWEST_RATE: u64 = 2_000;
+/// How long time may take to come to rest: a command's attempts, and whatever an answer leads to.
+const REST_SECONDS: u64 = 90;
+/// Orders for which time has something to do within the next minute.
+const NOT_AT_REST: &str = "select count(*) from orders where next_deadline < now() + interval '1 minute'";
+/// Dead letters that are to be replayed, and orders that are to be looked at.
+const MARKED: &str = "select (select count(*) from dead_letters where state = 'replay') + (select count(*) from marks)";
+/// The exit code of a replay after which some letters are still no good.
+const REFUSED_AGAIN: i32 = 65;
 
 /// What workers of a deployment need to start.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +43,20 @@ pub struct Place<'a> {
     pub config: &'a Path,
     /// Where the workers log to.
     pub logs: &'a Path,
+}
+
+impl Place<'_> {
+    /// Runs a command that may find that some dead letters are still no good. Returns what it printed.
+    ///
+    /// # Errors
+    /// It ends in any other way.
+    pub fn command(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.program.output(self.config, arguments)?;
+        match output.status.code() {
+            Some(0 | REFUSED_AGAIN) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            _ => bail!("`orderstream {}`: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()),
+        }
+    }
 }
 
 /// A kill.
@@ -114,13 +136,18 @@ impl<'a> Watch<'a> {
         waited.await.with_context(|| format!("see the workers' logs in `{}`", place.logs.display()))
     }
 
-    /// Waits until this query gives 0, for so many seconds at most.
+    /// Waits until all that was marked is done, and time has nothing to do within the next minute.
     ///
     /// # Errors
     /// As [`Self::until_applied`].
-    pub async fn until_none(&mut self, seconds: u64, what: &str, query: &'static str) -> Result<()> {
+    pub async fn until_at_rest(&mut self) -> Result<()> {
+        self.until_none("marked letters and orders to be worked off", MARKED).await?;
+        self.until_none("deadlines and commands to come to rest", NOT_AT_REST).await
+    }
+
+    async fn until_none(&mut self, what: &str, query: &'static str) -> Result<()> {
         let Self { connection, workers, place, .. } = self;
-        let waited = wait::within(seconds, what, async || {
+        let waited = wait::within(REST_SECONDS, what, async || {
             must_all_run(workers)?;
             match sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *connection).await? {
                 0 => Ok(true),

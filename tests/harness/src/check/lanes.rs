@@ -88,7 +88,7 @@ mod tests {
 
     /// What is found when a lane's numbers are changed.
     fn found(change: impl FnOnce(&mut StoredLane, &mut i64, &mut PartitionFigures)) -> Findings {
-        let mut lane = StoredLane { lane: 3, epoch: 2, last_seq: 9, published_seq: 8 };
+        let mut lane = StoredLane { lane: 3, epoch: 2, last_seq: 9, published_seq: 8, claimed_at: None };
         let mut journal_end = 9;
         let metadata = format!("v1;seq=9;epoch=2;db={}", DATABASE.simple());
         let mut partition = PartitionFigures {

@@ -90,13 +90,14 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Ve
     }
     let outputs = reading.outputs(&mut findings).await?;
     let of_several_lanes = reading.stored.orders_of_several_lanes().await?;
-    let with_letters = reading.stored.orders_with_letters().await?;
+    let waiting = reading.stored.waiting_orders().await?;
     let policies = deployment.policies();
+    let lanes = reading.stored.lanes().await?;
     let asking = Asking { policies: &policies, since: deployment.commands_since() };
     let mut check = Check {
         replay: Replay::new(asking, &deployment.topics, &of_several_lanes),
-        rules: Rules { asking, until },
-        with_letters: &with_letters,
+        rules: Rules { asking, until, since: lanes.iter().filter_map(|lane| lane.claimed_at).max() },
+        waiting: &waiting,
         of_several_lanes: &of_several_lanes,
         deployment,
         outputs,
@@ -104,7 +105,6 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Ve
         totals: &mut totals,
         folds_of_several_lanes: HashMap::new(),
     };
-    let lanes = reading.stored.lanes().await?;
     let mut bar = Bar::towards(lanes.len() as u64, "lanes checked");
     for (done, lane) in lanes.iter().enumerate() {
         bar.show(done as u64, "");
@@ -129,8 +129,8 @@ struct Check<'a> {
     of_several_lanes: &'a HashSet<OrderId>,
     replay: Replay<'a>,
     rules: Rules<'a>,
-    /// Orders with a dead letter that is neither applied nor discarded.
-    with_letters: &'a HashSet<OrderId>,
+    /// Orders whose deadlines wait for a dead letter, or for the look that a mark asks for.
+    waiting: &'a HashSet<OrderId>,
     outputs: Outputs,
     findings: &'a mut Findings,
     totals: &'a mut Totals,
@@ -178,7 +178,7 @@ impl Check<'_> {
                 replayed: replayed.get(order),
                 stored: stored.get(order),
                 last_word: self.outputs.last_word(order),
-                has_letters: self.with_letters.contains(order),
+                is_waiting: self.waiting.contains(order),
             };
             orders::compare(order, accounts, self.rules, self.findings);
             // What several lanes publish of an order has no order between them.

@@ -27,8 +27,8 @@ pub struct Accounts<'a> {
     pub stored: Option<&'a StoredOrder>,
     /// The last that was published of it.
     pub last_word: Option<&'a LastWord>,
-    /// Whether a dead letter of it is neither applied nor discarded.
-    pub has_letters: bool,
+    /// Whether a dead letter of it is neither applied nor discarded, or a mark asks to look at it.
+    pub is_waiting: bool,
 }
 
 /// By what orders are judged.
@@ -38,6 +38,8 @@ pub struct Rules<'a> {
     pub asking: Asking<'a>,
     /// When workers were last at work.
     pub until: Timestamp,
+    /// Since when they were, the lane that was claimed last.
+    pub since: Option<Timestamp>,
 }
 
 /// Compares the accounts of an order.
@@ -81,8 +83,9 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, rules: Rules<'_>, findin
                     replayed.rows.len()
                 ));
             }
-            replayed.asked.compare(order, (&stored.commands, rules.until), rules.asking, findings);
-            compare_time(order, (stored, replayed, accounts.has_letters), rules, findings);
+            let at_work = (rules.since, rules.until);
+            replayed.asked.compare(order, (&stored.commands, at_work), rules.asking, findings);
+            compare_time(order, (stored, replayed, accounts.is_waiting), rules, findings);
         }
     }
     match accounts.last_word {
@@ -109,11 +112,13 @@ fn is_unanswered(view: &View) -> bool {
 /// Whether no deadline was forgotten, and the order is looked at again when it must be.
 fn compare_time(
     order: &OrderId,
-    (stored, replayed, has_letters): (&StoredOrder, &Progress, bool),
+    (stored, replayed, is_waiting): (&StoredOrder, &Progress, bool),
     rules: Rules<'_>,
     findings: &mut Findings,
 ) {
-    let overdue = |policy| overdue(&stored.facts, policy, rules.until, has_letters);
+    // Nobody could fire it before the order was as it is, and before somebody had the lane.
+    let from = replayed.written_at.max(rules.since);
+    let overdue = |policy| overdue(&stored.facts, policy, (from, rules.until), is_waiting);
     // One that only a former policy knows need not have fired.
     if let Some(deadline) = rules.asking.policies.first().and_then(overdue) {
         findings.add_of(Kind::DeadlineLost, order, || {
@@ -128,8 +133,8 @@ fn compare_time(
         let due = holding.filter(|deadline| with_cancelling || !deadline.name.cancels()).map(|deadline| deadline.due);
         due.chain(reminder).min()
     };
-    // While a dead letter was unresolved, those that cancel were left out at the last look, or not.
-    let may_leave_out = replayed.had_letters && stored.next_deadline == next(false);
+    // While a dead letter is unresolved, those that cancel were left out at the last look, or not. What resolves it looks again.
+    let may_leave_out = is_waiting && stored.next_deadline == next(false);
     if stored.next_deadline != next(true) && !may_leave_out && !stored.is_archived {
         findings.add_of(Kind::OrderDiffers, order, || {
             format!("it is to be looked at again at {:?} and must be at {:?}", stored.next_deadline, next(true))
@@ -169,7 +174,7 @@ mod tests {
             replayed: Some(&progress),
             stored: Some(&stored),
             last_word: Some(&last_word),
-            has_letters: false,
+            is_waiting: false,
         };
         let mut findings = Findings::default();
         compare(&fixture::order(), accounts, fixture::rules(), &mut findings);
@@ -184,7 +189,7 @@ mod tests {
             replayed: Some(&progress),
             stored: Some(&stored),
             last_word: Some(&last_word),
-            has_letters: false,
+            is_waiting: false,
         };
         which(&mut accounts);
         let mut findings = Findings::default();

@@ -33,6 +33,8 @@ pub struct Progress {
     pub version: i64,
     /// The journal rows that it appears in.
     pub rows: Vec<i64>,
+    /// When the last of them was written.
+    pub written_at: Option<Timestamp>,
     /// What was asked for what it owes.
     pub asked: Asked,
     /// Whether a record under its key was ever refused.
@@ -99,6 +101,7 @@ impl Step {
 /// One entry meets its order again.
 pub(super) fn play(progress: &mut Progress, step: &Step, asking: Asking<'_>, findings: &mut Findings) {
     merge(progress, step, asking, findings);
+    progress.written_at = Some(step.written_at);
     if progress.rows.last() != Some(&step.row) {
         progress.rows.push(step.row);
     }

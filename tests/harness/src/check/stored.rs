@@ -69,6 +69,8 @@ pub struct StoredLane {
     pub last_seq: i64,
     /// The row up to which the database knows it to be published.
     pub published_seq: i64,
+    /// When it was claimed last.
+    pub claimed_at: Option<Timestamp>,
 }
 
 /// A refused record's row.
@@ -153,7 +155,10 @@ impl Stored {
     /// # Errors
     /// The query's failure.
     pub async fn lanes(&mut self) -> Result<Vec<StoredLane>> {
-        let rows = sqlx::query("select lane, epoch, last_seq, published_seq from lanes order by lane");
+        let rows = sqlx::query(
+            "select lane, epoch, last_seq, published_seq, (extract(epoch from claimed_at) * 1000000)::bigint
+               from lanes order by lane",
+        );
         let rows = rows.fetch_all(&mut self.0).await?;
         let read = |row: PgRow| {
             Ok(StoredLane {
@@ -161,6 +166,7 @@ impl Stored {
                 epoch: row.try_get(1)?,
                 last_seq: row.try_get(2)?,
                 published_seq: row.try_get(3)?,
+                claimed_at: row.try_get::<Option<i64>, _>(4)?.map(Timestamp),
             })
         };
         rows.into_iter().map(read).collect()
@@ -189,13 +195,14 @@ impl Stored {
         Ok(rows.fetch_all(&mut self.0).await?.into_iter().map(OrderId::from).collect())
     }
 
-    /// The orders with a dead letter that is neither applied nor discarded.
+    /// The orders whose deadlines wait: for a dead letter that is neither applied nor discarded, or for the look that a mark asks for.
     ///
     /// # Errors
     /// The query's failure.
-    pub async fn orders_with_letters(&mut self) -> Result<HashSet<OrderId>> {
+    pub async fn waiting_orders(&mut self) -> Result<HashSet<OrderId>> {
         let rows = sqlx::query_scalar::<_, String>(
-            "select distinct order_id from dead_letters where state in ('open', 'replay') and order_id is not null",
+            "select order_id from dead_letters where state in ('open', 'replay') and order_id is not null
+             union select order_id from marks",
         );
         Ok(rows.fetch_all(&mut self.0).await?.into_iter().map(OrderId::from).collect())
     }

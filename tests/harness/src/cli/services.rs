@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::target::Target;
-use crate::services::{Options, Services};
+use crate::services::{From, Options, Services};
 
 /// What `services` can be told.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Decides in which manner each command is answered.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Leaves the commands that were sent before unanswered.
+    #[arg(long)]
+    from_now: bool,
     /// Ends after so many seconds without a command.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     idle: u64,
@@ -33,6 +36,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<bool> {
     let options = Options {
         seed: arguments.seed,
+        from: if arguments.from_now { From::Now } else { From::Beginning },
         idle: Duration::from_secs(arguments.idle),
         at_most: Duration::from_secs(arguments.at_most),
     };

@@ -3,6 +3,8 @@
 //! Pure. All times are those of Kafka's records, in milliseconds: a status event's is taken when it is handed to Kafka, some
 //! milliseconds before its transaction commits.
 
+use std::ops::Range;
+
 use crate::check::Published;
 
 /// Rates and silences of the busy part.
@@ -76,10 +78,10 @@ pub fn pauses(published: &[Published], killed: i64) -> Vec<Pause> {
     (0..lanes).filter_map(pause).collect()
 }
 
-/// The latency that this share of status events stays below, of those whose cause came in from `from` on, in milliseconds.
+/// The latency that this share of status events stays below, of those whose cause came in within this time, in milliseconds.
 #[must_use]
-pub fn latency(published: &[Published], from: i64, share: f64) -> Option<i64> {
-    let timely = published.iter().filter(|published| published.caused_at_millis >= from);
+pub fn latency(published: &[Published], within: Range<i64>, share: f64) -> Option<i64> {
+    let timely = published.iter().filter(|published| within.contains(&published.caused_at_millis));
     let mut latencies: Vec<i64> = timely.map(|published| published.at_millis - published.caused_at_millis).collect();
     latencies.sort_unstable();
     let place = (latencies.len() as f64 * share) as usize;
@@ -119,9 +121,9 @@ mod tests {
     fn latency_is_of_the_status_events_whose_cause_came_in_late_enough() {
         let mut published = published();
         published.push(Published { at_millis: 9_000, caused_at_millis: 8_000, lane: 0 });
-        assert_eq!(latency(&published, 0, 0.5), Some(7));
-        assert_eq!(latency(&published, 5_000, 0.99), Some(1_000));
-        assert_eq!(latency(&published, 9_000, 0.5), None);
+        assert_eq!(latency(&published, 0..9_000, 0.5), Some(7));
+        assert_eq!(latency(&published, 5_000..9_000, 0.99), Some(1_000));
+        assert_eq!(latency(&published, 9_000..9_001, 0.5), None);
     }
 
     #[test]

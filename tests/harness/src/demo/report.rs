@@ -7,14 +7,14 @@ use std::fmt::Write;
 use console::{Style, pad_str, style};
 use indicatif::HumanCount;
 use orderstream::order::Status;
-use orderstream::persist::journal_format::Outcome;
 use serde_json::{Value as Json, json};
 
 use super::Options;
 use super::measure::{self, Pause, Speed};
+use super::pressing::REPLAY;
 use super::show::Showing;
-use super::story::{Heard, Story};
-use super::words::words;
+use super::story::Stories;
+use super::telling::{self, colour};
 use crate::check::{Published, Verdict};
 
 /// How wide the longest bar is.
@@ -29,7 +29,7 @@ pub struct Report<'a> {
     /// What the checker found.
     pub verdict: &'a Verdict,
     /// Orders worth telling.
-    pub stories: &'a [Story],
+    pub stories: &'a Stories,
 }
 
 impl Report<'_> {
@@ -44,6 +44,8 @@ impl Report<'_> {
         self.speed_text(&mut text);
         self.kill_text(&mut text);
         self.stories_text(&mut text);
+        self.debts_text(&mut text);
+        self.letters_text(&mut text);
         heading(&mut text, "Checked from outside");
         for line in self.verdict.text().lines() {
             _ = writeln!(text, "  {line}");
@@ -78,6 +80,7 @@ impl Report<'_> {
             "pause_seconds_by_lane": by_lane,
             "takeover_seconds": self.takeover(&pauses),
         });
+        report["services"] = json!(self.showing.pressed.services);
         report
     }
 
@@ -90,10 +93,11 @@ impl Report<'_> {
         }
         _ = writeln!(
             text,
-            "  {} records, {} of them sent again and {} malformed, sent at {} a second",
+            "  {} records, {} of them sent again, {} malformed and {} too early, sent at {} a second",
             HumanCount(went_in.records),
             HumanCount(went_in.repeated),
             HumanCount(went_in.malformed_records()),
+            HumanCount(went_in.early_records()),
             HumanCount(self.showing.busy_rate as u64),
         );
     }
@@ -156,15 +160,50 @@ impl Report<'_> {
 
     fn stories_text(&self, text: &mut String) {
         heading(text, "Three orders");
-        for story in self.stories {
-            _ = writeln!(text, "  {}: {}", style(&story.order).bold(), story.plot.words());
-            let mut before = None;
-            for heard in &story.heard {
-                _ = writeln!(text, "    {}", line(heard, before));
-                before = heard.status;
-            }
-            text.push('\n');
+        self.stories.three.iter().for_each(|story| telling::story(text, story));
+    }
+
+    fn debts_text(&self, text: &mut String) {
+        let time = &self.verdict.totals.time;
+        let services = &self.showing.pressed.services;
+        heading(text, "Time and debts");
+        let most = time.fired.values().max().copied().unwrap_or(1);
+        for (name, count) in &time.fired {
+            bar(text, name, *count, most, &Style::new().magenta());
         }
+        let manners: Vec<String> = services.manners.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        _ = writeln!(
+            text,
+            "  {} deadlines fired; {} commands asked for what cancelled orders owed, {} of them again; {} were left to a\n  \
+             person. In the last part services heard {} commands and answered {}",
+            HumanCount(time.all_fired()),
+            HumanCount(self.verdict.totals.commands),
+            HumanCount(time.reminded),
+            HumanCount(time.given_up),
+            HumanCount(services.commands),
+            manners.join(", "),
+        );
+        text.push('\n');
+        self.stories.given_up.iter().for_each(|story| telling::story(text, story));
+    }
+
+    fn letters_text(&self, text: &mut String) {
+        let totals = &self.verdict.totals;
+        heading(text, "Dead letters");
+        let most = totals.outcomes.dead_letters.values().max().copied().unwrap_or(1);
+        for (reason, count) in &totals.outcomes.dead_letters {
+            bar(text, reason, *count, most, &Style::new().yellow());
+        }
+        _ = writeln!(
+            text,
+            "  {} records stay refused; {} more were replayed once they could be understood, and applied",
+            HumanCount(totals.outcomes.refused()),
+            HumanCount(totals.outcomes.repaired)
+        );
+        _ = writeln!(text, "  {}", style(format!("$ orderstream {}", REPLAY.join(" "))).dim());
+        _ = writeln!(text, "  {}", style(self.showing.pressed.replayed.lines().next().unwrap_or_default()).dim());
+        text.push('\n');
+        self.stories.repaired.iter().for_each(|letter| telling::letter(text, letter));
     }
 
     /// The busy part alone: what the gentle part caused is measured by its latency.
@@ -187,7 +226,8 @@ impl Report<'_> {
     }
 
     fn latency(&self, share: f64) -> Option<i64> {
-        measure::latency(&self.verdict.totals.published, self.showing.gentle_from_millis, share)
+        let gentle = self.showing.gentle_from_millis..self.showing.pressed.from_millis;
+        measure::latency(&self.verdict.totals.published, gentle, share)
     }
 
     /// When the first of the killed worker's lanes spoke again.
@@ -198,43 +238,14 @@ impl Report<'_> {
 }
 
 fn heading(text: &mut String, words: &str) {
-    _ = writeln!(text, "\n{}", style(words).cyan().bold());
+    let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+    _ = writeln!(text, "{gap}{}", style(words).cyan().bold());
 }
 
 fn bar(text: &mut String, name: &str, count: u64, most: u64, colour: &Style) {
     let length = usize::try_from((count * BAR).div_ceil(most.max(1))).unwrap_or(0);
     let name = pad_str(name, 19, console::Alignment::Left, None);
     _ = writeln!(text, "  {name} {:>9}  {}", HumanCount(count).to_string(), colour.apply_to("█".repeat(length)));
-}
-
-/// Green went well, yellow is under way, red was undone.
-fn colour(status: Status) -> Style {
-    match status {
-        Status::Completed | Status::Delivered => Style::new().green(),
-        Status::Cancelled | Status::Cancelling | Status::Returned | Status::PartiallyReturned => Style::new().red(),
-        _ => Style::new().yellow(),
-    }
-}
-
-fn line(heard: &Heard, before: Option<Status>) -> String {
-    let at = jiff::Timestamp::from_microsecond(heard.event.occurred_at).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC));
-    let at = at.map_or_else(|_| String::new(), |at| at.strftime("%d %b %H:%M").to_string());
-    let note = match heard.outcome {
-        Outcome::Duplicate => style("  heard before, changes nothing".to_owned()).dim().to_string(),
-        Outcome::Stale => style("  overtaken, changes nothing".to_owned()).dim().to_string(),
-        _ if heard.late => style("  heard late".to_owned()).dim().to_string(),
-        _ => String::new(),
-    };
-    let arrow = match heard.status {
-        Some(status) if Some(status) != before => format!("  → {}", colour(status).bold().apply_to(status)),
-        _ => String::new(),
-    };
-    format!(
-        "{} {} {}{note}{arrow}",
-        style(at).dim(),
-        pad_str(heard.event.topic.as_str(), 9, console::Alignment::Left, None),
-        words(&heard.event)
-    )
 }
 
 fn round(rate: f64) -> Json {

@@ -1,13 +1,15 @@
 //! The show: two workers share the lanes, traffic pours in, one worker is killed, started again, and all is caught up with;
-//! then some orders more at a gentle pace, for the latency.
+//! then some orders more at a gentle pace, for the latency; then some for whom time and debts matter (`pressing`).
 //!
 //! Everything waits for what the database and Kafka say, under a deadline that tells why it was missed.
 
 use anyhow::Result;
 
 use super::Options;
+use super::pressing::{self, Pressed};
 use crate::produce::Producer;
 use crate::progress::Progress;
+use crate::registry_front::Front;
 use crate::simulate::{self, WentIn};
 use crate::stage::Stage;
 use crate::traffic::{Shape, Traffic};
@@ -25,7 +27,7 @@ const GENTLE_ONE_IN: u64 = 20;
 pub struct Showing {
     /// The traffic of the busy part.
     pub shape: Shape,
-    /// What went in, both parts together.
+    /// What went in, all parts together.
     pub went_in: WentIn,
     /// When the first record was sent, in milliseconds since 1970.
     pub began_millis: i64,
@@ -41,13 +43,15 @@ pub struct Showing {
     pub gentle_rate: u64,
     /// How often lanes were claimed in all.
     pub claims: i64,
+    /// Time and debts.
+    pub pressed: Pressed,
 }
 
 /// Runs the show.
 ///
 /// # Errors
 /// A worker ends by itself, something takes too long, or a server does not answer.
-pub async fn run(stage: &Stage, program: &Program, options: &Options) -> Result<Showing> {
+pub async fn run(stage: &Stage, program: &Program, front: &Front, options: &Options) -> Result<Showing> {
     let mut watch = Watch::over_two(stage.place(program)).await?;
 
     let gentle_orders = (options.orders / GENTLE_ONE_IN).min(GENTLE_MOST);
@@ -82,10 +86,23 @@ pub async fn run(stage: &Stage, program: &Program, options: &Options) -> Result<
     let more = tokio::task::spawn_blocking(move || simulate::run(traffic, &mut producer, Some(GENTLE_RATE)));
     went_in.add(&more.await??);
     watch.until_published(went_in.records).await?;
+    let pressed = pressing::run(stage.place(program), front, &mut watch, &shape, options).await?;
+    went_in.add(&pressed.went_in);
     let claims = watch.claims().await?;
     watch.stop_all().await?;
     let gentle_rate = GENTLE_RATE;
-    Ok(Showing { shape, went_in, began_millis, busy_records, busy_rate, kill, gentle_from_millis, gentle_rate, claims })
+    Ok(Showing {
+        shape,
+        went_in,
+        began_millis,
+        busy_records,
+        busy_rate,
+        kill,
+        gentle_from_millis,
+        gentle_rate,
+        claims,
+        pressed,
+    })
 }
 
 fn millis() -> i64 {

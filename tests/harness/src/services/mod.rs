@@ -36,10 +36,21 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Options {
     /// Decides in which manner each command is answered.
     pub seed: u64,
+    /// Which commands they hear.
+    pub from: From,
     /// Ends when nothing was heard for so long.
     pub idle: Duration,
     /// Ends after so long in any case.
     pub at_most: Duration,
+}
+
+/// Where services begin to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// At the first command that was ever sent.
+    Beginning,
+    /// At what is sent from now on.
+    Now,
 }
 
 /// What services heard and said.
@@ -66,7 +77,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Opens them on a deployment with a command topic, from the topic's beginning.
+    /// Opens them on a deployment with a command topic.
     ///
     /// # Errors
     /// A server does not answer, or there is no such topic.
@@ -79,8 +90,13 @@ impl Services {
         config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "50");
         let consumer: BaseConsumer = config.create()?;
         let mut assignment = TopicPartitionList::new();
-        for partition in LogReader::on(&deployment.stack.brokers)?.partitions(topic)? {
-            assignment.add_partition_offset(&partition.topic, partition.number, Offset::Beginning)?;
+        let log = LogReader::on(&deployment.stack.brokers)?;
+        for partition in log.partitions(topic)? {
+            let from = match options.from {
+                From::Beginning => Offset::Beginning,
+                From::Now => Offset::Offset(log.extent(&partition)?.end),
+            };
+            assignment.add_partition_offset(&partition.topic, partition.number, from)?;
         }
         consumer.assign(&assignment)?;
         let producer = Producer::open(&deployment.stack, &deployment.topics).await?;

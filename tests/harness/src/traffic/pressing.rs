@@ -5,7 +5,7 @@
 use super::tale::{DAY, HOUR, MINUTE, Tale};
 
 /// In how many seconds from now what comes due soon is due: between these.
-const SOON: (i64, i64) = (4, 9);
+const SOON: (i64, i64) = (3, 7);
 
 impl Tale {
     /// Some seconds from the end of the tale, which is told up to now.

@@ -183,11 +183,12 @@ impl Asked {
         }
     }
 
-    /// Compares what the order's row remembers with the history. `until`: when workers were last at work.
+    /// Compares what the order's row remembers with the history. Workers were last at work from `since`, where that is known, to
+    /// `until`.
     pub fn compare(
         &self,
         order: &OrderId,
-        (stored, until): (&[StoredPursuit], Timestamp),
+        (stored, (since, until)): (&[StoredPursuit], (Option<Timestamp>, Timestamp)),
         asking: Asking<'_>,
         findings: &mut Findings,
     ) {
@@ -207,7 +208,8 @@ impl Asked {
                 differs(format!("its row has {stored:?} and its history leads to {found:?}"), findings);
             }
             let long_ago = Timestamp(until.0 - LONG);
-            if let Some(pursued) = found.filter(|_| !stored.unanswered && asking.since.is_some())
+            let were_at_work = since.is_none_or(|since| since < long_ago);
+            if let Some(pursued) = found.filter(|_| !stored.unanswered && asking.since.is_some() && were_at_work)
                 && asking.policies.iter().all(|policy| pursued.is_due(policy, long_ago))
             {
                 findings.add_of(Kind::ReminderLost, order, || format!("{} of `{}`", pursued.kind, pursued.id));

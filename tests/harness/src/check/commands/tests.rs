@@ -190,7 +190,7 @@ fn a_row_that_remembers_what_its_history_says_is_fine_and_any_other_differs() {
     let until = Timestamp(i64::MAX / 2);
     let compared = |stored: &[StoredPursuit], until| {
         let mut findings = Findings::default();
-        asked.compare(&fixture::order(), (stored, until), history.asking(), &mut findings);
+        asked.compare(&fixture::order(), (stored, (None, until)), history.asking(), &mut findings);
         findings
     };
     assert!(compared(&stored(&history), until).is_clean());
@@ -219,7 +219,7 @@ fn a_command_that_nobody_answered_and_nobody_repeated_is_a_lost_reminder_after_a
     for (seconds, lost) in [(11, 0), (41, 2)] {
         let until = Timestamp(asked_at.unwrap().0 + seconds * 1_000_000);
         let mut findings = Findings::default();
-        asked.compare(&fixture::order(), (&stored, until), history.asking(), &mut findings);
+        asked.compare(&fixture::order(), (&stored, (None, until)), history.asking(), &mut findings);
         assert_eq!(findings.of(Kind::ReminderLost), lost, "{seconds}");
         assert_eq!(findings.of(Kind::OrderDiffers), 0, "{findings:?}");
     }

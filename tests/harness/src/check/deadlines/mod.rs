@@ -198,13 +198,18 @@ fn unresolved(inputs: &[InputPartition], letters: &[StoredDeadLetter]) -> HashMa
     found
 }
 
-/// The deadline of an order that should have fired long before `until`, when workers were last at work. What cancels waits for the
-/// dead letters of the order.
+/// The deadline of an order that should have fired long before `until`, when workers were last at work; it could from `from` on.
+/// What cancels may have to wait for something else.
 #[must_use]
-pub fn overdue(facts: &Facts, policy: &Policy, until: Timestamp, has_letters: bool) -> Option<Deadline> {
+pub fn overdue(
+    facts: &Facts,
+    policy: &Policy,
+    (from, until): (Option<Timestamp>, Timestamp),
+    is_waiting: bool,
+) -> Option<Deadline> {
     let armed = deadlines(facts, policy).into_iter();
-    let mut holding = armed.filter(|deadline| deadline.holds && !(has_letters && deadline.name.cancels()));
-    holding.find(|deadline| deadline.due.0 + LONG < until.0)
+    let mut holding = armed.filter(|deadline| deadline.holds && !(is_waiting && deadline.name.cancels()));
+    holding.find(|deadline| Some(deadline.due).max(from).is_some_and(|due| due.0.saturating_add(LONG) < until.0))
 }
 
 #[cfg(test)]

@@ -207,8 +207,13 @@ fn a_deadline_that_is_long_due_is_overdue_unless_a_dead_letter_holds_it_back() {
     }
     let policy = &history.asking().policies[0];
     let due = NOW.0 + 66 * SECOND;
-    let at = |seconds: i64, has_letters| overdue(&facts, policy, Timestamp(due + seconds * SECOND), has_letters);
-    assert_eq!(at(20, false), None);
-    assert_eq!(at(40, false).map(|deadline| deadline.name), Some(DeadlineName::PaymentRetry));
-    assert_eq!(at(40, true), None);
+    let overdue = |from: Option<i64>, until: i64, is_waiting| {
+        let after_due = |seconds: i64| Timestamp(due + seconds * SECOND);
+        overdue(&facts, policy, (from.map(after_due), after_due(until)), is_waiting).map(|deadline| deadline.name)
+    };
+    assert_eq!(overdue(None, 20, false), None);
+    assert_eq!(overdue(None, 40, false), Some(DeadlineName::PaymentRetry));
+    assert_eq!(overdue(None, 40, true), None);
+    assert_eq!(overdue(Some(20), 40, false), None, "nobody could fire it for long");
+    assert_eq!(overdue(Some(20), 60, false), Some(DeadlineName::PaymentRetry));
 }
