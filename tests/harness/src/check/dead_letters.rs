@@ -112,8 +112,8 @@ fn mistold(record: &InputRecord, row: &StoredDeadLetter) -> Option<String> {
         let said = if is_applied { "" } else { "not " };
         return Some(format!("it is {}, resolved at {:?}, and was {said}applied", row.state, row.resolved_at));
     }
-    let by_people = row.actions.iter().filter(|(action, _)| matches!(action.as_str(), "discard" | "reopen"));
-    if (row.state == "discarded") != by_people.last().is_some_and(|(action, _)| action == "discard") {
+    let mut by_people = row.actions.iter().filter(|(action, _)| matches!(action.as_str(), "discard" | "reopen"));
+    if (row.state == "discarded") != by_people.next_back().is_some_and(|(action, _)| action == "discard") {
         return Some(format!("it is {} and its last action is {:?}", row.state, row.actions.last()));
     }
     let replays = record.tries.iter().filter(|tried| tried.letter.is_some());

@@ -56,7 +56,7 @@ pub fn compare(order: &OrderId, accounts: Accounts<'_>, rules: Rules<'_>, findin
     let view_by = |policy: &Policy| {
         let mut view = derive(folded, policy);
         // What all attempts were in vain for, facts do not know.
-        if accounts.replayed.and_then(|replayed| replayed.view.as_ref()).is_some_and(|view| is_unanswered(view)) {
+        if accounts.replayed.and_then(|replayed| replayed.view.as_ref()).is_some_and(is_unanswered) {
             view.attention.insert(Attention::CommandUnanswered);
         }
         view

@@ -32,7 +32,6 @@ pub struct UnpackedRow {
 
 /// One thing that a row publishes of an order.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are few commands among many status events")]
 pub enum Said {
     /// Its state changed.
     Changed(StatusChanged),
@@ -149,10 +148,13 @@ fn is_fired(entry: &AppliedEntry) -> bool {
     entry.place.source == Source::Deadline && entry.event.is_some()
 }
 
+/// What waits for the entry that it is of, with its place in the row.
+type Waiting<T> = VecDeque<(usize, T)>;
+
 /// What a row publishes, until an entry is found that it is of. All of it must stand in the order of the entries.
 struct Publishes {
-    changes: HashMap<(OrderId, Option<Cause>), VecDeque<(usize, StatusChanged)>>,
-    commands: HashMap<OrderId, VecDeque<(usize, OrderCommand)>>,
+    changes: HashMap<(OrderId, Option<Cause>), Waiting<StatusChanged>>,
+    commands: HashMap<OrderId, Waiting<OrderCommand>>,
     last: Option<usize>,
 }
 
