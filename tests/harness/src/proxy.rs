@@ -133,8 +133,11 @@ async fn pump(
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = from.read(&mut buffer).await?;
-        let passes = condition.wait_for(|condition| *condition != Condition::HeldUp).await;
-        passes.map_err(|_| io::ErrorKind::ConnectionAborted)?;
+        let now = condition.wait_for(|condition| *condition != Condition::HeldUp).await.map(|condition| *condition);
+        // A cut may wake this one before it wakes whoever ends the connection; nothing passes all the same.
+        if now.is_err() || now.is_ok_and(|now| now == Condition::Cut) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         if read == 0 {
             return to.shutdown().await;
         }

@@ -200,7 +200,7 @@ impl Report<'_> {
             HumanCount(totals.outcomes.refused()),
             HumanCount(totals.outcomes.repaired)
         );
-        _ = writeln!(text, "  {}", style(format!("$ orderstream {}", REPLAY.join(" "))).dim());
+        _ = writeln!(text, "  {}", style(format!("$ orderstream {}", typed(&REPLAY))).dim());
         _ = writeln!(text, "  {}", style(self.showing.pressed.replayed.lines().next().unwrap_or_default()).dim());
         text.push('\n');
         self.stories.repaired.iter().for_each(|letter| telling::letter(text, letter));
@@ -246,6 +246,13 @@ fn bar(text: &mut String, name: &str, count: u64, most: u64, colour: &Style) {
     let length = usize::try_from((count * BAR).div_ceil(most.max(1))).unwrap_or(0);
     let name = pad_str(name, 19, console::Alignment::Left, None);
     _ = writeln!(text, "  {name} {:>9}  {}", HumanCount(count).to_string(), colour.apply_to("█".repeat(length)));
+}
+
+/// Arguments as a person types them.
+fn typed(arguments: &[&str]) -> String {
+    let quoted =
+        |argument: &&str| if argument.contains(' ') { format!("\"{argument}\"") } else { (*argument).to_owned() };
+    arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn round(rate: f64) -> Json {

@@ -198,6 +198,15 @@ impl Story {
         usize::from(is_told_from_the_start) * 100 + usize::from((1..=4).contains(&odd)) * 50 + self.heard.len().min(14)
     }
 
+    /// Until when the order was to be paid, if the shop said that.
+    #[must_use]
+    pub fn payment_due_at(&self) -> Option<i64> {
+        self.heard.iter().find_map(|heard| match &heard.what {
+            What::Said(event) => event.payment_due_at,
+            _ => None,
+        })
+    }
+
     /// A deadline that fired, a question, another one, and an answer that came after all.
     fn interest_of_debts(&self) -> usize {
         let fired = self.heard.iter().any(|heard| matches!(heard.what, What::Fired(_)));

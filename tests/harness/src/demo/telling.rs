@@ -33,6 +33,10 @@ pub fn letter(text: &mut String, letter: &Letter) {
     _ = writeln!(text, "    {} applied at attempt {}", time(letter.applied_at), letter.attempts);
     if let Some(story) = &letter.story {
         _ = writeln!(text, "  its order, {}: {}", style(&story.order).bold(), story.plot.words());
+        if let Some(due) = story.payment_due_at().filter(|due| (letter.refused_at..letter.applied_at).contains(due)) {
+            let why = "nobody is given up while a record of theirs is not understood";
+            _ = writeln!(text, "  payment was due at {}: {why}", time(due));
+        }
         lines(text, &story.heard, Some(letter));
     }
 }

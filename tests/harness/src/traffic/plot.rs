@@ -249,7 +249,9 @@ impl Tale {
             }
             Plot::Backordered => drop(self.backorder()),
             Plot::Shorted => {
-                let reservation = self.reserve();
+                // Of an order that nobody placed, nobody would know what is missing beside what is not.
+                let lines = self.cart.lines();
+                let reservation = self.reserve_lines(lines);
                 let missing = self.run_short(&reservation);
                 let capture = self.capture(Some(&authorization), total);
                 let worth = self.cart.worth_minor(&[missing]);

@@ -50,9 +50,14 @@ impl Tale {
 
     /// Stock is held for the whole cart.
     pub fn reserve(&mut self) -> String {
+        let lines = self.lines_or_whole_order();
+        self.reserve_lines(lines)
+    }
+
+    /// Stock is held for these lines; none means the whole order.
+    pub fn reserve_lines(&mut self, lines: Vec<Line>) -> String {
         self.pass(1, 40);
         let reservation = self.name("res");
-        let lines = self.lines_or_whole_order();
         self.say_stock("RESERVED", &reservation, lines);
         reservation
     }

@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use orderstream::decode::json::from_json;
+use orderstream::ids::Timestamp;
+use orderstream::order::{Facts, Policy, deadlines};
+
 use super::*;
 
 const NOW: i64 = 1_760_000_000_000_000;
@@ -100,4 +104,71 @@ fn a_record_without_a_key_is_the_only_one_without_a_key() {
             assert_eq!(planned.key.as_deref(), Some(&*planned.event.order_id));
         }
     }
+}
+
+/// The deadlines of an order that hold while its events arrive one after the other, by the default policy: name and due time.
+fn coming_up(events: &[FlatEvent]) -> BTreeSet<(String, i64)> {
+    let (mut facts, policy) = (Facts::default(), Policy::default());
+    let mut coming = BTreeSet::new();
+    for event in events {
+        let event = from_json(serde_json::to_value(event).expect("JSON"), Timestamp(i64::MAX)).expect("an event");
+        let _ = facts.merge(&event);
+        let holding = deadlines(&facts, &policy).into_iter().filter(|deadline| deadline.holds);
+        coming.extend(holding.map(|deadline| (deadline.name.to_string(), deadline.due.0)));
+    }
+    coming
+}
+
+fn by_order(shape: Shape) -> Vec<(Plot, Vec<FlatEvent>)> {
+    (0..shape.orders).map(|number| (plot_of(&shape, number), story(&shape, number).1)).collect()
+}
+
+#[test]
+fn time_does_nothing_to_a_usual_order_while_it_is_heard_unless_it_is_out_of_stock() {
+    for (plot, events) in by_order(Shape::undisturbed(3_000, 6, NOW)) {
+        for (name, due) in coming_up(&events) {
+            let gives_up = plot == Plot::OutOfStock && name == "rejection";
+            assert!(
+                gives_up || due > NOW + 60 * 60 * 1_000_000,
+                "{plot:?}: {name} is due {} s from now",
+                (due - NOW) / 1_000_000
+            );
+        }
+    }
+}
+
+#[test]
+fn every_deadline_comes_up_within_seconds_for_some_pressing_order() {
+    let shape = Shape { pressing: 1.0, answers: Answers::Left, ..Shape::undisturbed(400, 6, NOW) };
+    let mut near = BTreeSet::new();
+    for (plot, events) in by_order(shape) {
+        assert!(events.iter().all(|event| event.occurred_at <= NOW), "{plot:?}");
+        near.extend(coming_up(&events).into_iter().filter(|(_, due)| *due < NOW + 10_000_000).map(|(name, _)| name));
+    }
+    let all = ["authorization_expiry", "payment_due", "payment_retry", "rejection", "reservation_expiry"];
+    assert_eq!(near.into_iter().collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn answers_that_are_left_to_services_are_not_told() {
+    let told = |answers| {
+        let shape = Shape { pressing: 1.0, answers, ..Shape::undisturbed(400, 6, NOW) };
+        let cancelled = by_order(shape).into_iter().filter(|(plot, _)| {
+            matches!(plot, Plot::CancelledPaid | Plot::CancelledUnpaid | Plot::CancelledWhilePacked | Plot::OutOfStock)
+        });
+        let answers = ["VOIDED", "REFUNDED", "RELEASED", "CANCELLED"];
+        cancelled.flat_map(|(_, events)| events).filter(|event| answers.contains(&&*event.kind)).count()
+    };
+    assert!(told(Answers::Told) > 100);
+    assert_eq!(told(Answers::Left), 0);
+}
+
+#[test]
+fn what_comes_too_early_does_not_change_what_is_told() {
+    let of = |repairable| {
+        let records = Traffic::new(Shape { repairable, ..Shape::undisturbed(300, 6, NOW) });
+        let told = records.filter(|planned| planned.flaw != Some(Flaw::EarlyClock));
+        told.map(|planned| planned.event.event_id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(of(0.0), of(0.05));
 }
