@@ -32,9 +32,16 @@ pub struct Horizon {
 }
 
 impl Horizon {
-    /// Takes a sighting to wait for, unless one is awaited already.
+    /// Takes a sighting to wait for, unless one is awaited already. A log that has become shorter since has lost its end to an
+    /// unclean election: what is awaited would never be passed.
     pub fn sight(&mut self, sighting: Sighting) {
-        self.awaited.get_or_insert(sighting);
+        let is_shorter = |awaited: &Sighting| {
+            let mut ends = awaited.ends.iter();
+            ends.any(|(source, end)| sighting.ends.iter().any(|(other, newer)| other == source && newer < end))
+        };
+        if self.awaited.as_ref().is_none_or(is_shorter) {
+            self.awaited = Some(sighting);
+        }
     }
 
     /// Looks whether the awaited sighting is passed.
@@ -88,6 +95,15 @@ mod tests {
             horizon.look(&checkpoints(70 + 10 * second, 0));
         }
         assert_eq!(horizon.at(), Some(Timestamp(4)), "seen at 0, passed at 3; seen at 4, passed at 7; seen at 8");
+    }
+
+    #[test]
+    fn an_end_that_a_log_has_lost_is_not_waited_for() {
+        let mut horizon = Horizon::default();
+        horizon.sight(sighting(1, 100, 0));
+        horizon.sight(sighting(2, 90, 0));
+        horizon.look(&checkpoints(90, 0));
+        assert_eq!(horizon.at(), Some(Timestamp(2)));
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! Where partitions end: the high watermarks, with records of open transactions counted in.
 //!
 //! A client of its own, which reads uncommitted: one that reads committed is told the last stable offset, and what an open
-//! transaction has written already would look as if it were not there (DESIGN section 7). Invariant: an answer is complete, every
-//! partition that was asked for, or it is an error.
+//! transaction has written already would look as if it were not there (DESIGN section 7). Invariant: a lane's answer is complete,
+//! every partition of it, or the lane is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::types::RDKafkaErrorCode;
 
 use super::client;
 use super::topics::InputTopics;
@@ -39,8 +38,10 @@ impl Watermarks {
     /// The end of every input partition of these lanes: the offset that the next record will have. One request a broker, however
     /// many lanes there are.
     ///
+    /// A lane with a partition that has no answer, for want of a leader for example, is left out; the others do not suffer.
+    ///
     /// # Errors
-    /// A broker out of reach, or a partition that has no answer.
+    /// No broker is in reach.
     pub fn ends(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
         // Serves what piled up for a client that nothing else polls: its log lines.
         while self.client.poll(Duration::ZERO).is_some() {}
@@ -54,12 +55,13 @@ impl Watermarks {
         let answered = self.client.offsets_for_times(asked, TIMEOUT)?;
         let mut ends: BTreeMap<Lane, Vec<(Source, NextOffset)>> = BTreeMap::new();
         for element in answered.elements() {
-            element.error()?;
-            let (Some(source), Offset::Offset(end)) = (topics.source(element.topic()), element.offset()) else {
-                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition));
-            };
-            ends.entry(Lane(element.partition())).or_default().push((source, NextOffset(end)));
+            if let (Ok(()), Some(source), Offset::Offset(end)) =
+                (element.error(), topics.source(element.topic()), element.offset())
+            {
+                ends.entry(Lane(element.partition())).or_default().push((source, NextOffset(end)));
+            }
         }
+        ends.retain(|_, ends| ends.len() == topics.len());
         Ok(ends)
     }
 }

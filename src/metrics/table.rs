@@ -36,6 +36,7 @@ const RETRIED: Label = known(
         "kafka_consume",
         "kafka_metadata",
         "kafka_publish",
+        "lookout",
         "take_over",
     ],
 );

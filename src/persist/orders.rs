@@ -160,7 +160,8 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
                 charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
                 journal_rows = case when cardinality(o.journal_rows) < $25 then o.journal_rows || n.journal_rows::bigint[]
                                     else o.journal_rows[2 + cardinality(o.journal_rows) - $25:] || n.journal_rows::bigint[] end,
-                next_deadline = 'epoch'::timestamptz + n.next_deadline * interval '1 microsecond',
+                next_deadline = 'epoch'::timestamptz + n.next_deadline / 1000000 * interval '1 second'
+                    + n.next_deadline % 1000000 * interval '1 microsecond',
                 commands = n.commands::jsonb, off_lane = n.off_lane,
                 machine_version = $24, changed_at = case when n.version > o.version then now() else o.changed_at end
            from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],

@@ -16,12 +16,17 @@ use crate::ids::{Lane, NextOffset, OrderId, Timestamp};
 /// An order to be looked at, with its lane.
 pub type Visit = (Lane, OrderId);
 
-/// Orders for which time has come, the longest overdue of each lane first; at most `limit` a lane. A lane is given with its
-/// horizon. An order that was ever seen in a foreign lane waits for the horizons of all lanes.
+/// Orders for which time has come, the longest overdue of each lane first; at most `limit` a lane, none of `aside`. A lane
+/// is given with its horizon. An order that was ever seen in a foreign lane waits for the horizons of all lanes.
 ///
 /// # Errors
 /// The query's failure.
-pub async fn due(connection: &mut PgConnection, lanes: &[(Lane, Timestamp)], limit: i64) -> Result<Vec<Visit>> {
+pub async fn due(
+    connection: &mut PgConnection,
+    lanes: &[(Lane, Timestamp)],
+    aside: &[String],
+    limit: i64,
+) -> Result<Vec<Visit>> {
     let rows = sqlx::query(
         "select due.home_lane, due.order_id
            from unnest($1::int[], $2::bigint[]) as l(lane, horizon),
@@ -30,11 +35,13 @@ pub async fn due(connection: &mut PgConnection, lanes: &[(Lane, Timestamp)], lim
                             and o.next_deadline <= 'epoch'::timestamptz + l.horizon * interval '1 microsecond'
                             and (not o.off_lane or o.next_deadline <= (
                                 select min(coalesce(horizon, '-infinity')) from lanes))
+                            and o.order_id <> all($4)
                           order by o.next_deadline limit $3) as due",
     )
     .bind(lanes.iter().map(|(lane, _)| lane.0).collect::<Vec<_>>())
     .bind(lanes.iter().map(|(_, horizon)| horizon.0).collect::<Vec<_>>())
     .bind(limit)
+    .bind(aside)
     .fetch_all(connection)
     .await?;
     rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get::<&str, _>(1)?.into()))).collect()
@@ -44,13 +51,16 @@ pub async fn due(connection: &mut PgConnection, lanes: &[(Lane, Timestamp)], lim
 ///
 /// # Errors
 /// The query's failure.
-pub async fn marked(connection: &mut PgConnection, lanes: &[Lane], limit: i64) -> Result<Vec<Visit>> {
-    let rows =
-        sqlx::query("select lane, order_id from marks where lane = any($1) order by marked_at, order_id limit $2")
-            .bind(lanes.iter().map(|lane| lane.0).collect::<Vec<_>>())
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
+pub async fn marked(connection: &mut PgConnection, lanes: &[Lane], aside: &[String], limit: i64) -> Result<Vec<Visit>> {
+    let rows = sqlx::query(
+        "select lane, order_id from marks where lane = any($1) and order_id <> all($3)
+          order by marked_at, order_id limit $2",
+    )
+    .bind(lanes.iter().map(|lane| lane.0).collect::<Vec<_>>())
+    .bind(limit)
+    .bind(aside)
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get::<&str, _>(1)?.into()))).collect()
 }
 
@@ -114,6 +124,14 @@ pub struct Asked {
 /// The queries' failures.
 pub async fn ground(connection: &mut PgConnection, asked: &Asked) -> Result<Ground> {
     let mut ground = Ground::default();
+    // Letters before marks, as `dead-letters discard` takes them.
+    if !asked.letters.is_empty() {
+        let live =
+            sqlx::query("select id from dead_letters where id = any($1) and state = 'replay' order by id for update");
+        for row in live.bind(&asked.letters).fetch_all(&mut *connection).await? {
+            ground.letters.insert(row.try_get(0)?);
+        }
+    }
     if !asked.orders.is_empty() {
         let marks = sqlx::query("select order_id from marks where order_id = any($1) order by order_id for update");
         for row in marks.bind(&asked.orders).fetch_all(&mut *connection).await? {
@@ -132,13 +150,6 @@ pub async fn ground(connection: &mut PgConnection, asked: &Asked) -> Result<Grou
         );
         for row in held.bind(&asked.orders).fetch_all(&mut *connection).await? {
             ground.held.insert(row.try_get::<&str, _>(0)?.into());
-        }
-    }
-    if !asked.letters.is_empty() {
-        let live =
-            sqlx::query("select id from dead_letters where id = any($1) and state = 'replay' order by id for update");
-        for row in live.bind(&asked.letters).fetch_all(&mut *connection).await? {
-            ground.letters.insert(row.try_get(0)?);
         }
     }
     Ok(ground)

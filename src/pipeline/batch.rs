@@ -118,6 +118,15 @@ impl LaneBatch {
     }
 }
 
+/// A piece of a lane's work, by its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A record.
+    Item(usize),
+    /// An order to be looked at.
+    Visit(usize),
+}
+
 /// What one transaction applies, in the order of lanes.
 #[derive(Debug)]
 pub struct Batch {
@@ -136,6 +145,15 @@ impl Batch {
     #[must_use]
     pub fn work(&self) -> usize {
         self.lanes.iter().map(LaneBatch::work).sum()
+    }
+
+    /// Its work in the order in which it is decided, each piece with the place of its lane: the records of all lanes, then the
+    /// visits of all.
+    pub fn pieces(&self) -> impl Iterator<Item = (usize, Piece)> {
+        let lanes = || self.lanes.iter().enumerate();
+        let items = lanes().flat_map(|(place, lane)| (0..lane.items.len()).map(move |item| (place, Piece::Item(item))));
+        let visits = lanes().flat_map(|(place, lane)| (0..lane.visits.len()).map(move |v| (place, Piece::Visit(v))));
+        items.chain(visits)
     }
 
     /// The orders to be looked at without an event.

@@ -33,6 +33,10 @@ impl Process {
             metrics::COMMANDS.increment(*count, &[kind, which]);
         }
         metrics::COMMANDS_GIVEN_UP.increment(decided.tally.given_up, &[]);
+        for (order_id, bytes) in &decided.too_large {
+            metrics::DEADLINES_REFUSED.increment(1, &[]);
+            tracing::error!(order.id = %order_id, bytes, "a command of an order is not sent: it is larger than worker.emitted_record_max_bytes; raise that");
+        }
         for (order_id, bytes) in &decided.at_rest {
             metrics::DEADLINES_REFUSED.increment(1, &[]);
             tracing::error!(order.id = %order_id, bytes, "an order cannot change as time or a person asks: its status event would be larger than worker.emitted_record_max_bytes; raise that, then `orderstream rederive`");

@@ -31,6 +31,8 @@ pub struct Decided {
     pub touched: BTreeMap<OrderId, Vec<i64>>,
     /// Visited orders whose cancelling deadlines are held back by a dead letter.
     pub held: BTreeSet<OrderId>,
+    /// Orders with a command that is too large to be published: with its size in bytes.
+    pub too_large: BTreeMap<OrderId, usize>,
     /// Visited orders that were left as they are, since their status event would be too large: with its size in bytes.
     pub at_rest: BTreeMap<OrderId, usize>,
     /// How events fared.

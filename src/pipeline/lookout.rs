@@ -2,10 +2,11 @@
 //!
 //! Reads the database's clock first and the high watermarks after it, so what was in Kafka at that instant lies before them.
 //! Invariant: a lane whose ends could not be read gets no sighting; then no deadline of it fires, which is late and never wrong.
+//! Whatever fails, the writers are woken: marks and letters need no horizon.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -14,12 +15,15 @@ use super::process::Process;
 use crate::consume::horizon::Sighting;
 use crate::consume::inlet::ToWriter;
 use crate::consume::watermarks::Watermarks;
-use crate::ids::{Lane, Timestamp};
+use crate::ids::{Lane, NextOffset, Timestamp};
 use crate::metrics;
+use crate::order::Source;
 use crate::persist::{DatabaseClock, Error, PgConnection, connection, visits};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often trouble that lasts is said.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Who looks out.
 pub struct Lookout {
@@ -37,6 +41,7 @@ impl Lookout {
     /// Looks out until the process ends.
     pub async fn keep(self) {
         let mut session = None;
+        let mut warned_at: Option<Instant> = None;
         loop {
             tokio::time::sleep(EVERY).await;
             let lanes: Vec<Lane> = self.tenures.standings().into_iter().map(|(lane, ..)| lane).collect();
@@ -46,8 +51,12 @@ impl Lookout {
             match self.look(session.take(), lanes).await {
                 Ok(connection) => session = Some(connection),
                 Err(error) => {
-                    metrics::RETRIES.increment(1, &["kafka_metadata"]);
-                    tracing::debug!(%error, "looking where partitions end, trying again");
+                    metrics::RETRIES.increment(1, &["lookout"]);
+                    if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                        warned_at = Some(Instant::now());
+                        tracing::warn!(%error, "cannot see where partitions end, trying again: no deadline fires meanwhile");
+                    }
+                    self.tell(BTreeMap::new(), Timestamp(0), None);
                 }
             }
         }
@@ -75,12 +84,7 @@ impl Lookout {
         Ok(connection)
     }
 
-    fn tell(
-        &self,
-        ends: BTreeMap<Lane, Vec<(crate::order::Source, crate::ids::NextOffset)>>,
-        at: Timestamp,
-        due: Option<Timestamp>,
-    ) {
+    fn tell(&self, ends: BTreeMap<Lane, Vec<(Source, NextOffset)>>, at: Timestamp, due: Option<Timestamp>) {
         let mut sightings: Vec<Vec<(Lane, Sighting)>> = vec![Vec::new(); self.writers.len()];
         for (lane, ends) in ends {
             let writer = super::writer::number_of(lane, self.writers.len());

@@ -148,10 +148,11 @@ impl Process {
         self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).insert(order_id.clone());
     }
 
-    /// Whether an order was set aside.
+    /// The orders that were set aside.
     #[must_use]
-    pub fn is_set_aside(&self, order_id: &OrderId) -> bool {
-        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).contains(order_id)
+    pub fn set_aside_orders(&self) -> Vec<String> {
+        let set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        set_aside.iter().map(|order_id| order_id.as_str().to_owned()).collect()
     }
 
     /// Says once a producer that its partitioner differs from the others'.

@@ -21,6 +21,7 @@ use crate::consume::record::Record;
 use crate::consume::tenure::{End, Tenure};
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
+use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
 
 /// What a writer remembers of a lane.
@@ -114,6 +115,8 @@ pub struct Writer {
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
+    /// Until when letters are left alone: the registry had no answer for one of them.
+    pub(super) letters_rest_until: Option<Instant>,
     /// Until when the horizons of these lanes are waited for by orders of other lanes.
     horizon_wanted: Option<Timestamp>,
 }
@@ -131,6 +134,7 @@ impl Writer {
             turn: number,
             flushed_at: Instant::now(),
             look_again: false,
+            letters_rest_until: None,
             horizon_wanted: None,
         }
     }
@@ -278,7 +282,8 @@ impl Writer {
             .collect();
         let steps: Vec<Step> = behind.iter().filter_map(|number| self.lanes.get(number)).map(LaneState::step).collect();
         let Some(session) = self.session.as_mut().filter(|_| !steps.is_empty()) else { return };
-        match lanes::note_published(&mut session.connection, &steps, false).await {
+        let noting = lanes::note_published(&mut session.connection, &steps, false);
+        match connection::answered(self.process.answer_timeout, noting).await {
             Ok(()) => {
                 for step in steps {
                     if let Some(lane) = self.lanes.get_mut(&step.lane) {

@@ -46,17 +46,22 @@ impl LaneWork<'_> {
         }
         let new = order.commands.follow(owed, self.now, sends);
         let owed: Vec<Obligation> = new.into_iter().map(|place| owed[place].clone()).collect();
-        owed.iter().map(|obligation| self.send(order_id, order, obligation, fact)).collect()
+        let mut sent = Vec::with_capacity(owed.len());
+        for obligation in &owed {
+            sent.extend(self.send(order_id, order, obligation, fact)?);
+        }
+        Ok(sent)
     }
 
-    /// Publishes the command for an obligation, at the attempt that the order's row says.
+    /// Publishes the command for an obligation, at the attempt that the order's row says. One that is too large to publish is left
+    /// out: it stays unanswered, so a person is asked in the end.
     pub(super) fn send(
         &mut self,
         order_id: &OrderId,
         order: &Order,
         obligation: &Obligation,
         fact: Option<Fact<'_>>,
-    ) -> Result<Sent> {
+    ) -> Result<Option<Sent>> {
         let bug = |text: &str| Error::bug(format!("order `{order_id}`: {text}"));
         let topic = self.rules.command_topic.clone().ok_or_else(|| bug("a command and no topic for it"))?;
         let attempt = order.commands.of(obligation).ok_or_else(|| bug("a command that nobody pursues"))?.attempt;
@@ -64,10 +69,15 @@ impl LaneWork<'_> {
         let told = command(order_id, (obligation, reason), attempt, fact, self.now);
         let mut value = Vec::with_capacity(256);
         self.rules.encoder.encode_command(&told, &mut value).map_err(|error| bug(&error.to_string()))?;
-        self.out.emitted.push(record(topic, order_id, value));
+        let record = record(topic, order_id, value);
+        if record.size_bytes() > self.rules.emitted_record_max_bytes {
+            self.decided.too_large.insert(order_id.clone(), record.size_bytes());
+            return Ok(None);
+        }
+        self.out.emitted.push(record);
         let which = if attempt == 1 { "first" } else { "again" };
         *self.decided.tally.commands.entry((obligation.kind().as_str(), which)).or_default() += 1;
-        Ok(Sent { kind: obligation.kind(), id: obligation.id().to_owned(), attempt })
+        Ok(Some(Sent { kind: obligation.kind(), id: obligation.id().to_owned(), attempt }))
     }
 
     /// Writes an entry down in the journal, and in its order's list of rows.

@@ -17,9 +17,10 @@ use crate::publish::status_event::Origin;
 impl LaneWork<'_> {
     /// Applies an event to its order; a refusal where the order would grow beyond its limits.
     pub(super) fn apply(&mut self, index: usize, event: &Event, locked: &mut Locked) -> Result<Option<Refusal>> {
+        let before = locked.order.facts.len();
         let (merged, change) = locked.order.apply(event, &self.rules.policy);
         let facts = locked.order.facts.len();
-        if merged == Merged::Changed && facts > self.rules.facts_per_order {
+        if facts > self.rules.facts_per_order && facts > before {
             let text = format!(
                 "the order would have {facts} facts, more than the {} of worker.facts_per_order: find out which producer repeats itself under new ids",
                 self.rules.facts_per_order

@@ -13,7 +13,7 @@ mod visit;
 
 use std::collections::BTreeMap;
 
-use super::batch::{Batch, Item, LaneBatch};
+use super::batch::{Batch, Item, LaneBatch, Piece};
 use super::decided::{Decided, LaneDecided, order_id_of, schema_id_of};
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
@@ -68,23 +68,23 @@ pub type Orders = BTreeMap<OrderId, Locked>;
 /// A bug: stored facts that cannot be read again, or a status event that has no place in its schema.
 pub fn decide(batch: &Batch, orders: &mut Orders, ground: &Ground, rules: &Rules, now: Timestamp) -> Result<Verdict> {
     let mut decided = Box::<Decided>::default();
+    decided.lanes.resize_with(batch.lanes.len(), LaneDecided::default);
     let mut emitted_bytes = 0;
-    for (place, lane) in batch.lanes.iter().enumerate() {
-        let out = LaneDecided::default();
+    // All events before any visit: an event that is taken back is taken back to what events alone had made of its order.
+    for (place, piece) in batch.pieces() {
+        let (lane, out) = (&batch.lanes[place], std::mem::take(&mut decided.lanes[place]));
+        let before = out.emitted.len();
         let mut work = LaneWork { rules, ground, now, batch, lane, place, out, decided: &mut decided };
-        for piece in 0..lane.items.len() + lane.visits.len() {
-            let before = work.out.emitted.len();
-            match piece.checked_sub(lane.items.len()) {
-                None => work.decide_item(piece, orders)?,
-                Some(visit) => work.visit(&lane.visits[visit], orders)?,
-            }
-            emitted_bytes += work.out.emitted[before..].iter().map(EmittedRecord::size_bytes).sum::<usize>();
-            if emitted_bytes > rules.emit_max_bytes && batch.work() > 1 {
-                return Ok(Verdict::TooMuch);
-            }
+        match piece {
+            Piece::Item(index) => work.decide_item(index, orders)?,
+            Piece::Visit(index) => work.visit(&lane.visits[index], orders)?,
         }
         let out = work.out;
-        decided.lanes.push(out);
+        emitted_bytes += out.emitted[before..].iter().map(EmittedRecord::size_bytes).sum::<usize>();
+        decided.lanes[place] = out;
+        if emitted_bytes > rules.emit_max_bytes && batch.work() > 1 {
+            return Ok(Verdict::TooMuch);
+        }
     }
     Ok(Verdict::Write(decided))
 }

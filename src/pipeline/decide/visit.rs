@@ -108,7 +108,7 @@ impl LaneWork<'_> {
         let reminded = locked.order.commands.remind(&view.owed, &self.rules.policy, until, self.now);
         let mut sent: Vec<Sent> = Vec::with_capacity(reminded.again.len());
         for place in reminded.again {
-            sent.push(self.send(order_id, &locked.order, &view.owed[place], None)?);
+            sent.extend(self.send(order_id, &locked.order, &view.owed[place], None)?);
         }
         let mut entry = Entry {
             place: Place::NOWHERE,
@@ -121,7 +121,9 @@ impl LaneWork<'_> {
         if !sent.is_empty() {
             self.enter(entry);
         }
-        if let Some(change) = locked.order.say(&self.rules.policy).filter(|_| reminded.gave_up) {
+        if reminded.gave_up
+            && let Some(change) = locked.order.say(&self.rules.policy)
+        {
             let record = self.status_record(order_id, &locked.order, &change, None)?;
             self.say(record);
             self.decided.tally.given_up += 1;
