@@ -14,7 +14,9 @@ use crate::deployment::Deployment;
 
 /// What `check` can be told.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  harness check --config orderstream.toml --until 2026-11-21T14:05:00Z --json verdict.json")]
+#[command(
+    after_help = "Example:\n  harness check --config orderstream.toml --until 2026-11-21T14:05:00Z --json verdict.json"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     target: Target,
