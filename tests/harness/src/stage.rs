@@ -49,8 +49,8 @@ impl Stage {
         time: Time,
         configure: impl FnOnce(&mut ConfigFile),
     ) -> Result<Self> {
-        empty(directory)?;
         let lock = lock(stack).await?;
+        empty(directory)?;
         clear_leftovers(stack, kind).await?;
         let id = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let database = Database::create(stack, &format!("{kind}_{id:x}")).await?;
