@@ -35,7 +35,7 @@ pub fn letter(text: &mut String, letter: &Letter) {
         _ = writeln!(text, "  its order, {}: {}", style(&story.order).bold(), story.plot.words());
         if let Some(due) = story.payment_due_at().filter(|due| (letter.refused_at..letter.applied_at).contains(due)) {
             let why = "nobody is given up while a record of theirs is not understood";
-            _ = writeln!(text, "  payment was due at {}: {why}", time(due));
+            _ = writeln!(text, "    payment was due at {}: {why}", time(due));
         }
         lines(text, &story.heard, Some(letter));
     }
@@ -48,7 +48,7 @@ fn lines(text: &mut String, heard: &[Heard], letter: Option<&Letter>) {
     let mut refused = letter;
     let mut before = None;
     for heard in heard {
-        if let Some(letter) = refused.take_if(|letter| letter.refused_at <= heard.taken_at) {
+        if let Some(letter) = refused.take_if(|letter| letter.refused_at < heard.taken_at) {
             let what = style(format!("a record that nobody understands (dead letter {})", letter.id)).yellow();
             _ = writeln!(text, "    {} {} {what}", when(letter.refused_at, is_short), who("letter"));
         }
