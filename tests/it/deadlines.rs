@@ -130,7 +130,7 @@ async fn many_deadlines_at_once_are_worked_off_in_batches_between_which_events_p
     });
     let worker = stage.worker("first");
     let mut producer = stage.producer().await;
-    let due = in_seconds(8);
+    let due = in_seconds(20);
     let placed: Vec<Json> = (0..3_000).map(|n| placed(&format!("unpaid-{n}"), due)).collect();
     send(&mut producer, &placed);
     stage.all_published(60).await;

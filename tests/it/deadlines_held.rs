@@ -24,13 +24,13 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     });
     let worker = stage.worker("first");
     let mut producer = stage.producer().await;
-    send(&mut producer, &[placed("paid", in_seconds(5)), placed("unpaid", in_seconds(5))]);
+    send(&mut producer, &[placed("paid", in_seconds(15)), placed("unpaid", in_seconds(15))]);
     stage.all_published(20).await;
     worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
     let backlog: Vec<Json> = (0..3_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
     send(&mut producer, &backlog);
     send(&mut producer, &[paid("paid")]);
-    wait::within(20, "both to be due", async || {
+    wait::within(40, "both to be due", async || {
         let due: Vec<(bool,)> = stage.rows("select bool_and(next_deadline < now()) from orders").await;
         Ok(due == [(true,)])
     })
@@ -114,10 +114,10 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
     let [order, witness] = [&home[0], &home[1]];
     let mut by_hand = ByHand { stage: &stage, producer };
     // The order is known in lane 0, and something of it came through lane 1.
-    by_hand.send(0, &placed(order, in_seconds(4)));
+    by_hand.send(0, &placed(order, in_seconds(12)));
     let hold = occurred(event(Input::Order, "HOLD_PLACED", order, 0, &json!({"hold_id": "h"})), now_micros());
     by_hand.send(1, &hold);
-    by_hand.send(0, &placed(witness, in_seconds(4)));
+    by_hand.send(0, &placed(witness, in_seconds(12)));
     stage.all_published(20).await;
     // Its payment comes through lane 1 too, and is not committed yet.
     upstream.begin().expect("a transaction");
