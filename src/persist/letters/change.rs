@@ -4,13 +4,16 @@
 //! ones. Letters that somebody else holds locked at that moment are passed over (`skip locked`): a worker that is about to
 //! write what became of one must not wait for a person. Invariant: no letter changes its state without an action that says who.
 
-use sqlx::Row;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row};
 
 use super::Filter;
 use super::filter::matching;
 use crate::ids::Lane;
 use crate::persist::error::Result;
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// Who changes something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +62,7 @@ pub async fn mark(connection: &mut PgConnection, filter: &Filter, chunk: Chunk, 
              select id, 'replay', $11, $12 from marked order by id)
          select id, partition from marked order by id"
     ));
-    let rows = filter
-        .bound(statement)
-        .bind(chunk.after)
-        .bind(chunk.last)
-        .bind(chunk.limit)
-        .bind(&by.actor)
-        .bind(&by.note)
-        .fetch_all(connection)
-        .await?;
+    let rows = bound(statement, filter, chunk, by).fetch_all(connection).await?;
     let marked = |row: &PgRow| Ok(Marked { id: row.try_get("id")?, lane: Lane(row.try_get("partition")?) });
     rows.iter().map(marked).collect()
 }
@@ -97,14 +92,12 @@ pub async fn discard(connection: &mut PgConnection, filter: &Filter, chunk: Chun
              on conflict on constraint marks_pkey do update set marked_at = now())
          select id from discarded order by id"
     ));
-    let rows = filter
-        .bound(statement)
-        .bind(chunk.after)
-        .bind(chunk.last)
-        .bind(chunk.limit)
-        .bind(&by.actor)
-        .bind(&by.note)
-        .fetch_all(connection)
-        .await?;
+    let rows = bound(statement, filter, chunk, by).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+}
+
+/// A change's arguments: those of the filter, then those of the chunk and of who does it.
+fn bound<'q>(statement: Statement<'q>, filter: &'q Filter, chunk: Chunk, by: &'q By) -> Statement<'q> {
+    let chosen = filter.bound(statement).bind(chunk.after).bind(chunk.last).bind(chunk.limit);
+    chosen.bind(&by.actor).bind(&by.note)
 }

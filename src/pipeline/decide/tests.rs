@@ -236,3 +236,20 @@ fn a_letter_that_fails_again_is_not_published_again_and_one_that_was_discarded_m
     let outcomes = decided(&replay(refusal()), locked(&[]), &Ground::default(), &rules());
     assert!(outcomes.entries.is_empty() && outcomes.decided.replayed.is_empty() && outcomes.decided.refused.is_empty());
 }
+
+#[test]
+fn a_letter_that_is_taken_back_takes_no_deadline_with_it_that_fired_in_another_lane_of_the_batch() {
+    let declined = event("payment", "DECLINED", DUE, &serde_json::json!({"authorization_id": "a"}));
+    let (mut batch, replayed) = (visit(DUE), replay(Ok(declined)));
+    let mut other = replayed.lanes.into_iter().next().unwrap();
+    other.items[0].record.lane = Lane(1);
+    batch.lanes.push(other);
+    let order = locked(&[placed(), reserved(DUE - 1)]);
+    let rules = Rules { facts_per_order: order.order.facts.len(), ..rules() };
+    let order = Locked { stored_facts: serde_json::to_string(&order.order.facts).ok(), ..order };
+    let ground = Ground { letters: [7].into(), held: [OrderId::from("o")].into(), ..ground(10) };
+    let outcomes = decided(&batch, order, &ground, &rules);
+    assert_eq!(outcomes.decided.refused.len(), 1, "one fact too many");
+    assert!(outcomes.entries.iter().any(|entry| entry.event.is_some()), "the reservation lapsed");
+    assert!(outcomes.order.order.facts.len() > rules.facts_per_order, "and the order still knows");
+}
