@@ -3,5 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`fault`] | what can be broken, where, when and for how long |
+//! | [`schedule`] | which faults a seed brings |
 
 pub mod fault;
+pub mod schedule;
