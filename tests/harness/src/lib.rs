@@ -10,7 +10,7 @@
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
-//! | [`proxy`] | a link to a server that can be cut |
+//! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
