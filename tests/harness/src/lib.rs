@@ -10,6 +10,7 @@
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | a link to a server that can be cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
@@ -38,6 +39,7 @@ pub mod proxy;
 pub mod registry;
 pub mod registry_front;
 pub mod schemas;
+pub mod servers;
 pub mod services;
 pub mod simulate;
 pub mod stack;
