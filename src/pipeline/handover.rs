@@ -27,8 +27,9 @@ use crate::ids::{Lane, NextOffset, TenureId};
 use crate::metrics;
 use crate::order::Source;
 use crate::persist::checkpoints;
+use crate::persist::claims::{self, Claimed};
 use crate::persist::deployment::{self, Identity};
-use crate::persist::lanes::{self, Claimed, Step};
+use crate::persist::lanes::{self, Step};
 use crate::persist::{Error, Fate, PgConnection, connection};
 use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
@@ -132,7 +133,7 @@ impl LaneOwner {
     }
 
     async fn claim_once(&self, lanes: &[Lane], topic_ids: &BTreeMap<String, String>) -> Result<Vec<Taken>, Error> {
-        let claimed = lanes::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
+        let claimed = claims::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
         let (mut connection, claimed) = claimed?;
         deployment::compare(&mut connection, &self.identity).await?;
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
@@ -229,7 +230,7 @@ impl Owner for LaneOwner {
             openings.push(relay::Opening {
                 tenure: tenure.clone(),
                 last_seq: claim.last_seq,
-                former_transactional_id: claim.former_transactional_id,
+                former_transactional_ids: claim.former_transactional_ids,
                 checkpoints: checkpoints.clone(),
             });
             let writer = self.writers[writer::number_of(claim.lane, self.writers.len())].clone();

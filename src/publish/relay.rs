@@ -134,7 +134,7 @@ impl Relay {
                 self.retry.reset();
                 self.opened_at = Instant::now();
                 for opening in openings {
-                    self.former.extend(opening.former_transactional_id.filter(|id| *id != self.setup.transactional_id));
+                    self.former.extend(opening.former_transactional_ids);
                     let lane = RelayLane {
                         last_seq: opening.last_seq,
                         position: None,
@@ -179,6 +179,7 @@ impl Relay {
             self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
         }
         takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
+        self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
         self.read_positions()?;
         let lanes = self.lanes_of_this_turn()?;
         if lanes.is_empty() {

@@ -10,8 +10,9 @@
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
-//! | [`proxy`] | a link to a server that can be cut |
+//! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
@@ -38,6 +39,7 @@ pub mod proxy;
 pub mod registry;
 pub mod registry_front;
 pub mod schemas;
+pub mod servers;
 pub mod services;
 pub mod simulate;
 pub mod stack;
