@@ -3,11 +3,15 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`fault`] | what can be broken, where, when and for how long |
+//! | [`world`] | the servers, links and workers that are broken |
+//! | [`inject`] | how each fault is done to them and undone |
 //! | [`schedule`] | which faults a seed brings |
 //! | [`picture`] | that, drawn |
 //! | [`timeline`] | what was seen second by second, and what that says |
 
 pub mod fault;
+pub mod inject;
 pub mod picture;
 pub mod schedule;
 pub mod timeline;
+pub mod world;
