@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`fault`] | what can be broken, where, when and for how long |
 //! | [`schedule`] | which faults a seed brings |
+//! | [`world`], [`inject`] | real servers and workers with links between them, and how they are broken and healed |
 //! | [`run`], [`drive`] | a whole run, and the way through its schedule |
 //! | [`feed`] | the traffic meanwhile |
 //! | [`eye`], [`watcher`] | who looks how far each lane is, past all that is broken, and writes it down |
@@ -17,6 +18,7 @@ pub mod eye;
 pub mod fault;
 pub mod feed;
 mod finale;
+pub mod inject;
 pub mod picture;
 pub mod report;
 pub mod run;
@@ -24,3 +26,4 @@ pub mod schedule;
 pub mod timeline;
 pub mod verdict;
 pub mod watcher;
+pub mod world;
