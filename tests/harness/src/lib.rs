@@ -3,6 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
+//! | [`hostile`] | records that somebody made who means no good, and what must become of each: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
 //! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
@@ -28,6 +29,7 @@ pub mod database;
 pub mod demo;
 pub mod deployment;
 pub mod event;
+pub mod hostile;
 pub mod output;
 pub mod positions;
 pub mod produce;
