@@ -117,17 +117,12 @@ impl LaneOwner {
                 Ok(taken) => return Some(taken),
                 Err(error) => error,
             };
-            let exit = match error.fate() {
-                Fate::Retry(_) if since.elapsed() > MAX_POLL_INTERVAL / 2 => Exit::TempFail,
-                Fate::Retry(_) => {
-                    tracing::warn!(%error, "taking lanes over, trying again");
-                    retry.pause_blocking(&self.process.shutdown).ok()?;
-                    continue;
-                }
-                Fate::Misconfigured => Exit::Config,
-                Fate::Quarantine | Fate::Bug => Exit::Software,
-            };
-            self.process.shutdown.stop(exit, error.to_string());
+            if matches!(error.fate(), Fate::Retry(_)) && since.elapsed() <= MAX_POLL_INTERVAL / 2 {
+                tracing::warn!(%error, "taking lanes over, trying again");
+                retry.pause_blocking(&self.process.shutdown).ok()?;
+                continue;
+            }
+            self.process.shutdown.stop(error.fate().exit(), error.to_string());
             return None;
         }
     }

@@ -306,10 +306,7 @@ impl Relay {
     fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
         match error.fate() {
             persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
-            persist::Fate::Misconfigured => self.setup.shutdown.stop(Exit::Config, error.to_string()),
-            persist::Fate::Quarantine | persist::Fate::Bug => {
-                self.setup.shutdown.stop(Exit::Software, error.to_string())
-            }
+            fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
         }
         self.retry.next_delay()
     }
