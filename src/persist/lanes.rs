@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connection::{Settings, begin, commit, connect};
 use super::error::{Error, Result};
+use crate::crash::{self, Point};
 use crate::ids::{Epoch, Lane, Seq, TenureId, Timestamp};
 
 /// What a claim found and set.
@@ -70,7 +71,9 @@ pub async fn claim(connection: &mut PgConnection, lanes: &[Lane], transactional_
     .bind(transactional_id)
     .execute(&mut *connection)
     .await?;
+    crash::at(Point::Claimed);
     commit(connection).await?;
+    crash::at(Point::ClaimCommitted);
     Ok(claimed)
 }
 
@@ -157,6 +160,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         .bind(&lanes)
         .execute(&mut *connection)
         .await?;
+    crash::at(Point::BatchLocked);
     let rows = sqlx::query(
         "update lanes l
             set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq),
@@ -181,6 +185,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         now = Timestamp(row.try_get(1)?);
     }
     let lost: Vec<Lane> = lanes.iter().filter(|lane| !held.contains(lane)).map(|lane| Lane(*lane)).collect();
+    crash::at(Point::BatchFenced);
     Ok(if lost.is_empty() { Fenced::Held(now) } else { Fenced::Lost(lost) })
 }
 
