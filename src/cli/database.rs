@@ -37,6 +37,7 @@ pub(super) async fn open(config: &Config, part: &str) -> persist::Result<PgConne
 pub(super) fn failed(error: &persist::Error) -> Exit {
     complain(error);
     match error.fate() {
+        Fate::Retry(_) if error.is_denied() => Exit::Config,
         Fate::Retry(_) => Exit::Unavailable,
         Fate::Misconfigured => Exit::Config,
         Fate::Quarantine | Fate::Bug => Exit::Software,
