@@ -7,8 +7,10 @@
 //! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
+//! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | a link to a server that can be cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
@@ -20,6 +22,7 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod commit_thief;
@@ -36,6 +39,7 @@ pub mod proxy;
 pub mod registry;
 pub mod registry_front;
 pub mod schemas;
+pub mod servers;
 pub mod services;
 pub mod simulate;
 pub mod stack;
