@@ -3,6 +3,7 @@
 //! `pipeline::apply` calls these in the order of DESIGN section 3; each file owns one table. Invariant: nothing but the owner
 //! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
 
+pub mod access;
 pub mod archive;
 pub mod audit;
 pub mod census;
@@ -29,5 +30,5 @@ pub mod snapshot;
 pub mod visits;
 
 pub use connection::{DatabaseClock, Settings};
-pub use error::{Error, Fate, Result};
+pub use error::{DENIED, Error, Fate, Result};
 pub use sqlx::postgres::PgConnection;
