@@ -3,5 +3,11 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`fault`] | what can be broken, where, when and for how long |
+//! | [`schedule`] | which faults a seed brings |
+//! | [`picture`] | that, drawn |
+//! | [`timeline`] | what was seen second by second, and what that says |
 
 pub mod fault;
+pub mod picture;
+pub mod schedule;
+pub mod timeline;
