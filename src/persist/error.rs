@@ -100,6 +100,12 @@ impl Error {
         self.fate == Fate::Retry(DENIED)
     }
 
+    /// Whether time ran out on what was asked for: less of it may be done in time.
+    #[must_use]
+    pub fn is_too_slow(&self) -> bool {
+        matches!(self.fate, Fate::Retry("statement_timeout" | "no_answer"))
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn fate(&self) -> Fate {

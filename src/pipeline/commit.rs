@@ -119,6 +119,10 @@ impl Writer {
                             Quarantine::Impossible => {}
                         }
                     }
+                    if in_doubt.is_none() && error.is_too_slow() && part.work() > 1 {
+                        tracing::warn!(%error, work = part.work(), "a batch took too long, trying half of it");
+                        return halves(part);
+                    }
                     if self.give_up(&error, &mut retry).await {
                         return Outcome::GivenUp;
                     }
@@ -235,7 +239,7 @@ impl Writer {
                 } else {
                     tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
                 }
-                if retry.pause(&self.process.shutdown).await.is_err() {
+                if retry.because(cause).pause(&self.process.shutdown).await.is_err() {
                     // While the process stops, what is under way may still end well until the tenures are ended.
                     tokio::time::sleep(LOOK_AT_TENURE).await;
                 }
