@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connection::{begin, commit};
 use super::error::Result;
+use crate::crash::{self, Point};
 use crate::ids::{Epoch, Lane, Seq, TenureId, Timestamp};
 
 /// One lane's step of the fence: from `last_seq` to the row after it.
@@ -50,6 +51,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         .bind(&lanes)
         .execute(&mut *connection)
         .await?;
+    crash::at(Point::BatchLocked);
     let rows = sqlx::query(
         "update lanes l
             set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq),
@@ -76,6 +78,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         now = Timestamp(row.try_get(1)?);
     }
     let lost: Vec<Lane> = lanes.iter().filter(|lane| !held.contains(lane)).map(|lane| Lane(*lane)).collect();
+    crash::at(Point::BatchFenced);
     Ok(if lost.is_empty() { Fenced::Held(now) } else { Fenced::Lost(lost) })
 }
 

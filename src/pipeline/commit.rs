@@ -13,6 +13,7 @@ use super::writer::{LaneState, Writer};
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::Lane;
 use crate::metrics;
 use crate::persist::connection::{self, DatabaseClock};
@@ -146,6 +147,7 @@ impl Writer {
             Ok((clock, lanes::resolve(&mut connection, &steps).await?))
         })
         .await?;
+        crash::at(Point::DoubtResolved);
         let (mut lost, mut moved, mut unmoved) = (Vec::new(), Vec::new(), Vec::new());
         for (lane, standing) in standings {
             match standing {
@@ -265,6 +267,7 @@ impl Writer {
                     chunk.share = share;
                     // A relay that is gone takes its process with it; the journal has the chunk.
                     let _ = self.process.relay.send(ToRelay::Chunk(chunk));
+                    crash::at(Point::BatchHandedOver);
                     break;
                 }
             }

@@ -23,6 +23,7 @@ use crate::consume::inlet::{self, Inlet, ToWriter};
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::rebalance::{Ends, Owner};
 use crate::consume::tenure::{End, Standing, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, TenureId};
 use crate::metrics;
 use crate::order::Source;
@@ -176,6 +177,7 @@ impl LaneOwner {
     /// Lets running batches end, publishes what they left, and says so in the database; up to a deadline.
     async fn drain(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) {
         let drained = tokio::time::timeout(self.drain_timeout, async {
+            crash::at(Point::DrainBegun);
             let lanes: Vec<Lane> = tenures.keys().copied().collect();
             let mut closings = Vec::with_capacity(self.writers.len());
             for writer in &self.writers {
@@ -186,13 +188,18 @@ impl LaneOwner {
             for closed in closings {
                 let _ = closed.await;
             }
+            crash::at(Point::DrainWritten);
             let (done, closed) = oneshot::channel();
             let _ = self.process.relay.send(ToRelay::Close(done));
             let published = closed.await.is_ok();
+            crash::at(Point::DrainPublished);
             if published { self.leave(tenures).await } else { Ok(()) }
         });
         match drained.await {
-            Ok(Ok(())) => tracing::info!(lanes = tenures.len(), "lanes drained"),
+            Ok(Ok(())) => {
+                crash::at(Point::DrainLeft);
+                tracing::info!(lanes = tenures.len(), "lanes drained");
+            }
             Ok(Err(error)) => tracing::warn!(%error, "lanes drained, but the database could not be told"),
             Err(_) => tracing::warn!(
                 lanes = tenures.len(),
@@ -241,11 +248,14 @@ impl Owner for LaneOwner {
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
         let _ = self.process.relay.send(ToRelay::Open(openings));
+        crash::at(Point::RelayOpened);
         let inlets = inlets.into_iter().map(|(opening, inlet)| {
             let _ = inlet.writer.send(ToWriter::Open(opening));
             inlet
         });
-        Some(inlets.collect())
+        let inlets = inlets.collect();
+        crash::at(Point::TenuresOpened);
+        Some(inlets)
     }
 
     fn give_back(&self, why: End) {

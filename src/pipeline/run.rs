@@ -27,6 +27,7 @@ use crate::consume::client;
 use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
 use crate::consume::watermarks::Watermarks;
+use crate::crash::{self, Point};
 use crate::decode::{Decoder, Registry, RegistryError};
 use crate::persist;
 use crate::publish::encode::Encoder;
@@ -55,6 +56,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let registry = registry(config).map_err(|error| misconfigured(error.to_string()))?;
     let observer = start::observer(config, &short)?;
     let found = start::look(config, &database, &registry, &observer, shutdown).await?;
+    crash::at(Point::StartSettled);
     let transactional_id = format!("{}-{instance}", config.kafka.group);
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
@@ -124,15 +126,19 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
+    crash::at(Point::ShutdownRequested);
     // Holds a way to the writers, who end when nobody can send any more.
     lookout.abort();
     let _ = lookout.await;
     join(poller).await;
+    crash::at(Point::ShutdownLeft);
     for writer in writers {
         let _ = writer.await;
     }
+    crash::at(Point::ShutdownWritten);
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
+    crash::at(Point::ShutdownRelayed);
     census.abort();
     upkeep.abort();
     watchdog.abort();

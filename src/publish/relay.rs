@@ -20,6 +20,7 @@ use super::producer::{Producer, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq};
 use crate::metrics;
 use crate::order::Source;
@@ -177,6 +178,7 @@ impl Relay {
         }
         if self.producer.is_none() {
             self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
+            crash::at(Point::ProducerOpened);
         }
         takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
         self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
@@ -204,6 +206,7 @@ impl Relay {
         }
         let setup = &mut self.setup;
         let committed = setup.observer.committed(&setup.topics, &unknown)?;
+        crash::at(Point::PositionsRead);
         for number in unknown {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };
             let known = Known {
@@ -255,6 +258,7 @@ impl Relay {
             // What the journal holds beyond one transaction stays there for the next.
             if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
+                crash::at(Point::JournalLoaded);
                 for (seq, records) in rows.into_iter().rev() {
                     let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
                     loaded += records.iter().map(EmittedRecord::size_bytes).sum::<usize>();
