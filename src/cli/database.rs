@@ -37,8 +37,7 @@ pub(super) async fn open(config: &Config, part: &str) -> persist::Result<PgConne
 pub(super) fn failed(error: &persist::Error) -> Exit {
     complain(error);
     match error.fate() {
-        Fate::Retry(_) => Exit::Unavailable,
-        Fate::Misconfigured => Exit::Config,
-        Fate::Quarantine | Fate::Bug => Exit::Software,
+        Fate::Retry(_) | Fate::Unable => Exit::Unavailable,
+        fate => fate.exit(),
     }
 }

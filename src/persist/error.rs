@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::cli::exit::Exit;
+
 /// What a caller does about a failed statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -12,10 +14,24 @@ pub enum Fate {
     Retry(&'static str),
     /// A record is ill: the database refuses what it says. The batch is halved until that record stands alone.
     Quarantine,
+    /// The server cannot take what anybody writes, and will not by itself: stop, and let whoever starts us try again later.
+    Unable,
     /// The set-up is wrong, and only a person can mend it.
     Misconfigured,
     /// An invariant of ours is broken.
     Bug,
+}
+
+impl Fate {
+    /// How a process ends that cannot go on because of it.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Retry(_) | Self::Unable => Exit::TempFail,
+            Self::Misconfigured => Exit::Config,
+            Self::Quarantine | Self::Bug => Exit::Software,
+        }
+    }
 }
 
 /// A failure of the database, with its fate decided.
@@ -88,9 +104,10 @@ fn fate_of_sqlstate(code: &str, table: Option<&str>) -> Fate {
         "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Fate::Retry("connection"),
         "53300" => Fate::Retry("connection_limit"),
         "53200" | "58000" | "58030" => Fate::Retry("server"),
-        // A full disk does not empty itself, a read-only server does not become writable under us; a wrong password, a
-        // missing database, right or table is a matter of set-up.
-        "53100" | "25006" | "28000" | "28P01" | "3D000" | "42501" | "42P01" | "42703" | "42704" => Fate::Misconfigured,
+        // A full disk does not empty itself, and a server that became read-only (a failover) does not become writable under us.
+        "53100" | "25006" => Fate::Unable,
+        // A wrong password, a missing database, right or table is a matter of set-up.
+        "28000" | "28P01" | "3D000" | "42501" | "42P01" | "42703" | "42704" => Fate::Misconfigured,
         _ => match (&code[..code.len().min(2)], table) {
             ("08", _) => Fate::Retry("connection"),
             ("22" | "54", _) => Fate::Quarantine,
@@ -114,7 +131,7 @@ fn describe(error: &sqlx::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fate, fate_of_sqlstate};
+    use super::{Exit, Fate, fate_of_sqlstate};
 
     #[test]
     fn an_outage_is_tried_again_and_never_blamed_on_a_record() {
@@ -133,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_read_only_server_stop() {
-        assert_eq!(fate_of_sqlstate("53100", None), Fate::Misconfigured);
-        assert_eq!(fate_of_sqlstate("25006", None), Fate::Misconfigured);
+    fn a_full_disk_and_a_read_only_server_stop_and_ask_to_be_started_again() {
+        assert_eq!(fate_of_sqlstate("53100", None).exit(), Exit::TempFail);
+        assert_eq!(fate_of_sqlstate("25006", None), Fate::Unable);
     }
 }

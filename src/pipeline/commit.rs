@@ -235,8 +235,7 @@ impl Writer {
                 }
                 return self.lanes.values().all(|lane| lane.tenure.is_ended());
             }
-            Fate::Misconfigured => Exit::Config,
-            Fate::Quarantine | Fate::Bug => Exit::Software,
+            fate => fate.exit(),
         };
         metrics::LANES_STOPPED.set(1.0, &["database_refused"]);
         self.process.shutdown.stop(exit, error.to_string());

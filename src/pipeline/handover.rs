@@ -27,8 +27,9 @@ use crate::ids::{Lane, NextOffset, TenureId};
 use crate::metrics;
 use crate::order::Source;
 use crate::persist::checkpoints;
+use crate::persist::claims::{self, Claimed};
 use crate::persist::deployment::{self, Identity};
-use crate::persist::lanes::{self, Claimed, Step};
+use crate::persist::lanes::{self, Step};
 use crate::persist::{Error, Fate, PgConnection, connection};
 use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
@@ -116,23 +117,18 @@ impl LaneOwner {
                 Ok(taken) => return Some(taken),
                 Err(error) => error,
             };
-            let exit = match error.fate() {
-                Fate::Retry(_) if since.elapsed() > MAX_POLL_INTERVAL / 2 => Exit::TempFail,
-                Fate::Retry(_) => {
-                    tracing::warn!(%error, "taking lanes over, trying again");
-                    retry.pause_blocking(&self.process.shutdown).ok()?;
-                    continue;
-                }
-                Fate::Misconfigured => Exit::Config,
-                Fate::Quarantine | Fate::Bug => Exit::Software,
-            };
-            self.process.shutdown.stop(exit, error.to_string());
+            if matches!(error.fate(), Fate::Retry(_)) && since.elapsed() <= MAX_POLL_INTERVAL / 2 {
+                tracing::warn!(%error, "taking lanes over, trying again");
+                retry.pause_blocking(&self.process.shutdown).ok()?;
+                continue;
+            }
+            self.process.shutdown.stop(error.fate().exit(), error.to_string());
             return None;
         }
     }
 
     async fn claim_once(&self, lanes: &[Lane], topic_ids: &BTreeMap<String, String>) -> Result<Vec<Taken>, Error> {
-        let claimed = lanes::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
+        let claimed = claims::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
         let (mut connection, claimed) = claimed?;
         deployment::compare(&mut connection, &self.identity).await?;
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
@@ -229,7 +225,7 @@ impl Owner for LaneOwner {
             openings.push(relay::Opening {
                 tenure: tenure.clone(),
                 last_seq: claim.last_seq,
-                former_transactional_id: claim.former_transactional_id,
+                former_transactional_ids: claim.former_transactional_ids,
                 checkpoints: checkpoints.clone(),
             });
             let writer = self.writers[writer::number_of(claim.lane, self.writers.len())].clone();

@@ -134,7 +134,7 @@ impl Relay {
                 self.retry.reset();
                 self.opened_at = Instant::now();
                 for opening in openings {
-                    self.former.extend(opening.former_transactional_id.filter(|id| *id != self.setup.transactional_id));
+                    self.former.extend(opening.former_transactional_ids);
                     let lane = RelayLane {
                         last_seq: opening.last_seq,
                         position: None,
@@ -179,7 +179,11 @@ impl Relay {
                     self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
                 }
                 Duty::EndFormer => takeover::end_open_transactions(&self.setup.producer, &mut self.former)?,
-                Duty::ReadPositions => self.read_positions()?,
+                Duty::ReadPositions => {
+                    // The duty before this one left nothing of former owners.
+                    self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
+                    self.read_positions()?;
+                }
                 Duty::Publish => return self.publish_ready(),
             }
         }
@@ -317,10 +321,7 @@ impl Relay {
     fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
         match error.fate() {
             persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
-            persist::Fate::Misconfigured => self.setup.shutdown.stop(Exit::Config, error.to_string()),
-            persist::Fate::Quarantine | persist::Fate::Bug => {
-                self.setup.shutdown.stop(Exit::Software, error.to_string())
-            }
+            fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
         }
         self.retry.next_delay()
     }
