@@ -26,6 +26,7 @@ pub mod migrations;
 mod order_row;
 pub mod orders;
 pub mod retention;
+pub mod settle;
 pub mod snapshot;
 pub mod visits;
 

@@ -24,7 +24,7 @@ use crate::persist::journal_format::EmittedRecord;
 const DOUBTFUL: Duration = Duration::from_millis(350);
 /// How long librdkafka waits before it repeats a request: longer than [`DOUBTFUL`], so that a repeated request shows as time
 /// (a disconnect is no error event; and a request that was repeated may arrive twice).
-const REQUEST_RETRY_MS: &str = "500";
+pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
@@ -60,6 +60,13 @@ pub enum Trust {
     Doubtful,
 }
 
+/// Whether a request of a committed transaction may have been sent twice: it shows as time, since librdkafka waits longer than
+/// [`DOUBTFUL`] before it repeats one. The other copy may still arrive, in a later transaction of the same producer.
+#[must_use]
+pub fn trust(calls_took: [Duration; 2], lost_a_broker: bool) -> Trust {
+    if lost_a_broker || calls_took.iter().any(|took| *took > DOUBTFUL) { Trust::Doubtful } else { Trust::Fit }
+}
+
 /// A producer that has taken its transactional id over.
 pub struct Producer {
     inner: BaseProducer<Deliveries>,
@@ -83,7 +90,7 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("message.max.bytes", (settings.record_max_bytes + RECORD_OVERHEAD_BYTES).to_string())
             .set("linger.ms", "0")
-            .set("retry.backoff.ms", REQUEST_RETRY_MS)
+            .set("retry.backoff.ms", REQUEST_RETRY.as_millis().to_string())
             .set("retry.backoff.max.ms", "1000")
             .create_with_context(Deliveries::default())?;
         inner.init_transactions(timeout)?;
@@ -118,8 +125,7 @@ impl Producer {
         self.inner.commit_transaction(self.timeout)?;
         crash::at(Point::RelayCommitted);
         self.inner.poll(Duration::ZERO);
-        let doubtful = offsets_took > DOUBTFUL || since.elapsed() > DOUBTFUL || deliveries.lost_a_broker();
-        Ok(if doubtful { Trust::Doubtful } else { Trust::Fit })
+        Ok(trust([offsets_took, since.elapsed()], deliveries.lost_a_broker()))
     }
 
     fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {

@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
-use super::plan::{self, Failure, Next, TooOften};
-use super::position::{Known, Verdict, judge};
+use super::plan::{self, Duty, Failure, Heed, Next, Situation, TooOften};
+use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
@@ -173,16 +173,35 @@ impl Relay {
 
     /// One transaction with what is there, after everything that must come before it.
     fn publish_some(&mut self) -> Result<(), Trouble> {
-        if !self.lanes.values().any(RelayLane::has_work) {
-            return Ok(());
+        loop {
+            match plan::duty(self.situation()) {
+                Duty::Rest => return Ok(()),
+                Duty::OpenProducer => {
+                    self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
+                    crash::at(Point::ProducerOpened);
+                }
+                Duty::EndFormer => takeover::end_open_transactions(&self.setup.producer, &mut self.former)?,
+                Duty::ReadPositions => {
+                    // The duty before this one left nothing of former owners.
+                    self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
+                    self.read_positions()?;
+                }
+                Duty::Publish => return self.publish_ready(),
+            }
         }
-        if self.producer.is_none() {
-            self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
-            crash::at(Point::ProducerOpened);
+    }
+
+    fn situation(&self) -> Situation {
+        let open = || self.lanes.values().filter(|lane| !lane.tenure.is_ended());
+        Situation {
+            has_work: open().any(RelayLane::has_work),
+            has_producer: self.producer.is_some(),
+            former_left: !self.former.is_empty(),
+            position_unknown: open().any(|lane| lane.position.is_none()),
         }
-        takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
-        self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
-        self.read_positions()?;
+    }
+
+    fn publish_ready(&mut self) -> Result<(), Trouble> {
         let lanes = self.lanes_of_this_turn()?;
         if lanes.is_empty() {
             return Ok(());
@@ -215,9 +234,10 @@ impl Relay {
                 last_seq: lane.last_seq,
                 published_seq: lane.tenure.published(),
             };
-            match judge(&known, committed.get(&number).map_or(&[], Vec::as_slice)) {
-                Verdict::Continue(seq) => lane.position = Some(seq),
-                Verdict::KafkaWentBack(seq) => {
+            let verdict = judge(&known, committed.get(&number).map_or(&[], Vec::as_slice));
+            match plan::heed(verdict, || setup.journal.owns(&lane.tenure)).map_err(Trouble::Database)? {
+                Heed::After(seq) => lane.position = Some(seq),
+                Heed::AgainAfter(seq) => {
                     metrics::POSITIONS_LOST.increment(1, &[]);
                     tracing::warn!(
                         lane = number.0,
@@ -226,11 +246,10 @@ impl Relay {
                     );
                     lane.position = Some(seq);
                 }
-                // A process that was frozen finds its successor's position: then it is our claim that is old, not the database.
-                Verdict::Stop(_) if !setup.journal.owns(&lane.tenure).map_err(Trouble::Database)? => {
+                Heed::Taken => {
                     lane.tenure.end(End::Fenced);
                 }
-                Verdict::Stop(text) => {
+                Heed::Stop(text) => {
                     lane.tenure.end(End::Stopped);
                     metrics::LANES_STOPPED.set(1.0, &["position_ahead"]);
                     setup.shutdown.stop(Exit::Config, format!("lane {number}: {text}"));
@@ -250,11 +269,7 @@ impl Relay {
             while lane.queue.front().is_some_and(|chunk| plan::next(position, chunk.seq) == Next::Drop) {
                 lane.queue.pop_front();
             }
-            let missing = match lane.queue.front().map(|chunk| plan::next(position, chunk.seq)) {
-                Some(Next::Load { first, last }) => Some((first, last)),
-                None if lane.last_seq > position => Some((position.next(), lane.last_seq)),
-                Some(Next::Publish | Next::Drop) | None => None,
-            };
+            let missing = plan::missing(position, lane.queue.front().map(|chunk| chunk.seq), lane.last_seq);
             // What the journal holds beyond one transaction stays there for the next.
             if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
