@@ -103,8 +103,8 @@ async fn write(
     connection::begin(connection).await?;
 
     // 1. The fence: every lane is still ours, and its next journal row is the one we think.
-    let now = match lanes::fence(connection, &batch.steps()).await? {
-        Fenced::Held(now) => now,
+    let held = match lanes::fence(connection, &batch.steps()).await? {
+        Fenced::Held(held) => held,
         Fenced::Lost(lanes) => return Ok(Written::Not(Attempt::Lost(lanes))),
     };
     steps.end("fence");
@@ -119,11 +119,12 @@ async fn write(
     let touched = orders_of(batch);
     orders::insert_placeholders(connection, &touched).await?;
     let mut orders = orders::lock(connection, &touched, batch.visits()).await?;
+    orders.values_mut().for_each(|locked| locked.order.version_floor = held.version_floor);
     let ground = visits::ground(connection, &batch.ground(&rules.topics)).await?;
     steps.end("lock_orders");
 
     // 4. Decide, purely.
-    let mut decided = match decide(batch, &mut orders, &ground, rules, now)? {
+    let mut decided = match decide(batch, &mut orders, &ground, rules, held.now)? {
         Verdict::Write(decided) => decided,
         Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };

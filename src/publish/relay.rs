@@ -212,7 +212,10 @@ impl Relay {
                 published_seq: lane.tenure.published(),
             };
             match judge(&known, committed.get(&number).map_or(&[], Vec::as_slice)) {
-                Verdict::Continue(seq) => lane.position = Some(seq),
+                Verdict::Continue(seq) => {
+                    lane.tenure.set_placed();
+                    lane.position = Some(seq);
+                }
                 Verdict::KafkaWentBack(seq) => {
                     metrics::POSITIONS_LOST.increment(1, &[]);
                     tracing::warn!(
@@ -220,6 +223,7 @@ impl Relay {
                         from = seq.0,
                         "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
                     );
+                    lane.tenure.set_placed();
                     lane.position = Some(seq);
                 }
                 // A process that was frozen finds its successor's position: then it is our claim that is old, not the database.
