@@ -39,6 +39,7 @@ use decided::Decided;
 use process::Process;
 
 pub use run::run;
+pub use start::input_topics;
 
 /// What one attempt at a batch comes to.
 enum Attempt {
