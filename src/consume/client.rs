@@ -15,12 +15,15 @@ use crate::config;
 /// Longest wait of the poll thread inside one callback before the group would give us up.
 pub const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 
+/// What every client of ours calls itself, before the name of its process; `kafka.properties` may say otherwise.
+pub const CLIENT_ID: &str = "orderstream-";
+
 /// Settings that every client of the process shares.
 #[must_use]
 pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
-        .set("client.id", format!("orderstream-{instance}"))
+        .set("client.id", format!("{CLIENT_ID}{instance}"))
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "1000");
     for (name, value) in kafka.properties.iter() {

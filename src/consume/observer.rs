@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::groups::GroupMemberInfo;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client;
@@ -27,6 +28,23 @@ pub enum TopicError {
     /// A topic is not there.
     #[error("topic `{0}` does not exist: create it, or correct its name in [topics]")]
     Missing(String),
+}
+
+/// A member of the group, as the broker knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What it calls itself.
+    pub client_id: String,
+    /// Where it is.
+    pub host: String,
+}
+
+impl Member {
+    /// Whether it calls itself one of ours, as `client.rs` names them.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.client_id.starts_with(client::CLIENT_ID)
+    }
 }
 
 /// The client.
@@ -74,6 +92,42 @@ impl Observer {
     pub fn beginning(&self, topic: &str, lane: Lane) -> Result<NextOffset, TopicError> {
         let (low, _) = self.client.fetch_watermarks(topic, lane.0, TIMEOUT)?;
         Ok(NextOffset(low))
+    }
+
+    /// Where a partition begins and ends, for a consumer that reads committed records.
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn extent(&self, topic: &str, lane: Lane) -> Result<(NextOffset, NextOffset), TopicError> {
+        let (low, high) = self.client.fetch_watermarks(topic, lane.0, TIMEOUT)?;
+        Ok((NextOffset(low), NextOffset(high)))
+    }
+
+    /// Who is in the group, as `client id at host`; nobody where there is no such group.
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn members(&self, group: &str) -> Result<Vec<Member>, TopicError> {
+        let groups = self.client.fetch_group_list(Some(group), TIMEOUT)?;
+        let members = groups.groups().iter().flat_map(|group| group.members());
+        let member =
+            |of: &GroupMemberInfo| Member { client_id: of.client_id().to_owned(), host: of.client_host().to_owned() };
+        Ok(members.map(member).collect())
+    }
+
+    /// Commits offsets with their metadata in place of whatever the group has. Kafka takes that from us only while nobody is in
+    /// the group.
+    ///
+    /// # Errors
+    /// Kafka out of reach, or somebody has joined.
+    pub fn place(&self, positions: &[(String, Lane, NextOffset, String)]) -> KafkaResult<()> {
+        let mut offsets = TopicPartitionList::new();
+        for (topic, lane, next_offset, metadata) in positions {
+            let mut element = offsets.add_partition(topic, lane.0);
+            element.set_offset(Offset::Offset(next_offset.0))?;
+            element.set_metadata(metadata);
+        }
+        self.client.commit(&offsets, CommitMode::Sync)
     }
 
     /// Kafka's own ids of topics.

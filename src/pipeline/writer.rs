@@ -25,6 +25,9 @@ use crate::order::Source;
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
 
+/// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
+const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
+
 /// What a writer remembers of a lane.
 #[derive(Debug)]
 pub struct LaneState {
@@ -94,6 +97,9 @@ impl LaneState {
 
     /// How long until the head of the queue can be worked on; `None` when the queue is empty.
     fn ready_in(&self) -> Option<Duration> {
+        if !self.tenure.is_placed() {
+            return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
+        }
         let wait = self.wait.as_ref().map_or(Duration::ZERO, Wait::left);
         (!self.queue.is_empty()).then_some(wait)
     }
@@ -236,7 +242,8 @@ impl Writer {
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
                 items.push(Item { record, consumed_at, decoded, letter: None });
             }
-            let passed = if idle || !items.is_empty() { lane.take_passed() } else { Vec::new() };
+            let may_pass = !items.is_empty() || (idle && lane.tenure.is_placed());
+            let passed = if may_pass { lane.take_passed() } else { Vec::new() };
             if !items.is_empty() || !passed.is_empty() {
                 let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
                 let (visits, horizon) = (Vec::new(), lane.horizon.passed().cloned());

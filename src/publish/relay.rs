@@ -181,11 +181,8 @@ impl Relay {
                     crash::at(Point::ProducerOpened);
                 }
                 Duty::EndFormer => takeover::end_open_transactions(&self.setup.producer, &mut self.former)?,
-                Duty::ReadPositions => {
-                    // The duty before this one left nothing of former owners.
-                    self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
-                    self.read_positions()?;
-                }
+                // The duty before this one left nothing of former owners.
+                Duty::ReadPositions => self.read_positions()?,
                 Duty::Publish => return self.publish_ready(),
             }
         }
@@ -236,7 +233,10 @@ impl Relay {
             };
             let verdict = judge(&known, committed.get(&number).map_or(&[], Vec::as_slice));
             match plan::heed(verdict, || setup.journal.owns(&lane.tenure)).map_err(Trouble::Database)? {
-                Heed::After(seq) => lane.position = Some(seq),
+                Heed::After(seq) => {
+                    lane.tenure.set_placed();
+                    lane.position = Some(seq);
+                }
                 Heed::AgainAfter(seq) => {
                     metrics::POSITIONS_LOST.increment(1, &[]);
                     tracing::warn!(
@@ -244,6 +244,7 @@ impl Relay {
                         from = seq.0,
                         "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
                     );
+                    lane.tenure.set_placed();
                     lane.position = Some(seq);
                 }
                 Heed::Taken => {
