@@ -233,6 +233,7 @@ impl Writer {
                 } else {
                     tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
                 }
+                retry.because(if error.is_denied() { cause } else { "database" });
                 if retry.pause(&self.process.shutdown).await.is_err() {
                     // While the process stops, what is under way may still end well until the tenures are ended.
                     tokio::time::sleep(LOOK_AT_TENURE).await;

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::config;
+use crate::consume::access::Access;
 use crate::consume::client;
 use crate::persist::journal_format::EmittedRecord;
 
@@ -59,6 +60,12 @@ pub enum Trust {
     Doubtful,
 }
 
+/// Whether a producer was not made because we may not use its transactional id.
+#[must_use]
+pub fn is_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed)
+}
+
 /// A producer that has taken its transactional id over.
 pub struct Producer {
     inner: BaseProducer<Deliveries>,
@@ -84,7 +91,7 @@ impl Producer {
             .set("linger.ms", "0")
             .set("retry.backoff.ms", REQUEST_RETRY_MS)
             .set("retry.backoff.max.ms", "1000")
-            .create_with_context(Deliveries::default())?;
+            .create_with_context(Deliveries::of(&settings.kafka))?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })
     }
@@ -153,13 +160,17 @@ impl Producer {
 }
 
 /// What became of the records of the transaction under way.
-#[derive(Default)]
 struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
     lost_a_broker: AtomicBool,
+    access: Access,
 }
 
 impl Deliveries {
+    fn of(kafka: &config::Kafka) -> Self {
+        Self { failed: Mutex::default(), lost_a_broker: AtomicBool::new(false), access: Access::of(kafka) }
+    }
+
     fn failure(&self) -> Option<KafkaError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -172,7 +183,9 @@ impl Deliveries {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost_a_broker.store(true, Ordering::SeqCst);
-        tracing::debug!(%error, reason, "producer");
+        if !self.access.hear(&error, reason) {
+            tracing::debug!(%error, reason, "producer");
+        }
     }
 }
 
