@@ -54,8 +54,12 @@ impl From<persist::Error> for Refusal {
 impl From<TopicError> for Refusal {
     fn from(error: TopicError) -> Self {
         match error {
-            TopicError::Unreachable(_) => Self::Because(Exit::Unavailable, error.to_string()),
-            TopicError::Missing(_) => Self::config(error.to_string()),
+            TopicError::Unreachable(_) | TopicError::Troubled(..) => {
+                Self::Because(Exit::Unavailable, error.to_string())
+            }
+            TopicError::Denied(_) | TopicError::Forbidden(_) | TopicError::Missing(_) => {
+                Self::config(error.to_string())
+            }
         }
     }
 }
@@ -138,7 +142,9 @@ impl Offline {
             }
             let group = &self.now.group;
             let text = if members.is_empty() {
-                format!("{writers} sessions of workers are open on this database: stop all workers first, and look at other machines too")
+                format!(
+                    "{writers} sessions of workers are open on this database: stop all workers first, and look at other machines too"
+                )
             } else {
                 let named: Vec<String> =
                     members.iter().take(5).map(|member| format!("`{}` at {}", member.client_id, member.host)).collect();

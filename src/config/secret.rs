@@ -37,6 +37,12 @@ impl Secret {
         &self.text
     }
 
+    /// Whether the text follows a file.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Hands the text out as its file holds it now; as it was where it came from no file, or where the file cannot be used
     /// at this moment: it may be about to be replaced.
     #[must_use]

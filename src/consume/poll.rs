@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::access;
 use super::headers;
 use super::rebalance::Handover;
 use super::record::Record;
@@ -159,9 +160,12 @@ impl<'a> Poller<'a> {
             KafkaError::MessageConsumptionFatal(_) => {
                 self.handover().refuse(format!("the consumer cannot go on: {error}"));
             }
+            // The context has said it, with what to do about it.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => {}
             _ => {
-                metrics::RETRIES.increment(1, &["kafka_consume"]);
-                tracing::warn!(%error, "kafka: consuming, trying again");
+                let missing = access::missing_right(error);
+                metrics::RETRIES.increment(1, &[missing.map_or("kafka_consume", |_| "kafka_access")]);
+                tracing::warn!(%error, "{}, trying again", missing.unwrap_or("kafka: consuming"));
             }
         }
     }
@@ -206,6 +210,7 @@ impl<'a> Poller<'a> {
             return;
         }
         self.positions_at = Instant::now();
+        self.handover().access().renew(self.consumer.client());
         let Ok(positions) = self.consumer.position() else { return };
         let handover = self.handover();
         let mut inlets = handover.inlets();

@@ -3,7 +3,6 @@
 //! Secret files and certificates are read each time, so that they can be rotated under a running process: what is connected stays, the
 //! next connection uses the new ones. Invariant: what is shown of the address is host, port, user and database, nothing else.
 
-use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

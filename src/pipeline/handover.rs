@@ -31,7 +31,7 @@ use crate::persist::checkpoints;
 use crate::persist::claims::{self, Claimed};
 use crate::persist::deployment::{self, Identity};
 use crate::persist::lanes::{self, Step};
-use crate::persist::{Error, Fate, PgConnection, connection};
+use crate::persist::{DENIED, Error, Fate, PgConnection, connection};
 use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
 
@@ -120,6 +120,7 @@ impl LaneOwner {
             };
             if matches!(error.fate(), Fate::Retry(_)) && since.elapsed() <= MAX_POLL_INTERVAL / 2 {
                 tracing::warn!(%error, "taking lanes over, trying again");
+                retry.because(if error.is_denied() { DENIED } else { "take_over" });
                 retry.pause_blocking(&self.process.shutdown).ok()?;
                 continue;
             }
@@ -160,7 +161,10 @@ impl LaneOwner {
     fn look_at_topics(&self) -> Result<BTreeMap<String, String>, Error> {
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
         let explain = |error: TopicError| match error {
-            TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
+            TopicError::Unreachable(_)
+            | TopicError::Troubled(..)
+            | TopicError::Denied(_)
+            | TopicError::Forbidden(_) => Error::passing("kafka", error.to_string()),
             TopicError::Missing(_) => Error::misconfigured(error.to_string()),
         };
         let counts = self.observer.partition_counts(&names).map_err(explain)?;

@@ -81,6 +81,7 @@ async fn settled(id: SchemaId, process: &Process, wait: &mut Wait) -> bool {
         }
         Err(error) => {
             metrics::SCHEMA_LOOKUPS.increment(1, &["failed"]);
+            wait.retry.because(if error.denied { "registry_access" } else { "registry" });
             tracing::warn!(%error, %id, "looking a schema up, trying again");
             false
         }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::consume::client;
 use crate::consume::limits;
 use crate::consume::observer::{Observer, TopicError};
+use crate::consume::rights::Missing;
 use crate::consume::topics::InputTopics;
 use crate::decode::Registry;
 use crate::ids::{Lane, SchemaId};
@@ -18,6 +20,7 @@ use crate::order::Source;
 use crate::persist::checkpoints::Checkpoint;
 use crate::persist::deployment::{self, Identity};
 use crate::persist::{self, DatabaseClock, Fate, connection, journal_days, migrations};
+use crate::publish::producer::{self, Producer};
 use crate::publish::schemas::{self, SchemaError, TopicSchema};
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
@@ -124,12 +127,17 @@ fn look_at_kafka(
     topics: &InputTopics,
     observer: &Observer,
 ) -> Result<(Identity, Vec<Checkpoint>), Trouble> {
-    let away = |error: TopicError| match error {
-        TopicError::Unreachable(_) => Trouble::Away(format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers)),
-        TopicError::Missing(_) => wrong(error.to_string()),
+    let away = |error: TopicError| {
+        let text = format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers);
+        match error {
+            TopicError::Unreachable(_) | TopicError::Troubled(..) => Trouble::Away(text),
+            TopicError::Denied(_) | TopicError::Forbidden(_) => wrong(text),
+            TopicError::Missing(_) => wrong(error.to_string()),
+        }
     };
     let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
     let outputs = output_topics(config);
+    observer.knock(&inputs, &outputs).map_err(away)?;
     let counts = observer.partition_counts(&inputs).map_err(away)?;
     let lane_count = topics.lane_count(&counts).map_err(wrong)?;
     observer.partition_counts(&outputs).map_err(away)?;
@@ -203,6 +211,7 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
         }
     };
     let explain = |error: SchemaError| match error {
+        SchemaError::Registry(ref refused) if refused.denied => wrong(error.to_string()),
         SchemaError::Registry(_) => Trouble::Away(error.to_string()),
         SchemaError::Refused { .. } | SchemaError::NotRegistered { .. } => wrong(error.to_string()),
     };
@@ -220,5 +229,36 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
 /// A property that librdkafka does not take.
 pub fn observer(config: &Config, instance: &str) -> Result<Observer, Refusal> {
     Observer::open(&config.kafka, instance)
-        .map_err(|error| Refusal { exit: Exit::Config, text: format!("[kafka]: {error}") })
+        .map_err(|error| Refusal { exit: Exit::Config, text: client::unusable(&error) })
+}
+
+/// The producer of the process, which has taken its transactional id over. Made before anything is claimed, so that a worker that may
+/// not publish does not start.
+///
+/// # Errors
+/// What is wrong, with the exit code; `None` when the process was asked to stop meanwhile.
+pub async fn producer(
+    config: &Config,
+    settings: &producer::Settings,
+    transactional_id: &str,
+    shutdown: &Shutdown,
+) -> Result<Producer, Option<Refusal>> {
+    insist("kafka_publish", shutdown, || async {
+        let (settings, id) = (settings.clone(), transactional_id.to_owned());
+        let opening = tokio::task::spawn_blocking(move || Producer::open(&settings, &id));
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = shutdown.requested() => return Err(Trouble::Away("asked to stop".to_owned())),
+        };
+        let opened = opened.map_err(|error| Trouble::Away(error.to_string()))?;
+        opened.map_err(|error| {
+            let place = format!("`kafka.brokers` = `{}`", config.kafka.brokers);
+            if producer::is_forbidden(&error) {
+                wrong(format!("{place}: {}", Missing::transactional_id(transactional_id, &config.kafka.group)))
+            } else {
+                Trouble::Away(format!("{place}: {error}"))
+            }
+        })
+    })
+    .await
 }

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::config;
+use crate::consume::access::Access;
 use crate::consume::client;
 use crate::crash::{self, Point};
 use crate::persist::journal_format::EmittedRecord;
@@ -67,6 +68,12 @@ pub fn trust(calls_took: [Duration; 2], lost_a_broker: bool) -> Trust {
     if lost_a_broker || calls_took.iter().any(|took| *took > DOUBTFUL) { Trust::Doubtful } else { Trust::Fit }
 }
 
+/// Whether a producer was not made because we may not use its transactional id.
+#[must_use]
+pub fn is_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed)
+}
+
 /// A producer that has taken its transactional id over.
 pub struct Producer {
     inner: BaseProducer<Deliveries>,
@@ -92,7 +99,7 @@ impl Producer {
             .set("linger.ms", "0")
             .set("retry.backoff.ms", REQUEST_RETRY.as_millis().to_string())
             .set("retry.backoff.max.ms", "1000")
-            .create_with_context(Deliveries::default())?;
+            .create_with_context(Deliveries::of(&settings.kafka))?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })
     }
@@ -165,13 +172,17 @@ impl Producer {
 }
 
 /// What became of the records of the transaction under way.
-#[derive(Default)]
 struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
     lost_a_broker: AtomicBool,
+    access: Access,
 }
 
 impl Deliveries {
+    fn of(kafka: &config::Kafka) -> Self {
+        Self { failed: Mutex::default(), lost_a_broker: AtomicBool::new(false), access: Access::of(kafka) }
+    }
+
     fn failure(&self) -> Option<KafkaError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -184,7 +195,9 @@ impl Deliveries {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost_a_broker.store(true, Ordering::SeqCst);
-        tracing::debug!(%error, reason, "producer");
+        if !self.access.hear(&error, reason) {
+            tracing::debug!(%error, reason, "producer");
+        }
     }
 }
 

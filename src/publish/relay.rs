@@ -19,6 +19,7 @@ use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
+use crate::consume::access;
 use crate::consume::tenure::{End, Tenure};
 use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq};
@@ -69,13 +70,13 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay without lanes.
+    /// A relay without lanes, with the producer that has taken our transactional id over.
     #[must_use]
-    pub fn new(setup: Setup, inbox: Receiver<ToRelay>) -> Self {
+    pub fn new(setup: Setup, inbox: Receiver<ToRelay>, producer: Producer) -> Self {
         Self {
             setup,
             inbox,
-            producer: None,
+            producer: Some(producer),
             lanes: BTreeMap::new(),
             former: BTreeSet::new(),
             closing: None,
@@ -318,14 +319,18 @@ impl Relay {
             Failure::Doubt => "error",
         };
         metrics::PRODUCER_RECYCLES.increment(1, &[cause]);
-        tracing::warn!(%error, cause, failures = self.failures, "publishing failed: making a new producer and reading the positions again");
+        let missing = access::missing_right(error);
+        tracing::warn!(%error, cause, failures = self.failures, missing, "publishing failed: making a new producer and reading the positions again");
         self.forget();
-        self.retry.next_delay()
+        self.retry.because(missing.map_or("kafka_publish", |_| "kafka_access")).next_delay()
     }
 
     fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
         match error.fate() {
-            persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
+            persist::Fate::Retry(cause) => {
+                self.retry.because(cause);
+                tracing::warn!(%error, "reading the journal, trying again");
+            }
             fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
         }
         self.retry.next_delay()
