@@ -14,6 +14,7 @@ mod deadlines;
 mod deadlines_held;
 mod events;
 mod explanations;
+mod faults;
 mod fold;
 mod happy_path;
 mod holds;

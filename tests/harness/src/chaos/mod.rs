@@ -3,6 +3,8 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`fault`] | what can be broken, where, when and for how long |
+//! | [`world`] | the servers, links and workers that are broken |
+//! | [`inject`] | how each fault is done to them and undone |
 //! | [`schedule`] | which faults a seed brings |
 //! | [`feed`] | the traffic meanwhile |
 //! | [`eye`] | who looks how far each lane is, past all that is broken |
@@ -12,8 +14,10 @@
 pub mod eye;
 pub mod fault;
 pub mod feed;
+pub mod inject;
 pub mod picture;
 pub mod report;
 pub mod schedule;
 pub mod timeline;
 pub mod verdict;
+pub mod world;

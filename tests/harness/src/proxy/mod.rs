@@ -36,7 +36,16 @@ impl Link {
     /// # Errors
     /// The system gives no port or no thread.
     pub fn to(server: &str) -> Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no port is free")?;
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), server)
+    }
+
+    /// The same at an address of the caller's choice.
+    ///
+    /// # Errors
+    /// The address is taken, or the system gives no thread.
+    pub fn at(address: SocketAddr, server: &str) -> Result<Self> {
+        let listener =
+            std::net::TcpListener::bind(address).with_context(|| format!("no link can be at `{address}`"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (condition, watched) = watch::channel(Condition::default());
