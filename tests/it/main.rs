@@ -8,6 +8,7 @@ mod archive;
 mod asking;
 mod by_hand;
 mod census;
+mod chaos;
 mod commands;
 mod dead_letters;
 mod deadlines;

@@ -96,6 +96,7 @@ impl Picture {
             let (from, until) = (self.x(happened.injected), self.x(happened.healed));
             let (bar, colour) = ((until - from).max(2.5), Group::of(happened.fault.kind).colour());
             let (name, did) = (label(happened), escaped(&format!("{}: {}", happened.fault, happened.did)));
+            let opacity = if happened.took_place { 0.85 } else { 0.25 };
             // What would leave the picture on the right stands on the left of its bar.
             let (text_x, anchor) = match self.is_left(happened) {
                 true => (from - 4.0, "end"),
@@ -105,7 +106,7 @@ impl Picture {
             _ = write!(
                 self.svg,
                 "<g><title>{did}</title>\
-                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='0.85'/>\
+                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
                  <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>\n",
                 escaped(&name)
             );
@@ -366,7 +367,7 @@ mod tests {
         let plan = Plan { seed: 7, lasts: Duration::from_mins(2), kinds: Kind::ALL.to_vec(), workers: 3 };
         let happened = |fault: super::super::fault::Fault| {
             let (injected, healed) = (fault.at, fault.until());
-            Happened { fault, did: "a <broker> & its 'port'".to_owned(), injected, healed }
+            Happened { fault, did: "a <broker> & its 'port'".to_owned(), took_place: true, injected, healed }
         };
         let faults = Schedule::of(&plan).faults.into_iter().map(happened).collect();
         Timeline { samples: (0..130).map(sample).collect(), faults }

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use super::fault::Kind;
 use super::schedule::{Plan, Schedule};
 use super::timeline::Timeline;
-use super::verdict::{Ended, Finding, MEMORY_BOUND};
+use super::verdict::{Finding, MEMORY_BOUND};
 use crate::check;
 use crate::check::findings::Class;
 use crate::services::Tally;
@@ -36,8 +36,8 @@ pub struct Outcome {
     pub went_in: WentIn,
     /// What the services heard and answered.
     pub services: Tally,
-    /// Workers that ended by themselves; each was started again.
-    pub ended: Vec<Ended>,
+    /// How workers ended that no fault had ended, and how often; each was started again.
+    pub ended: BTreeMap<String, usize>,
     /// Answers of Kafka that were older than ones before: a broker that was away and did not know it yet.
     pub stale_answers: u64,
     /// The checker's word; none where lanes stand still, so that there is nothing to compare.
@@ -96,7 +96,7 @@ impl Outcome {
         _ = writeln!(text, "{}", style(self.title()).bold());
         let by_kind = self.timeline.faults_by_kind();
         let counted: Vec<String> = by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        let faults = self.timeline.faults.len();
+        let faults = self.timeline.took_place().count();
         _ = writeln!(text, "{faults} faults of {} kinds: {}", by_kind.len(), counted.join(", "));
         _ = writeln!(
             text,
@@ -116,10 +116,11 @@ impl Outcome {
                 peak >> 20
             );
         }
-        if !self.ended.is_empty() {
-            let ended = |ended: &Ended| format!("{} with {}", ended.worker, ended.code.map_or(-1, |code| code));
-            let ended: Vec<String> = self.ended.iter().map(ended).collect();
-            _ = writeln!(text, "asked to be started again, and were: {}", ended.join(", "));
+        for (how, count) in &self.ended {
+            _ = writeln!(text, "ended by itself and was started again: {how}, {count} times");
+        }
+        for nothing in self.timeline.faults.iter().filter(|happened| !happened.took_place) {
+            _ = writeln!(text, "did not take place: {}: {}", nothing.fault, nothing.did);
         }
         match self.caught_up {
             Some(after) => _ = writeln!(text, "caught up {:.1} s after the last healing", after.as_secs_f64()),
@@ -151,7 +152,7 @@ impl Outcome {
             Some(verdict) => console::strip_ansi_codes(&verdict.summary()).into_owned(),
             None => "not checked".to_owned(),
         };
-        let faults = self.timeline.faults.len();
+        let faults = self.timeline.took_place().count();
         let caught_up = self.caught_up.map_or("never caught up".to_owned(), |after| {
             format!("caught up {:.1} s after the last healing", after.as_secs_f64())
         });

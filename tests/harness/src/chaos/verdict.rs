@@ -43,7 +43,7 @@ pub enum Sort {
     Memory,
     /// A worker panicked.
     Panic,
-    /// A worker ended as nothing that was done to it excuses.
+    /// A worker or a server ended as nothing that was done to it excuses.
     Exit,
     /// A secret stands where anybody may read it.
     Secret,
@@ -136,31 +136,6 @@ pub fn of_text(place: &str, text: &str, secrets: &[&str]) -> Vec<Finding> {
     findings
 }
 
-/// How a process ended that nobody had ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ended {
-    /// Which worker.
-    pub worker: String,
-    /// When, since the schedule's beginning.
-    #[serde(rename = "at_seconds", serialize_with = "super::fault::seconds")]
-    pub at: Duration,
-    /// Its exit code, if it had one.
-    pub code: Option<i32>,
-}
-
-/// Whether an end is a finding: a worker may say that it cannot go on now (75), or that a server is away as it starts (69), and is
-/// started again; it never says that it has a bug or that its configuration is wrong, and never ends by a signal of its own.
-#[must_use]
-pub fn of_end(ended: &Ended) -> Option<Finding> {
-    let Ended { worker, at, code } = ended;
-    let how = match code {
-        Some(75 | 69) => return None,
-        Some(code) => format!("with exit code {code}"),
-        None => "by a signal that nobody sent".to_owned(),
-    };
-    Some(Finding::new(Sort::Exit, format!("{worker} ended {how} after {:.1} s; see its log", at.as_secs_f64())))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -201,15 +176,6 @@ mod tests {
         assert_eq!(found.iter().map(|finding| finding.sort).collect::<Vec<_>>(), [Sort::Panic, Sort::Secret]);
         assert_eq!(found[1].what, "worker-1.log: WARN password=******** refused");
         assert_eq!(of_text("worker-1.log", "INFO fine\n", &["canary-7"]), []);
-    }
-
-    #[test]
-    fn only_a_worker_that_asks_to_be_started_again_may_end_by_itself() {
-        let ended = |code| of_end(&Ended { worker: "worker-1".to_owned(), at: Duration::from_secs(9), code });
-        assert_eq!([75, 69].map(|code| ended(Some(code))), [None, None]);
-        for code in [Some(0), Some(70), Some(78), Some(101), None] {
-            assert_eq!(ended(code).map(|finding| finding.sort), Some(Sort::Exit), "{code:?}");
-        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The command line of `harness`: simulate, services, check, demo, trial; one file a command.
+//! The command line of `harness`: simulate, services, check, demo, trial, chaos; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
+mod chaos;
 mod check;
 mod demo;
 mod services;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
+    /// Breaks everything around real workers on a schedule made from a seed, heals it, and checks; starts its own servers.
+    Chaos(chaos::Arguments),
 }
 
 /// Runs the command that this process was started with.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
+                Command::Chaos(arguments) => chaos::run(arguments).await,
             }
         })
     });
