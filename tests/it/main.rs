@@ -41,5 +41,6 @@ mod takeover;
 mod trial;
 mod under_load;
 mod upkeep;
+mod wire;
 mod worked_examples;
 mod zombie;
