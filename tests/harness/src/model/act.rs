@@ -98,7 +98,7 @@ impl World {
         take_opening(state, place);
     }
 
-    /// Fence, checkpoints, journal: up to before COMMIT.
+    /// Fence, checkpoints, journal, and COMMIT is sent.
     pub(super) fn apply(&self, state: &mut State, place: usize, lane: usize, records: u8) {
         let who = state.processes[place].who;
         let Some(writer) = &mut state.processes[place].writers[lane] else { return };
@@ -121,7 +121,7 @@ impl World {
             records: (writer.checkpoint, writer.checkpoint + records),
             former_ended: writer.former_ended,
         };
-        row.backend = Some(Backend { who, client: Client::Waiting, under_way: false, write });
+        row.backend = Some(Backend { who, client: Client::Waiting, under_way: true, write });
     }
 
     /// A transaction ends, and whoever waits for it hears of it.
@@ -176,8 +176,7 @@ fn applied(state: &mut State, place: usize, lane: usize, last_seq: u8, next: u8)
     for lanes in [Some(&mut process.relay.lanes), opening].into_iter().flatten() {
         if let Some(lane) = lanes[lane].as_mut().filter(|lane| lane.epoch == epoch) {
             lane.last_seq = lane.last_seq.max(last_seq);
-            lane.offset = next;
-            lane.queue.push((last_seq, next));
+            lane.queue.push(last_seq);
         }
     }
 }
@@ -190,10 +189,10 @@ fn refused(state: &mut State, place: usize, lane: usize) {
     }
 }
 
-/// A writer's connection is lost; the server notices when it wants to.
-pub(super) fn cut(state: &mut State, place: usize, lane: usize) {
+/// A writer's connection is lost, before or after COMMIT was sent; the server notices when it wants to.
+pub(super) fn cut(state: &mut State, place: usize, lane: usize, sent: bool) {
     let writer = state.processes[place].writers[lane].as_mut().expect("only a busy writer is cut off");
     let backend = state.rows[lane].backend.as_mut().expect("a busy writer has a transaction");
-    backend.client = Client::Gone;
+    (backend.client, backend.under_way) = (Client::Gone, sent);
     writer.stage = Stage::Cut(backend.under_way.then_some(backend.write.records));
 }

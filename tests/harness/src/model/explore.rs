@@ -70,7 +70,7 @@ impl Model for Searched {
     }
 
     fn next_state(&self, state: &State, step: Step) -> Option<State> {
-        Some(self.world.after(state, step))
+        Some(self.world.after(state, step).canon())
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -60,7 +60,7 @@ impl World {
             {
                 return Err(Breach::Slow(format!("nobody else ends what {} left open", super::tell::name(id))));
             }
-            state = self.after(&state, step);
+            state = self.after(&state, step).canon();
             promise::judge(&state)?;
         }
         Err(Breach::Stuck(format!("it goes round in circles, and {}", rest(&state))))
@@ -84,7 +84,6 @@ impl World {
             }
             Step::Evict(_) | Step::Notice(_) => Some(1),
             Step::Settle(..) => Some(2),
-            Step::Commit(_) => Some(3),
             Step::Revoke(_, true) => Some(4),
             Step::Leave(_) => Some(5),
             Step::Join(_) => Some(6),

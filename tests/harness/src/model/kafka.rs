@@ -8,15 +8,13 @@ use rdkafka::error::RDKafkaErrorCode;
 /// A start of a process; also its transactional id and its member id.
 pub type Who = u8;
 
-/// A position as a relay writes it: the row, the epoch of the claim, and the input offset that it stands for.
+/// A position as a relay writes it into the metadata of the group's offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The last journal row that is published.
     pub seq: u8,
     /// The epoch of the tenure that published it.
     pub epoch: u8,
-    /// The input offset behind that row.
-    pub offset: u8,
 }
 
 /// A published row.

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod bounds;
+pub mod canon;
 pub mod explore;
 pub mod heal;
 pub mod kafka;

@@ -49,7 +49,7 @@ pub struct Backend {
 pub enum Client {
     /// The connection is lost, or its process is gone: no COMMIT will follow.
     Gone,
-    /// Its tenure has ended: it may send a COMMIT before it looks up, or hang up.
+    /// Its tenure has ended.
     Inattentive,
     /// It waits for the answer.
     Waiting,

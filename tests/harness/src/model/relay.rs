@@ -96,9 +96,9 @@ impl World {
             let Some(lane) = lane else { continue };
             let in_doubt = process.writers[number].is_some_and(|writer| matches!(writer.stage, Stage::Cut(_)));
             let portion = if in_doubt { Vec::new() } else { self.portion(lane, &state.rows[number]) };
-            if let Some((last, offset)) = portion.last() {
-                rows.extend(portion.iter().map(|(seq, _)| (number, *seq)));
-                positions.push((number, Position { seq: *last, epoch: lane.epoch, offset: *offset }));
+            if let Some(last) = portion.last() {
+                rows.extend(portion.iter().map(|chunk| (number, *chunk)));
+                positions.push((number, Position { seq: *last, epoch: lane.epoch }));
                 generation = generation.or(Some(lane.generation));
             }
         }
@@ -107,19 +107,19 @@ impl World {
     }
 
     /// What a lane has for the next transaction, loaded from the journal where it is not in memory.
-    fn portion(&self, lane: &RelayLane, stored: &Row) -> Vec<(u8, u8)> {
+    fn portion(&self, lane: &RelayLane, stored: &Row) -> Vec<u8> {
         let position = lane.position.map_or(Seq(0), seq);
         let mut queue = lane.queue.clone();
         if !self.without.has(Mechanism::InOrder) && !queue.is_empty() {
             return queue;
         }
-        queue.retain(|(chunk, _)| plan::next(position, seq(*chunk)) != Next::Drop);
-        let first = queue.first().map(|(chunk, _)| seq(*chunk));
+        queue.retain(|chunk| plan::next(position, seq(*chunk)) != Next::Drop);
+        let first = queue.first().map(|chunk| seq(*chunk));
         if let Some((first, last)) = plan::missing(position, first, seq(lane.last_seq)) {
             let loaded = (row(first)..=row(last)).filter(|chunk| usize::from(*chunk) <= stored.journal.len());
-            queue.splice(..0, loaded.map(|chunk| (chunk, lane.offset)));
+            queue.splice(..0, loaded);
         }
-        queue.truncate(plan::in_sequence(position, queue.iter().map(|(chunk, _)| seq(*chunk))));
+        queue.truncate(plan::in_sequence(position, queue.iter().map(|chunk| seq(*chunk))));
         queue
     }
 
@@ -157,7 +157,7 @@ impl World {
             if let Some(lane) = this.relay.lanes[number].as_mut().filter(|lane| lane.epoch == position.epoch) {
                 lane.position = Some(position.seq);
                 lane.published = lane.published.max(position.seq);
-                lane.queue.retain(|(chunk, _)| *chunk > position.seq);
+                lane.queue.retain(|chunk| *chunk > position.seq);
             }
             if let Some(writer) = this.writers[number].as_mut().filter(|writer| writer.epoch == position.epoch) {
                 writer.published = writer.published.max(position.seq);
@@ -242,7 +242,6 @@ impl World {
             // Without reading back, what the database knows is all that there is.
             position: (!self.without.has(Mechanism::ReadBack)).then_some(row.published),
             published: row.published,
-            offset: row.checkpoint,
             queue: Vec::new(),
         }
     }

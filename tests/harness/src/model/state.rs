@@ -90,9 +90,9 @@ pub struct Writer {
 pub enum Stage {
     /// Between two batches.
     Ready,
-    /// Its transaction is open, or its COMMIT was sent.
+    /// Its COMMIT was sent.
     Busy,
-    /// Its connection is lost; with the records of the batch whose COMMIT was sent.
+    /// Its connection is lost; with the records of the batch, where its COMMIT was sent.
     Cut(Option<(u8, u8)>),
 }
 
@@ -137,10 +137,8 @@ pub struct RelayLane {
     pub position: Option<u8>,
     /// Up to which row Kafka confirmed the lane.
     pub published: u8,
-    /// The input offset behind the last row.
-    pub offset: u8,
-    /// Rows in memory, each with the input offset behind it.
-    pub queue: Vec<(u8, u8)>,
+    /// Rows in memory.
+    pub queue: Vec<u8>,
 }
 
 /// A transaction under way.

@@ -25,10 +25,8 @@ pub enum Step {
     Balance(usize),
     /// The claim in Postgres, inside the assign callback; its answer comes, or not.
     Claim(usize, bool),
-    /// A batch of so many records, up to before its COMMIT.
+    /// A batch of so many records, up to and with its COMMIT's request.
     Apply(usize, usize, u8),
-    /// A writer sends COMMIT.
-    Commit(usize),
     /// A COMMIT takes effect.
     Land(usize),
     /// A transaction is rolled back: its client is gone, or a claim insisted.
@@ -41,8 +39,8 @@ pub enum Step {
     Relay(usize, Fate),
     /// A request that nobody waits for arrives.
     Arrive(usize),
-    /// A writer's connection is cut.
-    Cut(usize, usize),
+    /// A writer's connection is cut, after its COMMIT was sent, or before.
+    Cut(usize, usize, bool),
     /// The coordinator gives a member up.
     Evict(Who),
     /// A process is killed and another is started.
@@ -66,7 +64,6 @@ impl Step {
             | Self::Notice(_)
             | Self::Balance(_)
             | Self::Apply(..)
-            | Self::Commit(_)
             | Self::Land(_)
             | Self::Die(_)
             | Self::Settle(..)
@@ -109,8 +106,6 @@ impl World {
             let Some(backend) = &row.backend else { continue };
             if backend.under_way {
                 steps.push(Step::Land(lane));
-            } else if backend.client != Client::Gone {
-                steps.push(Step::Commit(lane));
             }
             if backend.client != Client::Waiting || self.is_insisted_on(state, lane) {
                 steps.push(Step::Die(lane));
@@ -166,7 +161,9 @@ impl World {
             Stage::Cut(_) if is_free || !self.without.has(Mechanism::ForUpdate) => {
                 steps.push(Step::Settle(place, lane));
             }
-            Stage::Busy if state.left.cuts > 0 => steps.push(Step::Cut(place, lane)),
+            Stage::Busy if state.left.cuts > 0 => {
+                steps.extend([true, false].map(|sent| Step::Cut(place, lane, sent)));
+            }
             Stage::Ready | Stage::Cut(_) | Stage::Busy => {}
         }
     }
@@ -247,9 +244,6 @@ impl World {
             Step::Balance(first) => self.balance(&mut state, first),
             Step::Claim(place, answered) => self.claim(&mut state, place, answered),
             Step::Apply(place, lane, records) => self.apply(&mut state, place, lane, records),
-            Step::Commit(lane) => {
-                state.rows[lane].backend.as_mut().expect("it is open").under_way = true;
-            }
             Step::Land(lane) => self.land(&mut state, lane, true),
             Step::Die(lane) => self.land(&mut state, lane, false),
             Step::Settle(place, lane) => self.settle(&mut state, place, lane),
@@ -263,9 +257,9 @@ impl World {
                 // Whom the answer would be for has stopped to wait.
                 let _ = state.kafka.handle(&request);
             }
-            Step::Cut(place, lane) => {
+            Step::Cut(place, lane, sent) => {
                 state.left.cuts -= 1;
-                cut(&mut state, place, lane);
+                cut(&mut state, place, lane, sent);
             }
             Step::Evict(who) => {
                 if state.alive(who).is_some() {

@@ -57,12 +57,6 @@ fn sentence(world: &World, state: &State, step: Step, after: &State) -> String {
             format!("{} claims {claimed}, with generation {generation}{end}", who(place))
         }
         Step::Apply(place, lane, records) => apply(world, state, (place, lane, records), after),
-        Step::Commit(lane) => match &state.rows[lane].backend {
-            Some(backend) => {
-                format!("{} sends COMMIT for row {} of lane {lane}", name(backend.who), backend.write.last_seq)
-            }
-            None => String::new(),
-        },
         Step::Land(lane) => format!("the COMMIT takes effect: lane {lane} has row {}", after.rows[lane].last_seq),
         Step::Die(lane) => format!("the transaction on lane {lane} is rolled back"),
         Step::Settle(place, lane) => {
@@ -81,7 +75,10 @@ fn sentence(world: &World, state: &State, step: Step, after: &State) -> String {
             };
             format!("the late request \"{}\" arrives and {answer}", request(&state.late[place]))
         }
-        Step::Cut(place, lane) => format!("{}'s connection to Postgres, for lane {lane}, is cut", who(place)),
+        Step::Cut(place, lane, sent) => {
+            let when = if sent { "with its COMMIT under way" } else { "before its COMMIT was sent" };
+            format!("{}'s connection to Postgres, for lane {lane}, is cut {when}", who(place))
+        }
         Step::Evict(member) => format!("the group gives {} up", name(member)),
         Step::Crash(place) => format!("{} is killed, {} is started", who(place), name(after.starts - 1)),
         Step::TimeOut(id) => format!("the coordinator times {}'s transaction out", name(id)),
@@ -96,7 +93,7 @@ fn apply(world: &World, state: &State, (place, lane, records): (usize, usize, u8
     let what = if records == 1 { format!("record {last}") } else { format!("records {} to {last}", writer.checkpoint) };
     match &after.rows[lane].backend {
         Some(backend) => {
-            format!("{who} applies {what} of lane {lane} as row {}, before COMMIT", backend.write.last_seq)
+            format!("{who} applies {what} of lane {lane} as row {} and sends COMMIT", backend.write.last_seq)
         }
         None if after.broken.is_some() && world.bounds.lanes > 0 => format!("{who} would apply {what} of lane {lane}"),
         None => format!("{who} would apply {what} of lane {lane} and is refused by the fence"),
