@@ -18,6 +18,8 @@ pub struct Situation {
     pub has_work: bool,
     /// There is a producer that nobody doubts.
     pub has_producer: bool,
+    /// A transaction of ours failed, and may be open.
+    pub own_left: bool,
     /// Former owners' transactions wait to be ended.
     pub former_left: bool,
     /// Some lane's position was not read since the last doubt.
@@ -40,14 +42,15 @@ pub enum Duty {
 }
 
 /// The order of a take-over, and of the way back after every doubt: no position is read while a transaction of ours, or one of
-/// a former owner, may be open; nothing is published before the positions are read.
+/// a former owner, may be open; nothing is published before the positions are read. What we left open ourselves is ended even
+/// where no lane is ours any more: nobody else need know of it, and it would stand before everybody's records until its time-out.
 #[must_use]
 pub fn duty(situation: Situation) -> Duty {
-    let Situation { has_work, has_producer, former_left, position_unknown } = situation;
-    if !has_work {
-        Duty::Rest
-    } else if !has_producer {
+    let Situation { has_work, has_producer, own_left, former_left, position_unknown } = situation;
+    if !has_producer && (has_work || own_left) {
         Duty::OpenProducer
+    } else if !has_work {
+        Duty::Rest
     } else if former_left {
         Duty::EndFormer
     } else if position_unknown {
@@ -206,8 +209,13 @@ mod tests {
 
     #[test]
     fn nothing_is_published_before_former_transactions_are_ended_and_positions_read() {
-        let mut situation =
-            Situation { has_work: true, has_producer: false, former_left: true, position_unknown: true };
+        let mut situation = Situation {
+            has_work: true,
+            has_producer: false,
+            own_left: false,
+            former_left: true,
+            position_unknown: true,
+        };
         assert_eq!(duty(situation), Duty::OpenProducer);
         situation.has_producer = true;
         assert_eq!(duty(situation), Duty::EndFormer);
@@ -216,6 +224,20 @@ mod tests {
         situation.position_unknown = false;
         assert_eq!(duty(situation), Duty::Publish);
         assert_eq!(duty(Situation { has_work: false, ..situation }), Duty::Rest);
+    }
+
+    #[test]
+    fn what_we_left_open_is_ended_even_when_no_lane_is_ours_any_more() {
+        let idle = Situation {
+            has_work: false,
+            has_producer: false,
+            own_left: true,
+            former_left: false,
+            position_unknown: false,
+        };
+        assert_eq!(duty(idle), Duty::OpenProducer);
+        assert_eq!(duty(Situation { own_left: false, ..idle }), Duty::Rest);
+        assert_eq!(duty(Situation { has_producer: true, ..idle }), Duty::Rest);
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub struct Relay {
     pub(super) producer: Option<Producer>,
     pub(super) lanes: BTreeMap<Lane, RelayLane>,
     former: BTreeSet<String>,
+    /// A transaction of ours failed and may be open; a new producer with our id ends it.
+    own_left: bool,
     closing: Option<oneshot::Sender<()>>,
     retry: Retry,
     failures: u32,
@@ -79,6 +81,7 @@ impl Relay {
             producer: Some(producer),
             lanes: BTreeMap::new(),
             former: BTreeSet::new(),
+            own_left: false,
             closing: None,
             retry: Retry::new("kafka_publish"),
             failures: 0,
@@ -106,7 +109,7 @@ impl Relay {
 
     /// Takes what is in the inbox; waits where there is nothing to do, or for `pause` after trouble. False at the end.
     fn receive(&mut self, pause: Duration) -> bool {
-        let busy = self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
+        let busy = self.own_left || self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
         let mut wait = if busy { pause } else { pause.max(IDLE) };
         let until = Instant::now() + wait;
         loop {
@@ -180,6 +183,7 @@ impl Relay {
                 Duty::OpenProducer => {
                     self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
                     crash::at(Point::ProducerOpened);
+                    self.own_left = false;
                 }
                 Duty::EndFormer => takeover::end_open_transactions(&self.setup.producer, &mut self.former)?,
                 // The duty before this one left nothing of former owners.
@@ -194,6 +198,7 @@ impl Relay {
         Situation {
             has_work: open().any(RelayLane::has_work),
             has_producer: self.producer.is_some(),
+            own_left: self.own_left,
             former_left: !self.former.is_empty(),
             position_unknown: open().any(|lane| lane.position.is_none()),
         }
@@ -204,7 +209,9 @@ impl Relay {
         if lanes.is_empty() {
             return Ok(());
         }
+        self.own_left = true;
         let trust = self.transact(&lanes)?;
+        self.own_left = false;
         self.retry.reset();
         self.failures = 0;
         if trust == Trust::Doubtful {

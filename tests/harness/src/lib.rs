@@ -31,6 +31,7 @@ pub mod database;
 pub mod demo;
 pub mod deployment;
 pub mod event;
+pub mod model;
 pub mod output;
 pub mod positions;
 pub mod produce;
