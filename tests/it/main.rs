@@ -9,6 +9,7 @@ mod asking;
 mod by_hand;
 mod census;
 mod commands;
+mod crash_points;
 mod dead_letters;
 mod deadlines;
 mod deadlines_held;

@@ -16,13 +16,16 @@ use crate::wait;
 
 /// The binary under test.
 #[derive(Clone, Debug)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    environment: Vec<(String, String)>,
+}
 
 impl Program {
     /// The program at this path; in integration tests `env!("CARGO_BIN_EXE_orderstream")`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), environment: Vec::new() }
     }
 
     /// The `orderstream` that was built beside this very program.
@@ -32,7 +35,21 @@ impl Program {
     pub fn beside_this() -> Result<Self> {
         let path = std::env::current_exe()?.with_file_name("orderstream");
         ensure!(path.exists(), "`{}` is not there: run `cargo build --release --workspace`", path.display());
-        Ok(Self(path))
+        Ok(Self::at(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same program with one more variable in its environment.
+    #[must_use]
+    pub fn with(&self, variable: &str, value: &str) -> Self {
+        let mut program = self.clone();
+        program.environment.push((variable.to_owned(), value.to_owned()));
+        program
     }
 
     /// Runs a command to its end, for example `["migrate"]`, with a configuration file.
@@ -55,7 +72,7 @@ impl Program {
     pub fn output(&self, config: &Path, arguments: &[&str]) -> Result<Output> {
         let mut command = self.command();
         command.args(arguments).arg("--config").arg(config);
-        command.output().with_context(|| format!("`{}` cannot be started", self.0.display()))
+        command.output().with_context(|| format!("`{}` cannot be started", self.path.display()))
     }
 
     /// Starts a worker under this name. It logs to `<name>.log` in `logs`, behind what earlier workers of the name left.
@@ -84,18 +101,19 @@ impl Program {
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()
-            .with_context(|| format!("`{}` cannot be started", self.0.display()))?;
+            .with_context(|| format!("`{}` cannot be started", self.path.display()))?;
         Ok(Worker { name: name.to_owned(), child, log, metrics })
     }
 
     /// The program in an environment without settings of its own: the configuration file alone decides.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(orderstream::config::PREFIX) {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 }
@@ -188,6 +206,16 @@ impl Worker {
     /// It is gone already.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Whether it is frozen, by whomever.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn is_frozen(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The state stands behind the name of the program, which is in parentheses.
+        Ok(stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')))
     }
 
     /// Waits until it has ended.
