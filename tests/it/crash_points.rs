@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orderstream_harness::crash::{self, case, program::Act, program::CrashProgram};
 use orderstream_harness::watch::Place;
-use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::block_in_place;
 
 use crate::stage::Stage;
@@ -38,7 +38,8 @@ async fn workers_that_are_killed_at_every_crash_point_lose_and_double_nothing() 
         places.push(Place { deployment, program, config, logs });
     }
     let shares = case::share(&crashing.points, 1, Act::Kill, AT_ONCE);
-    let report = block_in_place(|| crash::run(&places, &crashing, &shares, &Handle::current()));
+    let never = watch::Sender::new(false);
+    let report = block_in_place(|| crash::run(&places, &crashing, &shares, &never.subscribe()));
     let report = report.expect("every worker comes to its point, and what it left is worked off");
     println!("{}", report.text());
     assert!(report.is_good(), "{}", report.text());

@@ -1,8 +1,9 @@
-//! The command line of `harness`: simulate, services, check, demo, trial; one file a command.
+//! The command line of `harness`: simulate, services, check, demo, trial, crash-points; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
 mod check;
+mod crash_points;
 mod demo;
 mod services;
 mod simulate;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Arguments),
     /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
     Demo(demo::Arguments),
+    /// Lets workers die at every crash point under traffic, and checks; needs a running stack.
+    CrashPoints(crash_points::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
 }
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
                 Command::Services(arguments) => services::run(arguments).await,
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
+                Command::CrashPoints(arguments) => crash_points::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
             }
         })

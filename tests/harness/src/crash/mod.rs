@@ -14,8 +14,9 @@ pub mod program;
 pub mod report;
 pub mod site;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::config_file::ConfigFile;
 use crate::watch::Place;
@@ -29,16 +30,24 @@ pub fn configure(file: &mut ConfigFile) {
     file.set("kafka.session_timeout", "2s").set("kafka.heartbeat_interval", "500ms");
 }
 
-/// Goes through the cases, each place through its share, all of them at once.
+/// Goes through the cases, each place through its share, all of them at once, unless `end` becomes true first.
 ///
 /// # Errors
-/// A worker did not come to its point or ended otherwise, or what it left was not worked off.
-pub fn run(places: &[Place<'_>], crashing: &CrashProgram, shares: &[Vec<Case>], runtime: &Handle) -> Result<Report> {
+/// It was ended; a worker did not come to its point or ended otherwise, or what it left was not worked off.
+pub fn run(
+    places: &[Place<'_>],
+    crashing: &CrashProgram,
+    shares: &[Vec<Case>],
+    end: &watch::Receiver<bool>,
+) -> Result<Report> {
+    let runtime = &Handle::current();
     // A thread each: asking Kafka for positions blocks while a transaction is open.
     let walks = std::thread::scope(|scope| {
         let walks: Vec<_> = (1..)
             .zip(places.iter().zip(shares))
-            .map(|(seed, (place, share))| scope.spawn(move || runtime.block_on(walk(*place, crashing, share, seed))))
+            .map(|(seed, (place, share))| {
+                scope.spawn(move || runtime.block_on(until(end.clone(), walk(*place, crashing, share, seed))))
+            })
             .collect();
         walks.into_iter().map(|walk| walk.join().expect("a walk does not panic")).collect::<Vec<_>>()
     });
@@ -47,6 +56,17 @@ pub fn run(places: &[Place<'_>], crashing: &CrashProgram, shares: &[Vec<Case>], 
         report.add(walk?);
     }
     Ok(report)
+}
+
+/// The walk, unless it is ended first: then its workers end with it.
+async fn until(
+    mut end: watch::Receiver<bool>,
+    walk: impl Future<Output = Result<report::Walk>>,
+) -> Result<report::Walk> {
+    tokio::select! {
+        walked = walk => walked,
+        Ok(_) = end.wait_for(|ended| *ended) => bail!("ended; the workers are stopped, the next run removes what is left"),
+    }
 }
 
 async fn walk(place: Place<'_>, crashing: &CrashProgram, share: &[Case], seed: u64) -> Result<report::Walk> {
