@@ -10,6 +10,7 @@ mod by_hand;
 mod census;
 mod chaos;
 mod commands;
+mod crash_points;
 mod dead_letters;
 mod deadlines;
 mod deadlines_held;
