@@ -138,7 +138,9 @@ impl Offline {
             }
             let group = &self.now.group;
             let text = if members.is_empty() {
-                format!("{writers} sessions of workers are open on this database: stop all workers first, and look at other machines too")
+                format!(
+                    "{writers} sessions of workers are open on this database: stop all workers first, and look at other machines too"
+                )
             } else {
                 let named: Vec<String> =
                     members.iter().take(5).map(|member| format!("`{}` at {}", member.client_id, member.host)).collect();

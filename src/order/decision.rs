@@ -135,7 +135,10 @@ mod tests {
     fn a_change_is_said_once_under_the_next_version_with_the_view_before() {
         let (mut order, policy) = (Order::default(), Policy::default());
         let (merged, change) = order.apply(&event("PENDING", 1), &policy);
-        assert_eq!((merged, change, order.version), (Merged::Changed, Some(Change { previous: None, previous_version: 0 }), 1));
+        assert_eq!(
+            (merged, change, order.version),
+            (Merged::Changed, Some(Change { previous: None, previous_version: 0 }), 1)
+        );
         let before = order.view.clone();
         let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
         assert_eq!((change, order.version), (Some(Change { previous: before, previous_version: 1 }), 2));

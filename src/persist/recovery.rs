@@ -115,11 +115,7 @@ pub async fn write(
 ///
 /// # Errors
 /// The statements' failures.
-pub async fn seize(
-    connection: &mut PgConnection,
-    seizures: &[Seizure],
-    version_floor: Option<i64>,
-) -> Result<bool> {
+pub async fn seize(connection: &mut PgConnection, seizures: &[Seizure], version_floor: Option<i64>) -> Result<bool> {
     sqlx::query("select from lanes order by lane for update").execute(&mut *connection).await?;
     let there = lanes(connection).await?;
     if !there.iter().eq(seizures.iter().map(|seizure| &seizure.seen)) {

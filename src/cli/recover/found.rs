@@ -156,11 +156,7 @@ impl LaneFound {
 }
 
 impl PartitionFound {
-    fn of(
-        checkpoint: Checkpoint,
-        (begins_at, ends_at): (NextOffset, NextOffset),
-        topic_id: Option<String>,
-    ) -> Self {
+    fn of(checkpoint: Checkpoint, (begins_at, ends_at): (NextOffset, NextOffset), topic_id: Option<String>) -> Self {
         let Checkpoint { topic, lane, next_offset, topic_id: then } = checkpoint;
         let state = if then.is_some() && topic_id.is_some() && then != topic_id {
             State::MadeAgain

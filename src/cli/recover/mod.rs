@@ -62,9 +62,7 @@ pub(super) struct RecoverArgs {
 impl RecoverArgs {
     /// Looks, and does it where that was asked for.
     pub(super) fn run(&self) -> Exit {
-        with_config(&self.file, |config| {
-            with_offline(&config, "recover", async |offline| self.recover(offline).await)
-        })
+        with_config(&self.file, |config| with_offline(&config, "recover", async |offline| self.recover(offline).await))
     }
 
     async fn recover(&self, offline: &mut Offline) -> Result<Exit, Refusal> {
@@ -171,7 +169,9 @@ fn place(offline: &Offline, positions: &[(String, Lane, NextOffset, String)]) ->
     };
     match positions.iter().find(|position| !stands(position)) {
         None => Ok(()),
-        Some((topic, lane, ..)) => Err(format!("the position of `{topic}` partition {lane} is another one when it is read back")),
+        Some((topic, lane, ..)) => {
+            Err(format!("the position of `{topic}` partition {lane} is another one when it is read back"))
+        }
     }
 }
 

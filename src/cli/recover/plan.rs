@@ -70,7 +70,9 @@ impl Plan {
             let unfinished = found.unfinished.and_then(|left| Some((left.id, left.version_floor?)));
             plan.continues = unfinished;
         }
-        if let Some(LaneFound { row, position: Position::Foreign(database) }) = foreign.first().filter(|_| !allowed.foreign) {
+        if let Some(LaneFound { row, position: Position::Foreign(database) }) =
+            foreign.first().filter(|_| !allowed.foreign)
+        {
             plan.obstacles.push(format!(
                 "{} of {} lanes, the first of them lane {}, were published from another database ({database}): point `database.url` at that one; if it is gone for good, or was used by mistake, add --foreign-positions",
                 foreign.len(),
@@ -115,11 +117,8 @@ impl Plan {
 
     /// What is written to the database. `floor` is what versions leap to, if they do.
     pub fn recovery(&self, found: &Found, floor: i64) -> Recovery {
-        let seizure = |lane: &LaneFound| Seizure {
-            seen: lane.row,
-            epoch: lane.next_epoch(),
-            published_seq: lane.published(),
-        };
+        let seizure =
+            |lane: &LaneFound| Seizure { seen: lane.row, epoch: lane.next_epoch(), published_seq: lane.published() };
         let checkpoint = |moved: &Move| NewCheckpoint {
             topic: moved.found.topic.clone(),
             lane: moved.found.partition,

@@ -101,7 +101,8 @@ impl Report {
         if !behind.is_empty() {
             let rows = behind.iter().map(|lane| {
                 let Position::Ahead(seq, epoch) = lane.position else { unreachable!("only those were taken") };
-                [lane.row.lane.0.into(), lane.row.last_seq.0, seq.0, lane.row.epoch.0, epoch.0].map(|n: i64| n.to_string())
+                [lane.row.lane.0.into(), lane.row.last_seq.0, seq.0, lane.row.epoch.0, epoch.0]
+                    .map(|n: i64| n.to_string())
             });
             text += "the database is behind what was published: it was restored from a backup, or lost commits\n\n";
             text += &table(
@@ -144,7 +145,13 @@ impl Report {
                 State::Sound => unreachable!("only broken ones were taken"),
             };
             let holds = format!("{} to {}", partition.begins_at, partition.ends_at);
-            vec![partition.topic.clone(), partition.partition.to_string(), partition.next_offset.to_string(), holds, what]
+            vec![
+                partition.topic.clone(),
+                partition.partition.to_string(),
+                partition.next_offset.to_string(),
+                holds,
+                what,
+            ]
         });
         let headings = ["topic", "partition", "checkpoint", "Kafka has", "what happened"];
         format!("input partitions that do not have what comes next\n\n{}\n", table(&headings, rows))
@@ -163,7 +170,9 @@ impl Report {
             let losses = match (found.state, lost, skipped) {
                 (State::MadeAgain, _, 0) => "what the old topic held behind the checkpoint is lost".to_owned(),
                 (State::MadeAgain, _, skipped) => {
-                    format!("what the old topic held behind the checkpoint is lost, and {skipped} offsets of the new one are skipped")
+                    format!(
+                        "what the old topic held behind the checkpoint is lost, and {skipped} offsets of the new one are skipped"
+                    )
                 }
                 (_, lost, 0) => format!("{lost} offsets are lost"),
                 (_, lost, skipped) => format!("{lost} offsets are lost, {skipped} are skipped"),

@@ -71,7 +71,8 @@ impl LaneWork<'_> {
         change: Option<&Change>,
     ) -> Result<()> {
         let after = locked.order.standing();
-        let before = change.map_or(after, |change| (change.previous_version, change.previous_status().unwrap_or(after.1)));
+        let before =
+            change.map_or(after, |change| (change.previous_version, change.previous_status().unwrap_or(after.1)));
         let fact = fired.last().map(|fired| (&fired.event, None));
         let sent = self.ask(order_id, &mut locked.order, fact)?;
         let mut entry = Entry {
