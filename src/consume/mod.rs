@@ -13,6 +13,7 @@ pub mod horizon;
 pub mod inlet;
 pub mod limits;
 pub mod observer;
+mod outside;
 pub mod poll;
 pub mod rebalance;
 pub mod record;

@@ -33,6 +33,19 @@ impl Identity {
             .into()
     }
 
+    /// What to do about other input topics: one may be added, none taken away or exchanged.
+    fn way_out(&self, stored: &Self) -> String {
+        let name =
+            |of: &Self, role: &str| of.topics.iter().find(|(other, _)| other == role).map(|(_, name)| name.clone());
+        match stored.topics.iter().find(|(role, topic)| name(self, role).as_ref() != Some(topic)) {
+            Some((role, topic)) => format!(
+                "an input topic cannot be taken away or exchanged; set `topics.{role}` to `{topic}` again, for all workers"
+            ),
+            None => "stop all workers, then add the new one on purpose with `orderstream topics add`, and configure it for all workers"
+                .to_owned(),
+        }
+    }
+
     /// The first thing in which the stored identity differs, as a sentence with both values and the remedy.
     #[must_use]
     pub fn difference(&self, stored: &Self) -> Option<String> {
@@ -50,9 +63,10 @@ impl Identity {
         }
         if stored.topics_json() != self.topics_json() {
             return Some(format!(
-                "this database was filled from the input topics {} and not from {}: stop all workers, then change the topics on purpose with `orderstream topics add`",
+                "this database was filled from the input topics {} and not from {}: {}",
                 stored.topics_json(),
-                self.topics_json()
+                self.topics_json(),
+                self.way_out(stored)
             ));
         }
         if stored.lane_count != self.lane_count {
@@ -119,8 +133,8 @@ pub fn made_again(checkpoint: &Checkpoint, then: Option<&String>, now: Option<&S
     let (then, now) = (then?, now?);
     (then != now).then(|| {
         format!(
-            "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover`",
-            checkpoint.topic, checkpoint.next_offset, checkpoint.lane
+            "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover --input-topic {} --from earliest` (or latest)",
+            checkpoint.topic, checkpoint.next_offset, checkpoint.lane, checkpoint.topic
         )
     })
 }

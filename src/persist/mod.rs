@@ -26,6 +26,7 @@ pub mod migrations;
 pub mod operations;
 mod order_row;
 pub mod orders;
+pub mod output_topics;
 pub mod recovery;
 pub mod retention;
 pub mod settle;

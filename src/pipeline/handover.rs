@@ -20,7 +20,7 @@ use crate::cli::exit::Exit;
 use crate::consume::capture::Capture;
 use crate::consume::client::MAX_POLL_INTERVAL;
 use crate::consume::inlet::{self, Inlet, ToWriter};
-use crate::consume::observer::{Observer, TopicError};
+use crate::consume::observer::{Member, Observer, TopicError};
 use crate::consume::rebalance::{Ends, Owner};
 use crate::consume::tenure::{End, Standing, Tenure};
 use crate::crash::{self, Point};
@@ -178,6 +178,25 @@ impl LaneOwner {
         )))
     }
 
+    /// Whoever else is in the group is given lanes that nobody applies then. Best effort: an answer that does not come is no news.
+    fn look_for_strangers(&self) {
+        let members = self.observer.members(&self.identity.group).unwrap_or_default();
+        // Where nobody has our name, `kafka.properties` gives all of us another one.
+        let strangers: Vec<String> = members
+            .iter()
+            .filter(|_| members.iter().any(Member::is_ours))
+            .filter(|member| !member.is_ours())
+            .map(|member| format!("`{}` at {}", member.client_id, member.host))
+            .collect();
+        if !strangers.is_empty() {
+            tracing::warn!(
+                "the group `{}` has members that are no workers of orderstream ({}): nobody applies what the lanes hold that they are given; stop them, or give them a group of their own",
+                self.identity.group,
+                strangers.join(", ")
+            );
+        }
+    }
+
     /// Lets running batches end, publishes what they left, and says so in the database; up to a deadline.
     async fn drain(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) {
         let drained = tokio::time::timeout(self.drain_timeout, async {
@@ -253,6 +272,7 @@ impl Owner for LaneOwner {
         tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
         let _ = self.process.relay.send(ToRelay::Open(openings));
         crash::at(Point::RelayOpened);
+        self.look_for_strangers();
         let inlets = inlets.into_iter().map(|(opening, inlet)| {
             let _ = inlet.writer.send(ToWriter::Open(opening));
             inlet

@@ -15,6 +15,7 @@ mod journal_reader;
 mod lookout;
 mod meaning;
 mod observe;
+mod outputs;
 mod process;
 mod quarantine;
 mod retention;
