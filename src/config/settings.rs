@@ -84,7 +84,8 @@ sections! {
         ssl_ca_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/ca.pem"),
         /// How long one look-up may take.
         timeout: Duration = duration(millis(100), mins(5)).default("5s"),
-        /// How long a record waits for a schema id that the registry does not know, before it becomes a dead letter.
+        /// How long a record waits for a schema id that the registry does not know, before it becomes a dead letter. After
+        /// one that waited in vain, its lane waits for no other for nine times as long.
         unknown_id_grace: Duration = duration(Duration::ZERO, DAY).default("30s"),
         /// Registers the schemas of what is published when a worker starts, beside `orderstream schema register`.
         register_on_start: bool = Rule::of(Kind::Flag).default("false"),
@@ -135,7 +136,7 @@ sections! {
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
         /// Bytes of records waiting to be published, at most; then writers wait.
         relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("16MiB"),
-        /// A larger input record becomes a dead letter.
+        /// A larger input record becomes a dead letter. Each of its headers counts 64 bytes beside its name and value.
         record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MiB"),
         /// No record that is published is larger; at most what brokers and topics take (message.max.bytes).
         emitted_record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MB"),

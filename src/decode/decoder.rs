@@ -10,12 +10,12 @@ use crate::consume::record::Record;
 use crate::ids::{SchemaId, Timestamp};
 use crate::order::{Event, Source};
 
-use super::avro::{WriterSchema, record_of, shortened};
+use super::avro::{WriterSchema, record_of};
 use super::framing::{Framed, unframe};
 use super::inventory::InventoryEvent;
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;
-use super::refusal::{Reason, Refusal};
+use super::refusal::{Quoted, Reason, Refusal};
 use super::registry::{Answer, Registry, RegistryError};
 use super::schemas::{Known, Lookup, Schemas, judged};
 use super::shipping::ShippingEvent;
@@ -89,8 +89,8 @@ impl Decoder {
         if event.order_id.as_str() == key {
             return Ok(Decoded::Event(event));
         }
-        let key = shortened(key);
-        let text = format!("the key `{key}` is not the order_id `{}`: use the order_id as key", event.order_id);
+        let (key, order_id) = (Quoted(key), Quoted(event.order_id.as_str()));
+        let text = format!("the key `{key}` is not the order_id `{order_id}`: use the order_id as key");
         Err(Refusal::new(Reason::KeyMismatch, text))
     }
 

@@ -13,8 +13,9 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::batch::{Batch, Item, LaneBatch, step};
 use super::commit::Session;
-use super::meaning::{self, Wait};
+use super::meaning::{self, Patience};
 use super::process::Process;
+use super::visiting::Resting;
 use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
@@ -42,7 +43,7 @@ pub struct LaneState {
     /// How far the lane has seen.
     pub horizon: Horizon,
     horizon_noted: Option<Timestamp>,
-    wait: Option<Wait>,
+    patience: Patience,
     published_noted: Seq,
 }
 
@@ -57,7 +58,7 @@ impl LaneState {
             passed: Vec::new(),
             horizon: Horizon::default(),
             horizon_noted: None,
-            wait: None,
+            patience: Patience::default(),
         }
     }
 
@@ -100,8 +101,7 @@ impl LaneState {
         if !self.tenure.is_placed() {
             return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
         }
-        let wait = self.wait.as_ref().map_or(Duration::ZERO, Wait::left);
-        (!self.queue.is_empty()).then_some(wait)
+        (!self.queue.is_empty()).then(|| self.patience.left())
     }
 
     /// The lane's step of the fence as it stands.
@@ -122,8 +122,8 @@ pub struct Writer {
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
-    /// Until when letters are left alone: the registry had no answer for one of them.
-    pub(super) letters_rest_until: Option<Instant>,
+    /// The letters that are left alone for now.
+    pub(super) resting: Resting,
     /// Until when the horizons of these lanes are waited for by orders of other lanes.
     horizon_wanted: Option<Timestamp>,
 }
@@ -141,7 +141,7 @@ impl Writer {
             turn: number,
             flushed_at: Instant::now(),
             look_again: false,
-            letters_rest_until: None,
+            resting: Resting::default(),
             horizon_wanted: None,
         }
     }
@@ -235,7 +235,7 @@ impl Writer {
                     lane.queue.push_front((record, consumed_at));
                     break;
                 }
-                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.wait).await else {
+                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience).await else {
                     lane.queue.push_front((record, consumed_at));
                     break;
                 };
