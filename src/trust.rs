@@ -21,13 +21,17 @@ pub fn remedy(said: &str, names: Names) -> String {
     let said = said.to_lowercase();
     let any = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
     if any(&["hostname mismatch", "ip address mismatch"]) {
-        format!("its certificate is made out to another name: write that name in {address}, or give the server a certificate for this one")
+        format!(
+            "its certificate is made out to another name: write that name in {address}, or give the server a certificate for this one"
+        )
     } else if any(&["certificate has expired"]) {
         "its certificate has expired: give the server a new one".to_owned()
     } else if any(&["not yet valid"]) {
         "its certificate is not valid yet: compare the clocks".to_owned()
     } else if any(&["local issuer", "self-signed", "self signed", "unable to get issuer", "signature failure"]) {
-        format!("its certificate is not signed by an authority that we trust: name the one that signed it in {authority}")
+        format!(
+            "its certificate is not signed by an authority that we trust: name the one that signed it in {authority}"
+        )
     } else if any(&["alert", "certificate required", "client ssl authentication"]) {
         format!("it does not accept us: it may want a certificate, or another one, in {certificate}")
     } else if any(&["does not support tls", "wrong version number", "record layer", "packet length"]) {

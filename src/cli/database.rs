@@ -38,8 +38,7 @@ pub(super) fn failed(error: &persist::Error) -> Exit {
     complain(error);
     match error.fate() {
         Fate::Retry(_) if error.is_denied() => Exit::Config,
-        Fate::Retry(_) => Exit::Unavailable,
-        Fate::Misconfigured => Exit::Config,
-        Fate::Quarantine | Fate::Bug => Exit::Software,
+        Fate::Retry(_) | Fate::Unable => Exit::Unavailable,
+        fate => fate.exit(),
     }
 }

@@ -147,9 +147,9 @@ impl ConsumerContext for Access {}
 #[must_use]
 pub fn missing_right(error: &KafkaError) -> Option<&'static str> {
     match error.rdkafka_error_code()? {
-        RDKafkaErrorCode::TopicAuthorizationFailed => {
-            Some("kafka does not let us use a topic: grant Read on the inputs and Write on the outputs, see deploy/kafka/acls.sh")
-        }
+        RDKafkaErrorCode::TopicAuthorizationFailed => Some(
+            "kafka does not let us use a topic: grant Read on the inputs and Write on the outputs, see deploy/kafka/acls.sh",
+        ),
         RDKafkaErrorCode::GroupAuthorizationFailed => {
             Some("kafka does not let us into the group: grant Read on kafka.group, see deploy/kafka/acls.sh")
         }

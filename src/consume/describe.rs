@@ -49,14 +49,19 @@ pub fn topics<C: ClientContext>(client: &Client<C>, names: &[String], timeout: D
 ///
 /// # Errors
 /// Kafka out of reach.
-pub fn group<C: ClientContext>(client: &Client<C>, name: &str, timeout: Duration) -> Result<Vec<Operation>, TopicError> {
+pub fn group<C: ClientContext>(
+    client: &Client<C>,
+    name: &str,
+    timeout: Duration,
+) -> Result<Vec<Operation>, TopicError> {
     let names = texts(&[name.to_owned()]);
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let question = Question::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
     // SAFETY: as in `ask`; the names outlive the call, which copies them.
     unsafe {
         let (names, count) = (pointers.as_mut_ptr(), pointers.len());
-        let send = |client, options, queue| native::rd_kafka_DescribeConsumerGroups(client, names, count, options, queue);
+        let send =
+            |client, options, queue| native::rd_kafka_DescribeConsumerGroups(client, names, count, options, queue);
         ask(client, question, timeout, send, |event| read_group(event))
     }
 }

@@ -55,6 +55,7 @@ pub struct Tenure {
     pub capture: Arc<Capture>,
     ended: AtomicU8,
     in_doubt: AtomicBool,
+    former_ended: AtomicBool,
     published: AtomicI64,
     queued_records: AtomicUsize,
     queued_bytes: AtomicUsize,
@@ -103,6 +104,7 @@ impl Tenure {
             capture,
             ended: AtomicU8::new(0),
             in_doubt: AtomicBool::new(false),
+            former_ended: AtomicBool::new(false),
             published: AtomicI64::new(published.0),
             queued_records: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -130,6 +132,17 @@ impl Tenure {
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::SeqCst)
+    }
+
+    /// The relay has ended what former owners may have left open.
+    pub fn set_former_ended(&self) {
+        self.former_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether nothing that a former owner may have left open is open any more.
+    #[must_use]
+    pub fn has_former_ended(&self) -> bool {
+        self.former_ended.load(Ordering::SeqCst)
     }
 
     /// Up to which journal row Kafka has confirmed the lane.

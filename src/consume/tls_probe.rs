@@ -21,7 +21,9 @@ pub fn look(kafka: &config::Kafka) -> Option<String> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         match connector.connect(host, stream) {
-            Err(HandshakeError::Failure(error)) => Some(format!("`{broker}` shows a certificate that is not trusted: {error}")),
+            Err(HandshakeError::Failure(error)) => {
+                Some(format!("`{broker}` shows a certificate that is not trusted: {error}"))
+            }
             Err(HandshakeError::WouldBlock(_)) | Ok(_) => None,
         }
     })

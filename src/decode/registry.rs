@@ -17,7 +17,8 @@ use super::registry_access::{Access, Client, Clients, chain, described};
 use crate::ids::SchemaId;
 use crate::trust::{self, Names};
 
-const NAMES: Names = Names { address: "registry.url", authority: "registry.ssl_ca_file", certificate: "registry.username" };
+const NAMES: Names =
+    Names { address: "registry.url", authority: "registry.ssl_ca_file", certificate: "registry.username" };
 
 /// How many schemas one schema may refer to, directly or not.
 const REFERENCES_MAX: usize = 64;

@@ -70,7 +70,11 @@ impl Access {
         let builder = reqwest::Client::builder();
         let Some(path) = &self.ca_file else { return Ok(builder) };
         let refused = |error: &dyn Error| {
-            format!("registry.ssl_ca_file = `{}` cannot be used ({}): name a file of PEM certificates", path.display(), chain(error))
+            format!(
+                "registry.ssl_ca_file = `{}` cannot be used ({}): name a file of PEM certificates",
+                path.display(),
+                chain(error)
+            )
         };
         let pem = std::fs::read(path).map_err(|error| refused(&error))?;
         Ok(builder.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(|error| refused(&error))?))

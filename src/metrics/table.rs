@@ -21,7 +21,7 @@ const ENDED: Label = known("reason", &["revoked", "lost", "fenced", "generation"
 const REBALANCE: Label = known("kind", &["assign", "revoke", "lost", "error"]);
 const FENCED_BY: Label = known("by", &["epoch", "generation", "producer"]);
 const RECYCLED: Label = known("cause", &["error", "fenced", "generation", "slow"]);
-/// What is tried again. The first eight are of the database, in `persist::Fate::Retry`'s words where it says more.
+/// What is tried again. The first nine are of the database, in `persist::Fate::Retry`'s words where it says more.
 const RETRIED: Label = known(
     "cause",
     &[
@@ -32,6 +32,7 @@ const RETRIED: Label = known(
         "conflict",
         "lock_timeout",
         "statement_timeout",
+        "no_answer",
         "server",
         "registry",
         "registry_access",

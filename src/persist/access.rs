@@ -98,7 +98,10 @@ impl Access {
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
-        let text = format!("database.{key} = `{}` cannot be read ({error}): name a file that this user may read", path.display());
+        let text = format!(
+            "database.{key} = `{}` cannot be read ({error}): name a file that this user may read",
+            path.display()
+        );
         Error::passing(DENIED, text)
     })
 }
@@ -123,7 +126,9 @@ impl Place {
             sqlx::Error::Database(refusal) => {
                 let remedy = match refusal.code().as_deref() {
                     Some("28P01") => "correct database.password, or the user in database.url",
-                    Some("28000") => "correct the user in database.url, database.ssl_mode or database.ssl_certificate_file, or let the user in (pg_hba.conf)",
+                    Some("28000") => {
+                        "correct the user in database.url, database.ssl_mode or database.ssl_certificate_file, or let the user in (pg_hba.conf)"
+                    }
                     Some("3D000") => "create the database, or correct its name in database.url",
                     Some("42501") => "grant the user what deploy/postgres/role.sql says",
                     _ => return Error::from(error).at(self),

@@ -126,7 +126,7 @@ pub async fn check_durability(connection: &mut PgConnection) -> Result<()> {
 /// The call's own, or that no answer came: the connection is not to be used again.
 pub async fn answered<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(Error::passing("connection", format!("postgres gave no answer within {} s", limit.as_secs())))
+        Err(Error::passing("no_answer", format!("postgres gave no answer within {} s", limit.as_secs())))
     })
 }
 

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::error::{Error, Result};
 use crate::consume::record::{Header, Record};
 use crate::consume::topics::InputTopics;
+use crate::crash::{self, Point};
 use crate::decode::Refusal;
 use crate::ids::{Lane, SchemaId, Timestamp};
 
@@ -63,6 +64,7 @@ pub async fn write(connection: &mut PgConnection, letters: &[DeadLetter<'_>]) ->
     .execute(connection)
     .await?
     .rows_affected();
+    crash::at(Point::BatchLettersWritten);
     expect(written, letters.len(), "dead letters were written")
 }
 

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod audit;
 pub mod census;
 pub mod checkpoints;
+pub mod claims;
 pub mod connection;
 pub mod dead_letters;
 pub mod deployment;

@@ -13,6 +13,7 @@ use super::writer::{LaneState, Writer};
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::Lane;
 use crate::metrics;
 use crate::persist::connection::{self, DatabaseClock};
@@ -118,6 +119,10 @@ impl Writer {
                             Quarantine::Impossible => {}
                         }
                     }
+                    if in_doubt.is_none() && error.is_too_slow() && part.work() > 1 {
+                        tracing::warn!(%error, work = part.work(), "a batch took too long, trying half of it");
+                        return halves(part);
+                    }
                     if self.give_up(&error, &mut retry).await {
                         return Outcome::GivenUp;
                     }
@@ -146,6 +151,7 @@ impl Writer {
             Ok((clock, lanes::resolve(&mut connection, &steps).await?))
         })
         .await?;
+        crash::at(Point::DoubtResolved);
         let (mut lost, mut moved, mut unmoved) = (Vec::new(), Vec::new(), Vec::new());
         for (lane, standing) in standings {
             match standing {
@@ -233,15 +239,13 @@ impl Writer {
                 } else {
                     tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
                 }
-                retry.because(if error.is_denied() { cause } else { "database" });
-                if retry.pause(&self.process.shutdown).await.is_err() {
+                if retry.because(cause).pause(&self.process.shutdown).await.is_err() {
                     // While the process stops, what is under way may still end well until the tenures are ended.
                     tokio::time::sleep(LOOK_AT_TENURE).await;
                 }
                 return self.lanes.values().all(|lane| lane.tenure.is_ended());
             }
-            Fate::Misconfigured => Exit::Config,
-            Fate::Quarantine | Fate::Bug => Exit::Software,
+            fate => fate.exit(),
         };
         metrics::LANES_STOPPED.set(1.0, &["database_refused"]);
         self.process.shutdown.stop(exit, error.to_string());
@@ -267,6 +271,7 @@ impl Writer {
                     chunk.share = share;
                     // A relay that is gone takes its process with it; the journal has the chunk.
                     let _ = self.process.relay.send(ToRelay::Chunk(chunk));
+                    crash::at(Point::BatchHandedOver);
                     break;
                 }
             }

@@ -28,6 +28,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::crash::{self, Point};
 use crate::ids::{Lane, OrderId};
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
@@ -77,6 +78,7 @@ async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) 
     // 6. Every row count was right. From here on, only the database knows.
     match connection::answered(limit, connection::commit(connection)).await {
         Ok(()) => {
+            crash::at(Point::BatchCommitted);
             steps.end("commit");
             steps.total();
             Ok(Attempt::Committed(decided))
@@ -101,6 +103,7 @@ async fn write(
 ) -> Result<Written, Error> {
     let rules = &process.rules;
     connection::begin(connection).await?;
+    crash::at(Point::BatchBegun);
 
     // 1. The fence: every lane is still ours, and its next journal row is the one we think.
     let now = match lanes::fence(connection, &batch.steps()).await? {
@@ -128,6 +131,7 @@ async fn write(
         Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };
     steps.end("decide");
+    crash::at(Point::BatchDecided);
 
     // 5. Orders, dead letters and one journal row a lane.
     orders::write(connection, &decided.orders(&orders, rules)).await?;

@@ -28,6 +28,7 @@ use crate::consume::client;
 use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
 use crate::consume::watermarks::Watermarks;
+use crate::crash::{self, Point};
 use crate::decode::{self, Decoder, Registry};
 use crate::persist;
 use crate::publish::encode::Encoder;
@@ -53,9 +54,11 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let short = instance.chars().take(12).collect::<String>();
     let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
     let database = persist::Settings::of(&config.database, &short).map_err(|error| misconfigured(error.to_string()))?;
-    let registry = Registry::new(decode::Access::from(&config.registry)).map_err(|error| misconfigured(error.to_string()))?;
+    let registry =
+        Registry::new(decode::Access::from(&config.registry)).map_err(|error| misconfigured(error.to_string()))?;
     let observer = start::observer(config, &short)?;
     let found = start::look(config, &database, &registry, &observer, shutdown).await?;
+    crash::at(Point::StartSettled);
     let transactional_id = format!("{}-{instance}", config.kafka.group);
     let producer = producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes);
     let opened = start::producer(config, &producer, &transactional_id, shutdown).await?;
@@ -127,15 +130,19 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
+    crash::at(Point::ShutdownRequested);
     // Holds a way to the writers, who end when nobody can send any more.
     lookout.abort();
     let _ = lookout.await;
     join(poller).await;
+    crash::at(Point::ShutdownLeft);
     for writer in writers {
         let _ = writer.await;
     }
+    crash::at(Point::ShutdownWritten);
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
+    crash::at(Point::ShutdownRelayed);
     census.abort();
     upkeep.abort();
     watchdog.abort();

@@ -197,9 +197,8 @@ async fn look_at_database(
     };
     look.await.map_err(|error: persist::Error| match error.fate() {
         Fate::Retry(_) if error.is_denied() => wrong(error.to_string()),
-        Fate::Retry(_) => Trouble::Away(error.to_string()),
-        Fate::Misconfigured => wrong(error.to_string()),
-        Fate::Quarantine | Fate::Bug => Trouble::Wrong(Refusal { exit: Exit::Software, text: error.to_string() }),
+        Fate::Retry(_) | Fate::Unable => Trouble::Away(error.to_string()),
+        fate => Trouble::Wrong(Refusal { exit: fate.exit(), text: error.to_string() }),
     })
 }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::retention::{Fate, Published, fate, first_kept};
 use super::start;
 use crate::config::Config;
+use crate::crash::{self, Point};
 use crate::ids::{Lane, Timestamp};
 use crate::metrics;
 use crate::persist::journal_days::{self, Taken};
@@ -74,6 +75,7 @@ impl Upkeep {
         while removed >= CHUNK.unsigned_abs() {
             let older_than = self.config.retention.dead_letters;
             removed = retention::remove_resolved_letters(connection, older_than, CHUNK).await?;
+            crash::at(Point::LettersRemoved);
             metrics::DEAD_LETTERS_REMOVED.increment(removed, &[]);
             all += removed;
         }
@@ -96,6 +98,7 @@ impl Upkeep {
             return Ok(true);
         }
         let published = self.read_positions(connection).await?;
+        crash::at(Point::UpkeepPositionsRead);
         for date in old {
             let strays_are_gone = delete_strays(connection, date, &published).await?;
             if !(strays_are_gone && drop_day(connection, date, &published, first_kept).await?) {
@@ -130,6 +133,7 @@ async fn drop_day(connection: &mut PgConnection, date: Date, published: &Publish
     let is_over = |day: &journal_days::Day| fate(day, published, first_kept) == Fate::Over;
     match journal_days::take_away(connection, date, is_over).await? {
         Taken::Away => {
+            crash::at(Point::DayDropped);
             metrics::JOURNAL_DAYS_DROPPED.increment(1, &[]);
             tracing::info!(day = %date, lanes = day.last.len(), "dropped a day of the journal");
             Ok(true)

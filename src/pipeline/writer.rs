@@ -19,6 +19,7 @@ use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 use crate::persist::connection;
@@ -285,6 +286,7 @@ impl Writer {
         let noting = lanes::note_published(&mut session.connection, &steps, false);
         match connection::answered(self.process.answer_timeout, noting).await {
             Ok(()) => {
+                crash::at(Point::PublishedNoted);
                 for step in steps {
                     if let Some(lane) = self.lanes.get_mut(&step.lane) {
                         lane.published_noted = step.published_seq;

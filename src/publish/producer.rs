@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use crate::config;
 use crate::consume::access::Access;
 use crate::consume::client;
+use crate::crash::{self, Point};
 use crate::persist::journal_format::EmittedRecord;
 
 /// A transactional call that takes longer than this leaves doubt about what the broker will still do.
@@ -108,16 +109,21 @@ impl Producer {
     ) -> KafkaResult<Trust> {
         let deliveries = self.inner.context();
         self.inner.begin_transaction()?;
+        crash::at(Point::RelayBegun);
         let deadline = Instant::now() + self.timeout;
         for record in records {
             self.send(record, deadline)?;
         }
+        crash::at(Point::RelaySent);
         self.drain(deadline)?;
+        crash::at(Point::RelayDrained);
         let since = Instant::now();
         self.inner.send_offsets_to_transaction(offsets, metadata, self.timeout)?;
+        crash::at(Point::RelayOffsetsSent);
         let offsets_took = since.elapsed();
         let since = Instant::now();
         self.inner.commit_transaction(self.timeout)?;
+        crash::at(Point::RelayCommitted);
         self.inner.poll(Duration::ZERO);
         let doubtful = offsets_took > DOUBTFUL || since.elapsed() > DOUBTFUL || deliveries.lost_a_broker();
         Ok(if doubtful { Trust::Doubtful } else { Trust::Fit })

@@ -21,6 +21,7 @@ use super::takeover;
 use crate::cli::exit::Exit;
 use crate::consume::access;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq};
 use crate::metrics;
 use crate::order::Source;
@@ -135,7 +136,7 @@ impl Relay {
                 self.retry.reset();
                 self.opened_at = Instant::now();
                 for opening in openings {
-                    self.former.extend(opening.former_transactional_id.filter(|id| *id != self.setup.transactional_id));
+                    self.former.extend(opening.former_transactional_ids);
                     let lane = RelayLane {
                         last_seq: opening.last_seq,
                         position: None,
@@ -178,8 +179,10 @@ impl Relay {
         }
         if self.producer.is_none() {
             self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
+            crash::at(Point::ProducerOpened);
         }
         takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
+        self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
         self.read_positions()?;
         let lanes = self.lanes_of_this_turn()?;
         if lanes.is_empty() {
@@ -204,6 +207,7 @@ impl Relay {
         }
         let setup = &mut self.setup;
         let committed = setup.observer.committed(&setup.topics, &unknown)?;
+        crash::at(Point::PositionsRead);
         for number in unknown {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };
             let known = Known {
@@ -255,6 +259,7 @@ impl Relay {
             // What the journal holds beyond one transaction stays there for the next.
             if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
+                crash::at(Point::JournalLoaded);
                 for (seq, records) in rows.into_iter().rev() {
                     let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
                     loaded += records.iter().map(EmittedRecord::size_bytes).sum::<usize>();
@@ -310,10 +315,7 @@ impl Relay {
                 self.retry.because(if error.is_denied() { cause } else { "database" });
                 tracing::warn!(%error, "reading the journal, trying again");
             }
-            persist::Fate::Misconfigured => self.setup.shutdown.stop(Exit::Config, error.to_string()),
-            persist::Fate::Quarantine | persist::Fate::Bug => {
-                self.setup.shutdown.stop(Exit::Software, error.to_string())
-            }
+            fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
         }
         self.retry.next_delay()
     }

@@ -13,6 +13,7 @@ use super::plan::{self, Next};
 use super::position::Mark;
 use super::producer::Trust;
 use super::relay::{Relay, TRANSACTION_BYTES};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, Timestamp};
 use crate::metrics;
 
@@ -67,6 +68,7 @@ impl Relay {
                 published += chunk.records.len();
             }
         }
+        crash::at(Point::RelayNoted);
         #[expect(clippy::cast_precision_loss, reason = "a transaction has far fewer than 2^52 records")]
         metrics::TRANSACTION_RECORDS.record(published as f64, &[]);
         Ok(trust)

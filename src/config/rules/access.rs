@@ -126,7 +126,10 @@ impl Rules<'_> {
         let mode = self.values.get("database", "ssl_mode").map(|(value, _)| value);
         let Some(mode) = SslMode::from_value(mode) else {
             let in_url = self.database_parameters().iter().any(|key| matches!(key.as_str(), "sslmode" | "ssl-mode"));
-            if !in_url && !self.values.is_absent("database", "ssl_ca_file") && self.values.is_absent("database", "ssl_mode") {
+            if !in_url
+                && !self.values.is_absent("database", "ssl_ca_file")
+                && self.values.is_absent("database", "ssl_mode")
+            {
                 let text = "database.ssl_ca_file has no effect without database.ssl_mode: write verify-full there";
                 self.add(&[("database", "ssl_ca_file")], text.to_owned());
             }
@@ -140,8 +143,7 @@ impl Rules<'_> {
             self.add(&[("database", "ssl_ca_file")], text);
         }
         if mode == SslMode::Disable && !self.values.is_absent("database", "ssl_certificate_file") {
-            let text =
-                "database.ssl_certificate_file has no effect with database.ssl_mode = `disable`: write verify-full there, or remove it";
+            let text = "database.ssl_certificate_file has no effect with database.ssl_mode = `disable`: write verify-full there, or remove it";
             self.add(&[("database", "ssl_certificate_file")], text.to_owned());
         }
     }
@@ -176,7 +178,9 @@ impl Rules<'_> {
         let Some((Value::Secret(url), _)) = self.values.get("database", "url") else { return Vec::new() };
         let query = url.expose().split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
         let names = query.split('&').filter(|pair| !pair.is_empty());
-        names.map(|pair| pair.split('=').next().unwrap_or_default().replace("%5B", "[").replace("%5b", "[").to_owned()).collect()
+        names
+            .map(|pair| pair.split('=').next().unwrap_or_default().replace("%5B", "[").replace("%5b", "[").to_owned())
+            .collect()
     }
 
     fn registry_access_is_whole(&mut self) {
@@ -196,7 +200,8 @@ impl Rules<'_> {
             self.add(&[("registry", "url")], text.to_owned());
         }
         if !url.starts_with("https://") && !self.values.is_absent("registry", "ssl_ca_file") {
-            let text = "registry.ssl_ca_file has no effect with an http URL: write https:// in registry.url, or remove it";
+            let text =
+                "registry.ssl_ca_file has no effect with an http URL: write https:// in registry.url, or remove it";
             self.add(&[("registry", "ssl_ca_file")], text.to_owned());
         }
     }

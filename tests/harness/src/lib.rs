@@ -12,7 +12,7 @@
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
-//! | [`proxy`] | a link to a server that can be cut |
+//! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
