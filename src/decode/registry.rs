@@ -99,10 +99,17 @@ impl Registry {
         if registered.schema_type != SchemaType::Avro {
             return Ok(Answer::Unusable(format!("it is of type {:?}, not Avro", registered.schema_type)));
         }
-        match self.referenced(&settings, registered.references).await? {
-            Ok(references) => Ok(parsed(&registered.schema, &references)),
-            Err(text) => Ok(Answer::Unusable(text)),
+        let references = match self.referenced(&settings, registered.references).await? {
+            Ok(references) => references,
+            Err(text) => return Ok(Answer::Unusable(text)),
+        };
+        // No registry takes an Avro schema that is no JSON, so none gives one out: something else speaks, or half of it is missing.
+        for text in references.iter().chain([&registered.schema]) {
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+                return Err(self.no_answer(&format!("a schema that is no JSON ({error})")));
+            }
         }
+        Ok(parsed(&registered.schema, &references))
     }
 
     /// The texts of the referenced schemas, each once. The inner error is one that no other try would mend.
