@@ -151,6 +151,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::decode::Access;
     use crate::decode::avro::INPUT_SCHEMAS;
     use crate::decode::json;
     use crate::ids::Lane;
@@ -160,7 +161,7 @@ mod tests {
 
     /// Knows our four schemas under the ids 1 to 4, and has nobody to ask.
     fn decoder() -> Decoder {
-        let nobody = Registry::new("http://127.0.0.1:1", None, None, Duration::from_millis(100)).expect("a usable URL");
+        let nobody = Registry::new(Access::to("http://127.0.0.1:1", Duration::from_millis(100))).expect("a usable URL");
         let decoder = Decoder::new(nobody, 10, RECORD_MAX_BYTES);
         for (id, (_, text)) in (1..).zip(INPUT_SCHEMAS) {
             let schema = Schema::parse_str(text).expect("a valid schema");
@@ -243,7 +244,9 @@ mod tests {
             let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
             match decoded {
                 Decoded::NeedsSchema(_) => assert!(is_asked, "{id:#x}"),
-                decoded => assert!(!is_asked && matches!(decoded, Decoded::Refused(Refusal { reason: Reason::UnknownSchema, .. }))),
+                decoded => assert!(
+                    !is_asked && matches!(decoded, Decoded::Refused(Refusal { reason: Reason::UnknownSchema, .. }))
+                ),
             }
         }
     }

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::error::{Error, Result};
 use crate::consume::record::{Header, Record};
 use crate::consume::topics::InputTopics;
+use crate::crash::{self, Point};
 use crate::decode::{Reason, Refusal};
 use crate::ids::{Lane, SchemaId, Timestamp};
 
@@ -63,6 +64,7 @@ pub async fn write(connection: &mut PgConnection, letters: &[DeadLetter<'_>]) ->
     .execute(connection)
     .await?
     .rows_affected();
+    crash::at(Point::BatchLettersWritten);
     expect(written, letters.len(), "dead letters were written")
 }
 
@@ -174,7 +176,8 @@ pub async fn to_replay(
             unreadable = Some("its record_timestamp is no instant".to_owned());
         }
         let unreadable = unreadable.map(|text| {
-            let text = format!("its row in dead_letters was changed and cannot be read: {text}: mend the row, or discard it");
+            let text =
+                format!("its row in dead_letters was changed and cannot be read: {text}: mend the row, or discard it");
             Refusal::new(Reason::ApplyFailed, text)
         });
         let record = Record {

@@ -1,124 +1,16 @@
-//! The table `lanes`: the claim of a lane, the fence of every batch, and the answer to "did my COMMIT happen?".
+//! The table `lanes`: the fence of every batch, and the answer to "did my COMMIT happen?".
 //!
-//! A claim is (epoch, tenure id). Invariant: every write for a lane happens behind [`fence`], a compare-and-set of claim and
-//! last_seq under the row's lock. Its WHERE is evaluated again after the wait for the lock (read committed), so a former
-//! owner that wakes up sees no row.
-
-use std::time::Duration;
+//! A lane belongs to the claim (epoch, tenure id) that `claims` wrote last. Invariant: every write for a lane happens behind
+//! [`fence`], a compare-and-set of claim and last_seq under the row's lock. Its WHERE is evaluated again after the wait for
+//! the lock (read committed), so a former owner that wakes up sees no row.
 
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::connection::{Settings, begin, commit, connect};
-use super::error::{Error, Result};
+use super::connection::{begin, commit};
+use super::error::Result;
+use crate::crash::{self, Point};
 use crate::ids::{Epoch, Lane, Seq, TenureId, Timestamp};
-
-/// What a claim found and set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// The lane.
-    pub lane: Lane,
-    /// The epoch of this claim.
-    pub epoch: Epoch,
-    /// The random id of this claim.
-    pub tenure: TenureId,
-    /// The lane's last journal row.
-    pub last_seq: Seq,
-    /// Up to which row the journal is known to be published; a lower bound.
-    pub published_seq: Seq,
-    /// The producer of the former owner, unless that one left after everything was published.
-    pub former_transactional_id: Option<String>,
-}
-
-/// Claims lanes: a new epoch and tenure each, and the transactional id that will publish them. One transaction of its own.
-///
-/// # Errors
-/// SQLSTATE 55P03 (retry) when another session keeps a lane locked for longer than `lock_timeout`.
-pub async fn claim(connection: &mut PgConnection, lanes: &[Lane], transactional_id: &str) -> Result<Vec<Claimed>> {
-    let numbers: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
-    begin(connection).await?;
-    let rows = sqlx::query(
-        "select lane, epoch, last_seq, published_seq, owner_transactional_id
-           from lanes where lane = any($1) order by lane for update",
-    )
-    .bind(&numbers)
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        claimed.push(Claimed {
-            lane: Lane(row.try_get(0)?),
-            epoch: Epoch(row.try_get(1)?).next(),
-            tenure: TenureId::random(),
-            last_seq: Seq(row.try_get(2)?),
-            published_seq: Seq(row.try_get(3)?),
-            former_transactional_id: row.try_get(4)?,
-        });
-    }
-    if claimed.len() != lanes.len() {
-        return Err(Error::bug(format!("asked for lanes {numbers:?}, the database has {} of them", claimed.len())));
-    }
-    sqlx::query(
-        "update lanes l
-            set epoch = n.epoch, tenure = n.tenure, owner_transactional_id = $4, claimed_at = now()
-           from unnest($1::int[], $2::bigint[], $3::uuid[]) as n(lane, epoch, tenure)
-          where l.lane = n.lane",
-    )
-    .bind(claimed.iter().map(|c| c.lane.0).collect::<Vec<_>>())
-    .bind(claimed.iter().map(|c| c.epoch.0).collect::<Vec<_>>())
-    .bind(claimed.iter().map(|c| c.tenure.0).collect::<Vec<_>>())
-    .bind(transactional_id)
-    .execute(&mut *connection)
-    .await?;
-    commit(connection).await?;
-    Ok(claimed)
-}
-
-/// Claims lanes, and ends the session of a former owner that keeps one of them locked for longer than `patience`.
-///
-/// A process that was frozen in the middle of a batch holds its rows' locks until a limit of its session ends it; nobody has
-/// to wait that long, since whatever it was about to commit is not ours to lose: the batch is read again from Kafka.
-///
-/// # Errors
-/// As [`claim`], and what keeps a second connection from being made.
-pub async fn claim_insisting(
-    settings: &Settings,
-    lanes: &[Lane],
-    transactional_id: &str,
-    patience: Duration,
-) -> Result<(PgConnection, Vec<Claimed>)> {
-    let mut connection = connect(settings, "claim").await?;
-    let backend: i32 = sqlx::query("select pg_backend_pid()").fetch_one(&mut connection).await?.try_get(0)?;
-    let claimed = {
-        let claim = claim(&mut connection, lanes, transactional_id);
-        tokio::pin!(claim);
-        loop {
-            tokio::select! {
-                claimed = &mut claim => break claimed?,
-                () = tokio::time::sleep(patience) => {
-                    let mut second = connect(settings, "claim-watch").await?;
-                    let ended = terminate_blockers(&mut second, backend, &settings.application_prefix()).await?;
-                    tracing::warn!(?lanes, ended, "lanes are locked by another session: ended those of orderstream's writers");
-                }
-            }
-        }
-    };
-    Ok((connection, claimed))
-}
-
-/// Ends the sessions of orderstream's writers that `backend` waits for; others are left alone. Returns how many.
-async fn terminate_blockers(connection: &mut PgConnection, backend: i32, prefix: &str) -> Result<usize> {
-    let ended = sqlx::query(
-        "select pg_terminate_backend(a.pid) from pg_stat_activity a
-          where a.pid = any(pg_blocking_pids($1))
-            and starts_with(a.application_name, $2) and a.application_name like '%/writer-%'",
-    )
-    .bind(backend)
-    .bind(prefix)
-    .fetch_all(connection)
-    .await?;
-    Ok(ended.len())
-}
 
 /// One lane's step of the fence: from `last_seq` to the row after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,15 +27,26 @@ pub struct Step {
     pub published_seq: Seq,
     /// The lane's horizon, where it has one.
     pub horizon: Option<Timestamp>,
+    /// Whether what former owners may have left open in Kafka has been ended.
+    pub former_ended: bool,
 }
 
 /// What the fence said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fenced {
-    /// Every lane is ours, locked, and moved on; with the transaction's time.
-    Held(Timestamp),
+    /// Every lane is ours, locked, and moved on.
+    Held(Held),
     /// These lanes are not ours any more; the transaction must be given up.
     Lost(Vec<Lane>),
+}
+
+/// What a batch begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The transaction's time.
+    pub now: Timestamp,
+    /// Versions up to here may have been published by a life of the database that is lost.
+    pub version_floor: i64,
 }
 
 /// The first statements of every batch: locks the lanes in order, then compares and sets claim and last_seq of all of them.
@@ -157,14 +60,16 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
         .bind(&lanes)
         .execute(&mut *connection)
         .await?;
+    crash::at(Point::BatchLocked);
     let rows = sqlx::query(
         "update lanes l
             set last_seq = n.last_seq + 1, published_seq = greatest(l.published_seq, n.published_seq),
-                horizon = greatest(l.horizon, 'epoch'::timestamptz + n.horizon * interval '1 microsecond')
-           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
-                as n(lane, epoch, tenure, last_seq, published_seq, horizon)
+                horizon = greatest(l.horizon, 'epoch'::timestamptz + n.horizon * interval '1 microsecond'),
+                former_transactional_ids = case when n.former_ended then '{}' else l.former_transactional_ids end
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[])
+                as n(lane, epoch, tenure, last_seq, published_seq, horizon, former_ended)
           where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure and l.last_seq = n.last_seq
-      returning l.lane, (extract(epoch from now()) * 1000000)::bigint",
+      returning l.lane, (extract(epoch from now()) * 1000000)::bigint, l.version_floor",
     )
     .bind(&lanes)
     .bind(steps.iter().map(|step| step.epoch.0).collect::<Vec<_>>())
@@ -172,16 +77,18 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
     .bind(steps.iter().map(|step| step.last_seq.0).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.horizon.map(|at| at.0)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.former_ended).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
-    let mut now = Timestamp(0);
-    let mut held = Vec::with_capacity(rows.len());
+    let (mut ours, mut held) = (Vec::with_capacity(rows.len()), Held::default());
     for row in rows {
-        held.push(row.try_get::<i32, _>(0)?);
-        now = Timestamp(row.try_get(1)?);
+        ours.push(row.try_get::<i32, _>(0)?);
+        held.now = Timestamp(row.try_get(1)?);
+        held.version_floor = held.version_floor.max(row.try_get(2)?);
     }
-    let lost: Vec<Lane> = lanes.iter().filter(|lane| !held.contains(lane)).map(|lane| Lane(*lane)).collect();
-    Ok(if lost.is_empty() { Fenced::Held(now) } else { Fenced::Lost(lost) })
+    let lost: Vec<Lane> = lanes.iter().filter(|lane| !ours.contains(lane)).map(|lane| Lane(*lane)).collect();
+    crash::at(Point::BatchFenced);
+    Ok(if lost.is_empty() { Fenced::Held(held) } else { Fenced::Lost(lost) })
 }
 
 /// What a lane's row says beside what its owner remembers.
@@ -268,10 +175,11 @@ pub async fn note_published(connection: &mut PgConnection, steps: &[Step], leave
          update lanes l
             set published_seq = greatest(l.published_seq, n.published_seq),
                 horizon = greatest(l.horizon, 'epoch'::timestamptz + n.horizon * interval '1 microsecond'),
+                former_transactional_ids = case when n.former_ended then '{}' else l.former_transactional_ids end,
                 owner_transactional_id = case when $5 and n.published_seq = l.last_seq then null
                                               else l.owner_transactional_id end
-           from ours join unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $6::bigint[])
-                as n(lane, epoch, tenure, published_seq, horizon) on ours.lane = n.lane
+           from ours join unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $6::bigint[], $7::bool[])
+                as n(lane, epoch, tenure, published_seq, horizon, former_ended) on ours.lane = n.lane
           where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure",
     )
     .bind(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>())
@@ -280,6 +188,7 @@ pub async fn note_published(connection: &mut PgConnection, steps: &[Step], leave
     .bind(steps.iter().map(|step| step.published_seq.0).collect::<Vec<_>>())
     .bind(leave)
     .bind(steps.iter().map(|step| step.horizon.map(|at| at.0)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.former_ended).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -297,6 +206,7 @@ mod tests {
             last_seq: Seq(41),
             published_seq: Seq(40),
             horizon: None,
+            former_ended: false,
         }
     }
 

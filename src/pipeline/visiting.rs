@@ -146,7 +146,7 @@ impl Writer {
         mut letters: BTreeMap<Lane, Vec<Item>>,
     ) -> Option<Batch> {
         let mut lanes = Vec::new();
-        for (number, state) in &self.lanes {
+        for (number, state) in self.lanes.iter().filter(|(_, state)| state.tenure.is_placed()) {
             let (items, visits) = (letters.remove(number), visits.remove(number));
             let (items, visits) = (items.unwrap_or_default(), visits.unwrap_or_default());
             if !(items.is_empty() && visits.is_empty()) {

@@ -20,10 +20,14 @@ use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
 use crate::consume::tenure::{End, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
+
+/// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
+const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
 
 /// What a writer remembers of a lane.
 #[derive(Debug)]
@@ -94,6 +98,9 @@ impl LaneState {
 
     /// How long until the head of the queue can be worked on; `None` when the queue is empty.
     fn ready_in(&self) -> Option<Duration> {
+        if !self.tenure.is_placed() {
+            return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
+        }
         (!self.queue.is_empty()).then(|| self.patience.left())
     }
 
@@ -235,7 +242,8 @@ impl Writer {
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
                 items.push(Item { record, consumed_at, decoded, letter: None });
             }
-            let passed = if idle || !items.is_empty() { lane.take_passed() } else { Vec::new() };
+            let may_pass = !items.is_empty() || (idle && lane.tenure.is_placed());
+            let passed = if may_pass { lane.take_passed() } else { Vec::new() };
             if !items.is_empty() || !passed.is_empty() {
                 let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
                 let (visits, horizon) = (Vec::new(), lane.horizon.passed().cloned());
@@ -285,6 +293,7 @@ impl Writer {
         let noting = lanes::note_published(&mut session.connection, &steps, false);
         match connection::answered(self.process.answer_timeout, noting).await {
             Ok(()) => {
+                crash::at(Point::PublishedNoted);
                 for step in steps {
                     if let Some(lane) = self.lanes.get_mut(&step.lane) {
                         lane.published_noted = step.published_seq;

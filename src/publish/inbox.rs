@@ -24,8 +24,8 @@ pub struct Opening {
     pub tenure: Arc<Tenure>,
     /// The lane's last journal row.
     pub last_seq: Seq,
-    /// The producer that may have left a transaction open.
-    pub former_transactional_id: Option<String>,
+    /// The producers that may have left a transaction open.
+    pub former_transactional_ids: Vec<String>,
     /// The lane's checkpoints, one a topic.
     pub checkpoints: Vec<(Source, NextOffset)>,
 }

@@ -29,6 +29,42 @@ async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_publis
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_left_open_is_not_forgotten_when_the_next_owner_dies_before_it_ended_it() {
+    let stage = left_open_by_one_and_claimed_by_another().await;
+    let next = stage.worker("next");
+    stage.all_published(20).await;
+    // The broker itself would end it only after transaction.timeout.ms (30 s) and its scan.
+    assert!(!Onlooker::of(&stage.deployment).sees_open_records(), "what the first worker left is still open");
+    stage.send(60, 71).await;
+    stage.all_published(30).await;
+    let remembered = "select count(*) from lanes where former_transactional_ids <> '{}'";
+    stage
+        .until(30, "the lanes to forget what is ended", async || Ok(stage.rows::<(i64,)>(remembered).await == [(0,)]))
+        .await;
+    finish(stage, [next]).await;
+}
+
+/// Lanes with an open transaction of a worker that was killed, claimed by a second one that was killed before it ended that.
+async fn left_open_by_one_and_claimed_by_another() -> Stage {
+    for _ in 0..5 {
+        let (stage, mut first) = frozen_in_a_transaction("open_twice").await;
+        first.kill().expect("it is frozen");
+        let mut second = stage.worker("second");
+        let claimed = "select count(*) from lanes where former_transactional_ids <> '{}'";
+        while stage.rows::<(i64,)>(claimed).await == [(0,)] {
+            second.must_run().expect("nobody stopped it");
+        }
+        second.kill().expect("it runs");
+        if Onlooker::of(&stage.deployment).sees_open_records() {
+            return stage;
+        }
+        // It was quicker than we were.
+        stage.strike().await;
+    }
+    panic!("the second worker always ended the transaction before it was killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_nothing_of_it() {
     let (stage, zombie) = frozen_in_a_transaction("open_zombie").await;
     let next = stage.worker("next");

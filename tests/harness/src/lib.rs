@@ -5,13 +5,17 @@
 //! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
 //! | [`hostile`] | records that somebody made who means no good, and what must become of each: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
+//! | [`flow`] | the same without an end, until somebody ends it |
 //! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
+//! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
+//! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
-//! | [`proxy`] | a link to a server that can be cut |
+//! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
@@ -21,15 +25,19 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod commit_thief;
 pub mod config_file;
+pub mod crash;
 pub mod database;
 pub mod demo;
 pub mod deployment;
 pub mod event;
+pub mod flow;
 pub mod hostile;
+pub mod model;
 pub mod output;
 pub mod positions;
 pub mod produce;
@@ -38,6 +46,7 @@ pub mod proxy;
 pub mod registry;
 pub mod registry_front;
 pub mod schemas;
+pub mod servers;
 pub mod services;
 pub mod simulate;
 pub mod stack;

@@ -91,7 +91,8 @@ fn texts(corpus: &mut Corpus, input: Input) {
         ("half a character", b"a\xe2\x82"),
     ];
     for (name, bytes) in not_utf8 {
-        let value = corpus.value(&whole(input, super::sound(input, "")["kind"].as_str().expect("a kind"), &corpus.order()));
+        let value =
+            corpus.value(&whole(input, super::sound(input, "")["kind"].as_str().expect("a kind"), &corpus.order()));
         let prefix = value[..5].to_vec();
         // The event's id is shorter than 64 bytes, so its length is one byte: twice the length.
         let behind = value[6 + usize::from(value[5] / 2)..].to_vec();

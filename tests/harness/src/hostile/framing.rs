@@ -41,7 +41,7 @@ fn header_ids(corpus: &mut Corpus, input: Input) {
     let header = |value: Option<Vec<u8>>| (ID.to_owned(), value);
     let guid = |length: usize| Some(vec![1; length]);
     let by_header: Vec<(&str, Option<&'static str>, Headers)> = vec![
-        ("an id in a header", None, vec![header(Some(good.clone()))]),
+        ("the usual id", None, vec![header(Some(good.clone()))]),
         ("the first of two ids counts", None, vec![header(Some(good.clone())), header(Some(vec![9]))]),
         ("an empty id", Some("bad_framing"), vec![header(Some(Vec::new()))]),
         ("an id of 4 bytes", Some("bad_framing"), vec![header(Some(good[1..].to_vec()))]),
@@ -57,7 +57,7 @@ fn header_ids(corpus: &mut Corpus, input: Input) {
     for (name, fate, headers) in by_header {
         let value = corpus.value(&sound(input, &corpus.order()));
         let record = RawRecord { headers, ..raw(&corpus.order(), &value[5..]) };
-        corpus.add_record(input, format!("{name}, in a header"), fate, record);
+        corpus.add_record(input, format!("by header: {name}"), fate, record);
     }
     let value = corpus.value(&sound(input, &corpus.order()));
     let record = RawRecord { headers: vec![header(None)], ..raw(&corpus.order(), &value) };
@@ -99,7 +99,9 @@ fn keys(corpus: &mut Corpus, input: Input) {
     // Unicode has two ways to write this one: ids are bytes.
     let value = corpus.value(&sound(input, "caf\u{e9}"));
     corpus.add_record(input, "the same letters in other bytes", Some("key_mismatch"), raw("cafe\u{301}", &value));
-    for (name, order) in [("an empty id", String::new()), ("an id with a NUL", "nul \0".into()), ("an id of 129 bytes", "x".repeat(129))] {
+    for (name, order) in
+        [("an empty id", String::new()), ("an id with a NUL", "nul \0".into()), ("an id of 129 bytes", "x".repeat(129))]
+    {
         let mut event = sound(input, &order);
         event["event_id"] = "evt-1".into();
         let value = corpus.value(&event);

@@ -102,9 +102,19 @@ fn incompatible() -> Vec<Foreign> {
         changed("one line in place of many", Input::Inventory, BAD, |fields| {
             *field(fields, "lines") = json!({"name": "lines", "type": "string", "default": "1"});
         }),
-        bytes("another team's record", Input::Payment, json!({"type": "record", "name": "Heartbeat", "fields": []}), &[]),
+        bytes(
+            "another team's record",
+            Input::Payment,
+            json!({"type": "record", "name": "Heartbeat", "fields": []}),
+            &[],
+        ),
         bytes("no record at all", Input::Inventory, json!("string"), b"\x02a"),
-        bytes("our name and nothing in it", Input::Order, json!({"type": "record", "name": "OrderEvent", "fields": []}), &[]),
+        bytes(
+            "our name and nothing in it",
+            Input::Order,
+            json!({"type": "record", "name": "OrderEvent", "fields": []}),
+            &[],
+        ),
     ]
 }
 
@@ -119,7 +129,9 @@ fn malicious() -> Vec<Foreign> {
     for n in 1..16 {
         let of = format!("R{}", n - 1);
         let twice = json!([{"name": "a", "type": of}, {"name": "b", "type": of}]);
-        bomb.push(json!({"name": format!("f{n}"), "type": {"type": "record", "name": format!("R{n}"), "fields": twice}}));
+        bomb.push(
+            json!({"name": format!("f{n}"), "type": {"type": "record", "name": format!("R{n}"), "fields": twice}}),
+        );
     }
     let nulls = with(Input::Payment, json!({"type": "array", "items": "null"}));
     let mut endless = written(&nulls, &sound(Input::Payment, "endless"));
@@ -128,9 +140,19 @@ fn malicious() -> Vec<Foreign> {
     endless.push(0);
     let huge = with(Input::Order, json!({"type": "fixed", "name": "Huge", "size": 1_000_000_000_000_u64}));
     vec![
-        bytes("a record that contains itself", Input::Payment, with(Input::Payment, json!(["null", "PaymentEvent"])), &[0; 40]),
+        bytes(
+            "a record that contains itself",
+            Input::Payment,
+            with(Input::Payment, json!(["null", "PaymentEvent"])),
+            &[0; 40],
+        ),
         bytes("types nested too deep", Input::Shipping, with(Input::Shipping, deep), &[0; 40]),
-        bytes("types without number", Input::Order, with(Input::Order, json!({"type": "record", "name": "Bomb", "fields": bomb})), &[0; 40]),
+        bytes(
+            "types without number",
+            Input::Order,
+            with(Input::Order, json!({"type": "record", "name": "Bomb", "fields": bomb})),
+            &[0; 40],
+        ),
         bytes("a terabyte of one field", Input::Order, huge, &[0; 40]),
         Foreign { name: "2^63 - 1 nulls", input: Input::Payment, schema: nulls, fate: BAD, body: Some(endless) },
     ]

@@ -18,12 +18,18 @@ pub(super) fn add(corpus: &mut Corpus) {
     corpus.add_record(Input::Shipping, "a key of 2 MB", Some("too_large"), raw(&"k".repeat(2_000_000), b"x"));
     let many = |count: usize| (0..count).map(|number| (format!("h{number}"), Some(vec![7, 7]))).collect();
     let value = corpus.value(&sound(input, &corpus.order()));
-    corpus.add_record(input, "10,000 headers", None, RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value) });
+    corpus.add_record(
+        input,
+        "10,000 headers",
+        None,
+        RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value) },
+    );
     let record = RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value[..20]) };
     corpus.add_record(input, "10,000 headers and half an event", Some("bad_avro"), record);
     let record = RawRecord { headers: vec![(String::new(), None); 200_000], ..raw(&corpus.order(), &value) };
     corpus.add_record(input, "200,000 headers of nothing", Some("too_large"), record);
-    let headers = vec![(String::new(), None), ("a".repeat(10_000), Some(Vec::new())), (String::new(), Some(vec![0; 9]))];
+    let headers =
+        vec![(String::new(), None), ("a".repeat(10_000), Some(Vec::new())), (String::new(), Some(vec![0; 9]))];
     let value = corpus.value(&sound(Input::Inventory, &corpus.order()));
     let record = RawRecord { headers, ..raw(&corpus.order(), &value) };
     corpus.add_record(Input::Inventory, "headers without names and with long ones", None, record);

@@ -46,9 +46,9 @@ fn kinds(corpus: &mut Corpus, input: Input) {
 
 fn instants(corpus: &mut Corpus, input: Input) {
     let ahead = Some("occurred_in_future");
-    for (at, fate) in [
-        (0, None), (-1, BAD), (i64::MIN, BAD), (i64::MAX, BAD), (LATEST + 1, BAD), (LATEST, ahead), (FAR_AHEAD, ahead),
-    ] {
+    for (at, fate) in
+        [(0, None), (-1, BAD), (i64::MIN, BAD), (i64::MAX, BAD), (LATEST + 1, BAD), (LATEST, ahead), (FAR_AHEAD, ahead)]
+    {
         corpus.add_event(input, &format!("occurred at {at}"), fate, |event| event["occurred_at"] = at.into());
     }
     let (field, kind) = match input {
@@ -112,7 +112,9 @@ fn money(corpus: &mut Corpus, input: Input) {
 }
 
 fn lines(corpus: &mut Corpus, input: Input) {
-    for (quantity, fate) in [(1, None), (1_000_000, None), (1_000_001, BAD), (0, BAD), (-1, BAD), (i32::MAX, BAD), (i32::MIN, BAD)] {
+    for (quantity, fate) in
+        [(1, None), (1_000_000, None), (1_000_001, BAD), (0, BAD), (-1, BAD), (i32::MAX, BAD), (i32::MIN, BAD)]
+    {
         let name = format!("quantity {quantity}");
         corpus.add_event(input, &name, fate, |event| event["lines"][0]["quantity"] = quantity.into());
     }
