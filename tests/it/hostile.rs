@@ -77,7 +77,8 @@ async fn every_hostile_record_comes_to_its_fate_in_memory_and_time_that_its_leng
     let registry = Registry::at(&stack.registry).expect("a usable URL");
     let prefix = format!("it-{}-hostile-", now_micros());
     let cases = [corpus(&registry, &prefix).await, foreign(&registry, &prefix).await].concat();
-    let ours = orderstream::decode::Registry::new(&stack.registry, None, None, Duration::from_secs(10));
+    let access = orderstream::decode::Access::to(&stack.registry, Duration::from_secs(10));
+    let ours = orderstream::decode::Registry::new(access);
     let decoder = Decoder::new(ours.expect("a usable URL"), 1_000, RECORD_MAX_BYTES);
     let now = Timestamp(now_micros());
     let mut wrong = Vec::new();

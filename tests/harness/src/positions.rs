@@ -161,7 +161,7 @@ impl Lag {
     /// # Errors
     /// Kafka does not answer.
     pub fn has_reached(&self, ends: &Ends) -> Result<bool> {
-        let committed = committed_of(&self.group, &self.partitions)?;
+        let committed = committed_of(&self.group, &self.partitions, PATIENCE)?;
         Ok(ends
             .iter()
             .all(|(partition, end)| *end == 0 || committed.get(partition).is_some_and(|at| at.offset >= *end)))
