@@ -126,6 +126,9 @@ pub fn lag(deployment: &Deployment) -> Result<i64> {
     Lag::of(deployment)?.offsets()
 }
 
+/// Where partitions end.
+pub type Ends = BTreeMap<Partition, i64>;
+
 /// A [`lag`] that is looked at again and again, over connections that stay open.
 pub struct Lag {
     reader: LogReader,
@@ -142,6 +145,26 @@ impl Lag {
         let reader = LogReader::on(&deployment.stack.brokers)?;
         let partitions = input_partitions(&reader, deployment)?;
         Ok(Self { reader, group: group(&deployment.stack.brokers, &deployment.group)?, partitions })
+    }
+
+    /// Where the input partitions end now.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn ends(&self) -> Result<Ends> {
+        let end = |partition: &Partition| Ok((partition.clone(), self.reader.extent(partition)?.end));
+        self.partitions.iter().map(end).collect()
+    }
+
+    /// Whether the group has committed all that lies before these ends.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn has_reached(&self, ends: &Ends) -> Result<bool> {
+        let committed = committed_of(&self.group, &self.partitions, PATIENCE)?;
+        Ok(ends
+            .iter()
+            .all(|(partition, end)| *end == 0 || committed.get(partition).is_some_and(|at| at.offset >= *end)))
     }
 
     /// How many offsets are missing.

@@ -17,6 +17,7 @@ use crate::proxy::Link;
 const JUMPS: [i64; 6] = [-90_000, -3_600, -45, 45, 3_600, 90_000];
 /// Below what every worker has open from its beginning, so it can open nothing more.
 const DESCRIPTORS: u64 = 8;
+const PAGE: u64 = 4_096;
 
 /// What was done to whom.
 #[derive(Debug)]
@@ -49,7 +50,11 @@ pub(super) fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)
             let disk = member.disk.as_mut().context("there is no disk to fill: only root can mount one")?;
             let took = disk.fill()?;
             let log = std::fs::metadata(log)?.len();
-            (format!("the disk of {name} is full, of {} MiB of ballast", took >> 20), What::Disk { log })
+            // So that it has something to say.
+            links.iter().for_each(|link| link.reset());
+            let what =
+                format!("the disk of {name} is full, of {} MiB of ballast, and its connections are reset", took >> 20);
+            (what, What::Disk { log })
         }
         _ => {
             let process = process_of(pid)?;
@@ -87,7 +92,8 @@ impl Wound {
             What::Disk { log } => {
                 let grew = std::fs::metadata(member.log())?.len() - log;
                 member.disk.as_mut().context("it was filled")?.empty()?;
-                (format!("the log of {name} grew by {grew} bytes"), grew == 0)
+                // What was left of the log's last page is not the disk's any more.
+                (format!("the log of {name} grew by {grew} bytes"), grew < PAGE)
             }
             What::Descriptors { pid, before, links, counts } => {
                 let did = sum(&links).since(&counts);

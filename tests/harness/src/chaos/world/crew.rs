@@ -197,6 +197,16 @@ impl Crew {
     }
 }
 
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.worker = None;
+        // Its disk goes, its log stays.
+        if self.disk.is_some() {
+            _ = std::fs::copy(self.log(), self.config.with_file_name(format!("{}.log", self.name)));
+        }
+    }
+}
+
 impl Member {
     /// What it is for at the moment.
     #[must_use]
