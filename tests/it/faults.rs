@@ -10,6 +10,7 @@ use orderstream_harness::chaos::fault::{Fault, Kind, Target};
 use orderstream_harness::chaos::inject::{heal, inject};
 use orderstream_harness::chaos::world::{Plan, World};
 use orderstream_harness::check;
+use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::traffic::{Shape, Traffic};
@@ -62,10 +63,8 @@ async fn every_kind_of_fault_takes_place_and_leaves_nothing_behind() {
     eprintln!("{} records went in", feed.await.expect("no panic"));
     world.probe.flush().expect("probes are delivered");
     let deployment = world.deployment().clone();
-    tended_until(&mut world, "everything to be published", async |_| {
-        positions::lag(&deployment).is_ok_and(|lag| lag == 0)
-    })
-    .await;
+    tended_until(&mut world, "everything to be published", async |_| lag(&deployment).await.is_ok_and(|lag| lag == 0))
+        .await;
     world.dismiss().await.expect("workers stop");
     let verdict = check::check(&deployment).await.expect("the checker can read everything");
     eprintln!("{}", verdict.text());
@@ -124,6 +123,11 @@ async fn whole(world: &mut World) {
     let deployment = world.deployment().clone();
     tended_until(world, "the lag to be small", async |_| positions::lag(&deployment).is_ok_and(|lag| lag < 2_000))
         .await;
+}
+
+async fn lag(deployment: &Deployment) -> anyhow::Result<i64> {
+    let deployment = deployment.clone();
+    tokio::task::spawn_blocking(move || positions::lag(&deployment)).await?
 }
 
 async fn tended_until(world: &mut World, what: &str, mut condition: impl AsyncFnMut(&mut World) -> bool) {
