@@ -59,7 +59,7 @@ async fn every_kind_of_fault_takes_place_and_leaves_nothing_behind() {
             }
         }
     }
-    end.store(true, Ordering::SeqCst);
+    drop(end);
     eprintln!("{} records went in", feed.await.expect("no panic"));
     world.probe.flush().expect("probes are delivered");
     let deployment = world.deployment().clone();
@@ -90,8 +90,17 @@ fn targets(kind: Kind) -> Vec<Target> {
     some.take(if one { 1 } else { 9 }).collect()
 }
 
+/// Says that it is over, however that comes: a thread that feeds would keep a failed test from ending.
+struct End(Arc<AtomicBool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Traffic until it is told to end.
-async fn feed(world: &World) -> (Arc<AtomicBool>, tokio::task::JoinHandle<u64>) {
+async fn feed(world: &World) -> (End, tokio::task::JoinHandle<u64>) {
     let deployment = world.deployment();
     let mut producer = Producer::open(&deployment.stack, &deployment.topics).await.expect("a producer");
     let end = Arc::new(AtomicBool::new(false));
@@ -107,7 +116,7 @@ async fn feed(world: &World) -> (Arc<AtomicBool>, tokio::task::JoinHandle<u64>) 
         producer.flush().expect("delivered");
         producer.sent()
     });
-    (end, feed)
+    (End(end), feed)
 }
 
 /// Waits until nothing is missing any more, and every lane goes on.
