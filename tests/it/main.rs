@@ -3,12 +3,16 @@
 //! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
+mod allocations;
 mod answers;
 mod archive;
 mod asking;
+mod batchings;
 mod by_hand;
 mod census;
+mod chaos;
 mod commands;
+mod crash_points;
 mod dead_letters;
 mod deadlines;
 mod deadlines_held;
@@ -18,6 +22,7 @@ mod faults;
 mod fold;
 mod happy_path;
 mod holds;
+mod hostile;
 mod house;
 mod kills;
 mod letters;
@@ -40,5 +45,6 @@ mod takeover;
 mod trial;
 mod under_load;
 mod upkeep;
+mod wire;
 mod worked_examples;
 mod zombie;

@@ -1,28 +1,23 @@
 //! A stage under load: traffic that comes meanwhile, and conditions on what the workers make of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use orderstream_harness::flow;
 use orderstream_harness::traffic::{Shape, Traffic};
 use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 use sqlx::Row;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use crate::stage::{Stage, now_micros};
 
 /// Traffic on its way.
-pub struct Flow {
-    end: Arc<AtomicBool>,
-    task: JoinHandle<()>,
-}
+pub struct Flow(flow::Flow);
 
 impl Flow {
     /// Ends it, in the middle of many orders, and waits until Kafka has what was sent.
     pub async fn end(self) {
-        self.end.store(true, Ordering::SeqCst);
-        self.task.await.expect("nobody panics");
+        self.0.end().await.expect("kafka takes the records");
     }
 }
 
@@ -34,7 +29,8 @@ impl Stage {
 
     /// Sends it meanwhile, at most so many records a second.
     pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
-        self.start(orders, seed, rate).await.task
+        let Flow(flow) = self.start(orders, seed, rate).await;
+        tokio::spawn(async { flow.all().await.expect("kafka takes the records") })
     }
 
     /// Traffic without an end, so many records a second.
@@ -43,22 +39,8 @@ impl Stage {
     }
 
     async fn start(&self, orders: u64, seed: u64, rate: u32) -> Flow {
-        let mut producer = self.producer().await;
         let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
-        let task = spawn_blocking(move || {
-            let began = Instant::now();
-            for (number, planned) in (0..).zip(Traffic::new(shape)).take_while(|_| !ended.load(Ordering::SeqCst)) {
-                producer.send(&planned).expect("kafka takes the record");
-                let due = began + Duration::from_secs(1) * number / rate;
-                while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| !early.is_zero()) {
-                    producer.poll(early);
-                }
-            }
-            producer.flush().expect("all is acknowledged");
-        });
-        Flow { end, task }
+        Flow(flow::Flow::start(self.producer().await, Traffic::new(shape), rate))
     }
 
     /// How many journal rows there are: how many parts of batches were committed.

@@ -3,12 +3,15 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
+//! | [`hostile`] | records that somebody made who means no good, and what must become of each: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
+//! | [`flow`] | the same without an end, until somebody ends it |
 //! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
+//! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
@@ -27,10 +30,14 @@ pub mod check;
 pub mod cli;
 pub mod commit_thief;
 pub mod config_file;
+pub mod crash;
 pub mod database;
 pub mod demo;
 pub mod deployment;
 pub mod event;
+pub mod flow;
+pub mod hostile;
+pub mod model;
 pub mod output;
 pub mod positions;
 pub mod produce;

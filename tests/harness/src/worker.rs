@@ -22,13 +22,14 @@ pub struct Program {
     path: PathBuf,
     /// Programs that end in becoming it, each with its arguments.
     by_way_of: Vec<OsString>,
+    environment: Vec<(String, String)>,
 }
 
 impl Program {
     /// The program at this path; in integration tests `env!("CARGO_BIN_EXE_orderstream")`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), by_way_of: Vec::new() }
+        Self { path: path.into(), by_way_of: Vec::new(), environment: Vec::new() }
     }
 
     /// The same, started by way of programs that become it: `["env", "A=b"]`. Their process id is the worker's.
@@ -46,6 +47,20 @@ impl Program {
         let path = std::env::current_exe()?.with_file_name("orderstream");
         ensure!(path.exists(), "`{}` is not there: run `cargo build --release --workspace`", path.display());
         Ok(Self::at(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same program with one more variable in its environment.
+    #[must_use]
+    pub fn with(&self, variable: &str, value: &str) -> Self {
+        let mut program = self.clone();
+        program.environment.push((variable.to_owned(), value.to_owned()));
+        program
     }
 
     /// Runs a command to its end, for example `["migrate"]`, with a configuration file.
@@ -105,6 +120,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 }
@@ -197,6 +213,16 @@ impl Worker {
     /// It is gone already.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Whether it is frozen, by whomever.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn is_frozen(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The state stands behind the name of the program, which is in parentheses.
+        Ok(stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')))
     }
 
     /// Waits until it has ended.

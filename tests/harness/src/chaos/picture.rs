@@ -14,8 +14,8 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 84.0;
 /// The plots are at least and at most so wide, and else so wide a second.
 const WIDTH: (f64, f64, f64) = (1_100.0, 3_600.0, 4.0);
-/// Between two panels: room for a panel's title.
-const GAP: f64 = 34.0;
+/// Between two panels: room for the times of one and the title of the next.
+const GAP: f64 = 48.0;
 /// A row of faults, and the bar in it.
 const ROW: f64 = 17.0;
 const BAR: f64 = 11.0;
@@ -87,7 +87,7 @@ impl Picture {
     }
 
     fn faults(&mut self, faults: &[Happened]) {
-        let rows = rows(faults, |happened| (self.x(happened.injected), self.end_of_label(happened)));
+        let rows = rows(faults, |happened| self.span(happened));
         let height = ROW * rows.iter().map(|row| row + 1).max().unwrap_or(1) as f64 + 6.0;
         let key: Vec<(&str, &str)> = Group::ALL.iter().map(|group| (group.word(), group.colour())).collect();
         self.panel("what was broken, from injection to healing", &key, height, &Scale { top: 0.0, step: 0.0 }, plain);
@@ -96,12 +96,18 @@ impl Picture {
             let (from, until) = (self.x(happened.injected), self.x(happened.healed));
             let (bar, colour) = ((until - from).max(2.5), Group::of(happened.fault.kind).colour());
             let (name, did) = (label(happened), escaped(&format!("{}: {}", happened.fault, happened.did)));
-            let (text_x, text_y) = (from + bar + 4.0, y + BAR - 1.5);
+            let opacity = if happened.took_place { 0.85 } else { 0.25 };
+            // What would leave the picture on the right stands on the left of its bar.
+            let (text_x, anchor) = match self.is_left(happened) {
+                true => (from - 4.0, "end"),
+                false => (from + bar + 4.0, "start"),
+            };
+            let text_y = y + BAR - 1.5;
             _ = write!(
                 self.svg,
                 "<g><title>{did}</title>\
-                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='0.85'/>\
-                 <text x='{text_x:.1}' y='{text_y:.1}' class='label'>{}</text></g>\n",
+                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
+                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>\n",
                 escaped(&name)
             );
         }
@@ -182,10 +188,17 @@ impl Picture {
         LEFT + self.width * at.as_secs_f64() / self.seconds
     }
 
-    fn end_of_label(&self, happened: &Happened) -> f64 {
-        self.x(happened.healed).max(self.x(happened.injected) + 2.5)
-            + label(happened).chars().count() as f64 * LETTER
-            + 14.0
+    /// From where to where a bar and its label go.
+    fn span(&self, happened: &Happened) -> (f64, f64) {
+        let (from, until) = (self.x(happened.injected), self.x(happened.healed).max(self.x(happened.injected) + 2.5));
+        match self.is_left(happened) {
+            true => (from - width(happened), until + 8.0),
+            false => (from, until + width(happened)),
+        }
+    }
+
+    fn is_left(&self, happened: &Happened) -> bool {
+        self.x(happened.healed) + width(happened) > LEFT + self.width + RIGHT
     }
 
     fn close(self, title: &str, subtitle: &str) -> String {
@@ -294,6 +307,11 @@ fn label(happened: &Happened) -> String {
     }
 }
 
+/// How wide a label is, with a little air.
+fn width(happened: &Happened) -> f64 {
+    label(happened).chars().count() as f64 * LETTER + 14.0
+}
+
 /// The first row for each in which it covers nobody.
 fn rows(faults: &[Happened], span: impl Fn(&Happened) -> (f64, f64)) -> Vec<usize> {
     let mut ends: Vec<f64> = Vec::new();
@@ -349,7 +367,7 @@ mod tests {
         let plan = Plan { seed: 7, lasts: Duration::from_mins(2), kinds: Kind::ALL.to_vec(), workers: 3 };
         let happened = |fault: super::super::fault::Fault| {
             let (injected, healed) = (fault.at, fault.until());
-            Happened { fault, did: "a <broker> & its 'port'".to_owned(), injected, healed }
+            Happened { fault, did: "a <broker> & its 'port'".to_owned(), took_place: true, injected, healed }
         };
         let faults = Schedule::of(&plan).faults.into_iter().map(happened).collect();
         Timeline { samples: (0..130).map(sample).collect(), faults }

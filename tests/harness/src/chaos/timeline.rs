@@ -54,8 +54,10 @@ pub struct Happened {
     /// What was planned.
     #[serde(flatten)]
     pub fault: Fault,
-    /// What was really done.
+    /// What was really done, and what was seen of it.
     pub did: String,
+    /// Whether it really took place; else its victim was away, for example.
+    pub took_place: bool,
     /// When it was done.
     #[serde(rename = "injected_seconds", serialize_with = "seconds")]
     pub injected: Duration,
@@ -157,7 +159,7 @@ impl Timeline {
     #[must_use]
     pub fn recoveries(&self) -> BTreeMap<Kind, Vec<Duration>> {
         let mut recoveries: BTreeMap<Kind, Vec<Duration>> = BTreeMap::new();
-        for happened in &self.faults {
+        for happened in self.took_place() {
             if let Some(at) = self.all_moved_after(happened.healed) {
                 recoveries.entry(happened.fault.kind).or_default().push(at - happened.healed);
             }
@@ -165,11 +167,16 @@ impl Timeline {
         recoveries
     }
 
-    /// How many faults of each kind there were.
+    /// The faults that really took place.
+    pub fn took_place(&self) -> impl Iterator<Item = &Happened> {
+        self.faults.iter().filter(|happened| happened.took_place)
+    }
+
+    /// How many faults of each kind there were that really took place.
     #[must_use]
     pub fn faults_by_kind(&self) -> BTreeMap<Kind, usize> {
         let mut by_kind = BTreeMap::new();
-        for happened in &self.faults {
+        for happened in self.took_place() {
             *by_kind.entry(happened.fault.kind).or_default() += 1;
         }
         by_kind
@@ -264,7 +271,7 @@ mod tests {
 
     fn happened(kind: Kind, healed: u64) -> Happened {
         let fault = Fault { kind, target: Target::Postgres, at: at(0), lasts: at(1), chance: 0 };
-        Happened { fault, did: String::new(), injected: at(0), healed: at(healed) }
+        Happened { fault, did: String::new(), took_place: true, injected: at(0), healed: at(healed) }
     }
 
     #[test]

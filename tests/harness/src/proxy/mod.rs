@@ -1,13 +1,14 @@
 //! A link to a server that a test can hurt and mend: a TCP forwarder that stands between a client and that server.
 //!
 //! It delays, slows, loses a direction, holds up, tears, resets and cuts, in any combination, and counts what it did. Kafka tells
-//! its clients its own address, so there the broker's advertised listener has to be the link's. Works on a thread of its own: a
-//! test that blocks does not slow it down. Invariant: the link's address stays taken while it is cut, so nobody else can answer
+//! its clients its own address, so there the broker's advertised listener has to be the link's; [`kafka`] knows its requests. Works
+//! on a thread of its own: a test that blocks does not slow it down. Invariant: the link's address stays taken while it is cut, so nobody else can answer
 //! there; and no stream goes on with a hole in it.
 
 mod carry;
 mod condition;
 mod counts;
+pub mod kafka;
 #[cfg(test)]
 mod tests;
 
@@ -39,13 +40,12 @@ impl Link {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), server)
     }
 
-    /// The same at an address of the caller's choice.
+    /// The same, listening at an address that somebody was told already.
     ///
     /// # Errors
     /// The address is taken, or the system gives no thread.
-    pub fn at(address: SocketAddr, server: &str) -> Result<Self> {
-        let listener =
-            std::net::TcpListener::bind(address).with_context(|| format!("no link can be at `{address}`"))?;
+    pub fn at(listen: SocketAddr, server: &str) -> Result<Self> {
+        let listener = std::net::TcpListener::bind(listen).with_context(|| format!("`{listen}` cannot be had"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (condition, watched) = watch::channel(Condition::default());
