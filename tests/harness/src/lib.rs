@@ -10,6 +10,7 @@
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
+//! | [`mutants`] | the product with one mechanism switched off, and who notices |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | a link to a server that can be cut |
@@ -32,6 +33,7 @@ pub mod demo;
 pub mod deployment;
 pub mod event;
 pub mod flow;
+pub mod mutants;
 pub mod output;
 pub mod positions;
 pub mod produce;

@@ -1,10 +1,11 @@
-//! The command line of `harness`: simulate, services, check, demo, trial, crash-points; one file a command.
+//! The command line of `harness`: simulate, services, check, demo, trial, crash-points, mutants; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
 mod check;
 mod crash_points;
 mod demo;
+mod mutants;
 mod services;
 mod simulate;
 mod target;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Lets workers die at every crash point under traffic, and checks; needs a running stack.
     CrashPoints(crash_points::Arguments),
+    /// Switches off one mechanism at a time and shows that a test fails; needs the sources, cargo and a running stack.
+    Mutants(mutants::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
 }
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
                 Command::CrashPoints(arguments) => crash_points::run(arguments).await,
+                Command::Mutants(arguments) => mutants::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
             }
         })
