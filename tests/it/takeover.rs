@@ -118,8 +118,8 @@ async fn a_lane_whose_last_row_another_hand_moved_is_given_up_at_the_next_batch(
     stage.send(60, 71).await;
     let worker = stage.worker("fenced");
     stage.all_published(30).await;
-    // The claim is still ours, and the row of the next batch is there already.
-    stage.execute("update lanes set last_seq = last_seq - 1 where last_seq > 0").await;
+    // The claim is still ours, and somebody else wrote a row under it.
+    stage.execute("update lanes set last_seq = last_seq + 1").await;
     stage.send(60, 72).await;
     let refused = async || Ok(worker.log()?.contains("another process claimed lanes of ours"));
     stage.until(30, "the fence to refuse the batch", refused).await;
