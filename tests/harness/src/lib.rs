@@ -12,6 +12,7 @@
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
+//! | [`mutants`] | the product with one mechanism switched off, and who notices |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
@@ -38,6 +39,7 @@ pub mod event;
 pub mod flow;
 pub mod hostile;
 pub mod model;
+pub mod mutants;
 pub mod output;
 pub mod positions;
 pub mod produce;
