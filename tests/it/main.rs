@@ -37,6 +37,7 @@ mod registry;
 mod replays;
 mod scenarios;
 mod schemas_of_the_contract;
+mod security;
 mod servers;
 mod setup;
 mod shutdown;

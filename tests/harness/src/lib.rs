@@ -19,6 +19,7 @@
 //! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
+//! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
@@ -26,6 +27,7 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod certificates;
 pub mod chaos;
 pub mod check;
 pub mod cli;
@@ -38,6 +40,7 @@ pub mod deployment;
 pub mod event;
 pub mod flow;
 pub mod hostile;
+pub mod kafka_admin;
 pub mod model;
 pub mod mutants;
 pub mod output;
@@ -53,6 +56,7 @@ pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod tls_front;
 pub mod topic_log;
 pub mod topics;
 pub mod traffic;

@@ -152,7 +152,9 @@ impl InKafka {
     fn look(mut self, seen: &Mutex<Seen>, end: &AtomicBool) {
         while !end.load(Ordering::Relaxed) {
             let asked = self.ask();
-            if let Err(e) = &asked { eprintln!("EYE {e:#}"); }
+            if let Err(e) = &asked {
+                eprintln!("EYE {e:#}");
+            }
             if let Ok((lanes, numbers)) = asked {
                 let would_fall = numbers.iter().any(|(name, now)| self.tide.would_fall(name, *now));
                 let since = would_fall.then(|| *self.falling_since.get_or_insert_with(Instant::now));
