@@ -281,7 +281,9 @@ impl Owner for LaneOwner {
     }
 
     fn refuse(&self, text: String) {
-        self.process.shutdown.stop(Exit::Config, text);
+        // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
+        let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));
+        self.process.shutdown.stop(Exit::Config, changed.map_or(text, |error| error.to_string()));
     }
 
     fn observe(&self, ends: &Ends) {
