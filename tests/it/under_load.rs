@@ -20,9 +20,16 @@ pub struct Flow {
 
 impl Flow {
     /// Ends it, in the middle of many orders, and waits until Kafka has what was sent.
-    pub async fn end(self) {
+    pub async fn end(mut self) {
         self.end.store(true, Ordering::SeqCst);
-        self.task.await.expect("nobody panics");
+        (&mut self.task).await.expect("nobody panics");
+    }
+}
+
+impl Drop for Flow {
+    /// A test that failed waits for its threads, so they must end.
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::SeqCst);
     }
 }
 
@@ -34,20 +41,19 @@ impl Stage {
 
     /// Sends it meanwhile, at most so many records a second.
     pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
-        self.start(orders, seed, rate).await.task
+        self.start(orders, seed, rate, Arc::default()).await
     }
 
     /// Traffic without an end, so many records a second.
     pub async fn flow(&self, seed: u64, rate: u32) -> Flow {
-        self.start(u64::MAX, seed, rate).await
+        let end = Arc::<AtomicBool>::default();
+        Flow { task: self.start(u64::MAX, seed, rate, end.clone()).await, end }
     }
 
-    async fn start(&self, orders: u64, seed: u64, rate: u32) -> Flow {
+    async fn start(&self, orders: u64, seed: u64, rate: u32, ended: Arc<AtomicBool>) -> JoinHandle<()> {
         let mut producer = self.producer().await;
         let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
-        let task = spawn_blocking(move || {
+        spawn_blocking(move || {
             let began = Instant::now();
             for (number, planned) in (0..).zip(Traffic::new(shape)).take_while(|_| !ended.load(Ordering::SeqCst)) {
                 producer.send(&planned).expect("kafka takes the record");
@@ -57,8 +63,7 @@ impl Stage {
                 }
             }
             producer.flush().expect("all is acknowledged");
-        });
-        Flow { end, task }
+        })
     }
 
     /// How many journal rows there are: how many parts of batches were committed.
