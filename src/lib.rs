@@ -65,6 +65,7 @@
 pub mod cli;
 pub mod config;
 pub mod consume;
+pub mod crash;
 pub mod decode;
 pub mod ids;
 pub mod metrics;
@@ -74,3 +75,4 @@ pub mod pipeline;
 pub mod publish;
 pub mod retry;
 pub mod shutdown;
+pub mod trust;

@@ -37,8 +37,8 @@ pub(super) async fn open(config: &Config, part: &str) -> persist::Result<PgConne
 pub(super) fn failed(error: &persist::Error) -> Exit {
     complain(error);
     match error.fate() {
-        Fate::Retry(_) => Exit::Unavailable,
-        Fate::Misconfigured => Exit::Config,
-        Fate::Quarantine | Fate::Bug => Exit::Software,
+        Fate::Retry(_) if error.is_denied() => Exit::Config,
+        Fate::Retry(_) | Fate::Unable => Exit::Unavailable,
+        fate => fate.exit(),
     }
 }

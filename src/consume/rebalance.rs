@@ -19,6 +19,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::access::Access;
 use super::capture::Capture;
 use super::inlet::Inlet;
 use super::tenure::End;
@@ -50,13 +51,20 @@ pub struct Handover {
     owner: Box<dyn Owner>,
     inlets: Mutex<BTreeMap<Lane, Inlet>>,
     refused: AtomicBool,
+    access: Access,
 }
 
 impl Handover {
     /// A context without lanes.
     #[must_use]
-    pub fn new(topics: InputTopics, owner: Box<dyn Owner>) -> Self {
-        Self { topics, owner, inlets: Mutex::default(), refused: AtomicBool::new(false) }
+    pub fn new(topics: InputTopics, owner: Box<dyn Owner>, access: Access) -> Self {
+        Self { topics, owner, inlets: Mutex::default(), refused: AtomicBool::new(false), access }
+    }
+
+    /// How Kafka lets the consumer in.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The configured input topics.
@@ -131,7 +139,9 @@ impl ClientContext for Handover {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "consumer");
+        if !self.access.hear(&error, reason) {
+            tracing::debug!(%error, reason, "consumer");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::error::{Error, Result};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Timestamp};
 
 /// Where a partition stands.
@@ -117,6 +118,7 @@ pub async fn advance(connection: &mut PgConnection, advances: &[Advance]) -> Res
     .bind(advances.iter().map(|a| a.record_timestamp.map(|at| at.0)).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
+    crash::at(Point::BatchCheckpointed);
     if moved.len() == advances.len() {
         return Ok(Advanced::All);
     }

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connection::{Settings, begin, commit, connect};
 use super::error::{Error, Result};
+use crate::crash::{self, Point};
 use crate::ids::{Epoch, Lane, Seq, TenureId};
 
 /// How many former owners' producers a lane remembers, the latest first. A process that dies at every start must not make the
@@ -77,7 +78,9 @@ pub async fn claim(connection: &mut PgConnection, lanes: &[Lane], transactional_
     if claimed.len() != lanes.len() {
         return Err(Error::bug(format!("asked for lanes {numbers:?}, the database has {} of them", claimed.len())));
     }
+    crash::at(Point::Claimed);
     commit(connection).await?;
+    crash::at(Point::ClaimCommitted);
     Ok(claimed)
 }
 

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::error::{Error, Result};
 use super::journal_format::{self, EmittedRecord};
+use crate::crash::{self, Point};
 use crate::ids::{Epoch, Lane, Seq};
 
 /// One row to be written.
@@ -64,6 +65,7 @@ pub async fn append(connection: &mut PgConnection, rows: &[NewRow]) -> Result<()
     .execute(connection)
     .await?
     .rows_affected();
+    crash::at(Point::BatchJournalWritten);
     if usize::try_from(written).ok() == Some(rows.len()) {
         Ok(())
     } else {

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::connection::{begin, commit, rollback};
 use super::error::{Error, Fate, Result};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, Seq};
 
 /// How many days are made ahead, today included.
@@ -54,6 +55,7 @@ pub async fn make_ahead(connection: &mut PgConnection) -> Result<bool> {
     connection.execute(AssertSqlSafe(format!("select pg_advisory_xact_lock({LOCK_KEY})"))).await?;
     connection.execute(LOCK_TIMEOUT).await?;
     let made = make_missing(connection).await;
+    crash::at(Point::DaysMade);
     unless_locked(connection, made).await.map(|made| made.is_some())
 }
 
@@ -158,12 +160,16 @@ pub async fn take_away(connection: &mut PgConnection, date: Date, is_over: impl 
     }
     connection.execute(LOCK_TIMEOUT).await?;
     let detached = detach(connection, date, is_over).await;
+    crash::at(Point::DayDetached);
     if matches!(detached, Ok(false)) {
         rollback(connection).await?;
         return Ok(Taken::Needed);
     }
     match unless_locked(connection, detached).await? {
-        Some(_) => drop_detached(connection).await.map(|()| Taken::Away),
+        Some(_) => {
+            crash::at(Point::DayOut);
+            drop_detached(connection).await.map(|()| Taken::Away)
+        }
         None => Ok(Taken::NotNow),
     }
 }

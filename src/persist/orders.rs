@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 
 use super::error::{Error, Result};
 use super::{archive, order_row};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, OrderId, Timestamp};
 use crate::order::decision::Order;
 use crate::order::{Facts, View};
@@ -58,6 +59,7 @@ pub async fn insert_placeholders(connection: &mut PgConnection, orders: &BTreeMa
     .bind(orders.values().map(|lane| lane.0).collect::<Vec<_>>())
     .execute(connection)
     .await?;
+    crash::at(Point::BatchPlaced);
     Ok(())
 }
 
@@ -74,6 +76,7 @@ pub async fn lock<'a>(
 ) -> Result<BTreeMap<OrderId, Locked>> {
     let locked =
         lock_existing(connection, &orders.keys().chain(visited).map(OrderId::as_str).collect::<Vec<_>>()).await?;
+    crash::at(Point::BatchRowsLocked);
     match orders.keys().find(|order_id| !locked.contains_key(*order_id)) {
         // Its row stood in the way of a placeholder and was archived before we had its lock. The next attempt finds it archived.
         Some(moved) => Err(Error::passing("conflict", format!("order `{moved}` was archived while a batch began"))),
@@ -174,6 +177,7 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
           where o.order_id = n.order_id",
     );
     let written = columns.bind_to(statement).execute(connection).await?.rows_affected();
+    crash::at(Point::BatchOrdersWritten);
     if usize::try_from(written).ok() == Some(orders.len()) {
         Ok(())
     } else {

@@ -20,9 +20,10 @@ use crate::cli::exit::Exit;
 use crate::consume::capture::Capture;
 use crate::consume::client::MAX_POLL_INTERVAL;
 use crate::consume::inlet::{self, Inlet, ToWriter};
-use crate::consume::observer::{Observer, TopicError};
+use crate::consume::observer::{Member, Observer, TopicError};
 use crate::consume::rebalance::{Ends, Owner};
 use crate::consume::tenure::{End, Standing, Tenure};
+use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, TenureId};
 use crate::metrics;
 use crate::order::Source;
@@ -30,7 +31,7 @@ use crate::persist::checkpoints;
 use crate::persist::claims::{self, Claimed};
 use crate::persist::deployment::{self, Identity};
 use crate::persist::lanes::{self, Step};
-use crate::persist::{Error, Fate, PgConnection, connection};
+use crate::persist::{DENIED, Error, Fate, PgConnection, connection};
 use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
 
@@ -43,7 +44,7 @@ pub struct LaneOwner {
     writers: Vec<UnboundedSender<ToWriter>>,
     transactional_id: String,
     identity: Identity,
-    observer: Observer,
+    observer: Arc<Observer>,
     drain_timeout: Duration,
     runtime: Handle,
     tenures: Tenures,
@@ -97,7 +98,7 @@ impl LaneOwner {
             writers: parts.writers,
             transactional_id: parts.transactional_id,
             identity: parts.identity,
-            observer: parts.observer,
+            observer: Arc::new(parts.observer),
             drain_timeout: parts.drain_timeout,
             runtime: Handle::current(),
             tenures: parts.tenures,
@@ -117,17 +118,13 @@ impl LaneOwner {
                 Ok(taken) => return Some(taken),
                 Err(error) => error,
             };
-            let exit = match error.fate() {
-                Fate::Retry(_) if since.elapsed() > MAX_POLL_INTERVAL / 2 => Exit::TempFail,
-                Fate::Retry(_) => {
-                    tracing::warn!(%error, "taking lanes over, trying again");
-                    retry.pause_blocking(&self.process.shutdown).ok()?;
-                    continue;
-                }
-                Fate::Misconfigured => Exit::Config,
-                Fate::Quarantine | Fate::Bug => Exit::Software,
-            };
-            self.process.shutdown.stop(exit, error.to_string());
+            if matches!(error.fate(), Fate::Retry(_)) && since.elapsed() <= MAX_POLL_INTERVAL / 2 {
+                tracing::warn!(%error, "taking lanes over, trying again");
+                retry.because(if error.is_denied() { DENIED } else { "take_over" });
+                retry.pause_blocking(&self.process.shutdown).ok()?;
+                continue;
+            }
+            self.process.shutdown.stop(error.fate().exit(), error.to_string());
             return None;
         }
     }
@@ -164,7 +161,10 @@ impl LaneOwner {
     fn look_at_topics(&self) -> Result<BTreeMap<String, String>, Error> {
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
         let explain = |error: TopicError| match error {
-            TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
+            TopicError::Unreachable(_)
+            | TopicError::Troubled(..)
+            | TopicError::Denied(_)
+            | TopicError::Forbidden(_) => Error::passing("kafka", error.to_string()),
             TopicError::Missing(_) => Error::misconfigured(error.to_string()),
         };
         let counts = self.observer.partition_counts(&names).map_err(explain)?;
@@ -181,6 +181,7 @@ impl LaneOwner {
     /// Lets running batches end, publishes what they left, and says so in the database; up to a deadline.
     async fn drain(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) {
         let drained = tokio::time::timeout(self.drain_timeout, async {
+            crash::at(Point::DrainBegun);
             let lanes: Vec<Lane> = tenures.keys().copied().collect();
             let mut closings = Vec::with_capacity(self.writers.len());
             for writer in &self.writers {
@@ -191,13 +192,18 @@ impl LaneOwner {
             for closed in closings {
                 let _ = closed.await;
             }
+            crash::at(Point::DrainWritten);
             let (done, closed) = oneshot::channel();
             let _ = self.process.relay.send(ToRelay::Close(done));
             let published = closed.await.is_ok();
+            crash::at(Point::DrainPublished);
             if published { self.leave(tenures).await } else { Ok(()) }
         });
         match drained.await {
-            Ok(Ok(())) => tracing::info!(lanes = tenures.len(), "lanes drained"),
+            Ok(Ok(())) => {
+                crash::at(Point::DrainLeft);
+                tracing::info!(lanes = tenures.len(), "lanes drained");
+            }
             Ok(Err(error)) => tracing::warn!(%error, "lanes drained, but the database could not be told"),
             Err(_) => tracing::warn!(
                 lanes = tenures.len(),
@@ -246,11 +252,17 @@ impl Owner for LaneOwner {
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
         let _ = self.process.relay.send(ToRelay::Open(openings));
+        crash::at(Point::RelayOpened);
         let inlets = inlets.into_iter().map(|(opening, inlet)| {
             let _ = inlet.writer.send(ToWriter::Open(opening));
             inlet
         });
-        Some(inlets.collect())
+        let inlets = inlets.collect();
+        crash::at(Point::TenuresOpened);
+        // Not here: it asks every broker, and one that is away would hold up the lanes.
+        let (observer, group) = (self.observer.clone(), self.identity.group.clone());
+        self.runtime.spawn_blocking(move || look_for_strangers(&observer, &group));
+        Some(inlets)
     }
 
     fn give_back(&self, why: End) {
@@ -275,5 +287,23 @@ impl Owner for LaneOwner {
     fn observe(&self, ends: &Ends) {
         let tenures = self.tenures.lock();
         observe::lag(ends, &tenures, self.process.now());
+    }
+}
+
+/// Whoever else is in the group is given lanes that nobody applies then. Best effort: an answer that does not come is no news.
+fn look_for_strangers(observer: &Observer, group: &str) {
+    let members = observer.members(group).unwrap_or_default();
+    // Where nobody has our name, `kafka.properties` gives all of us another one.
+    let strangers: Vec<String> = members
+        .iter()
+        .filter(|_| members.iter().any(Member::is_ours))
+        .filter(|member| !member.is_ours())
+        .map(|member| format!("`{}` at {}", member.client_id, member.host))
+        .collect();
+    if !strangers.is_empty() {
+        tracing::warn!(
+            "the group `{group}` has members that are no workers of orderstream ({}): nobody applies what the lanes hold that they are given; stop them, or give them a group of their own",
+            strangers.join(", ")
+        );
     }
 }

@@ -15,6 +15,7 @@ mod journal_reader;
 mod lookout;
 mod meaning;
 mod observe;
+mod outputs;
 mod process;
 mod quarantine;
 mod retention;
@@ -28,6 +29,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::crash::{self, Point};
 use crate::ids::{Lane, OrderId};
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
@@ -39,6 +41,7 @@ use decided::Decided;
 use process::Process;
 
 pub use run::run;
+pub use start::input_topics;
 
 /// What one attempt at a batch comes to.
 enum Attempt {
@@ -77,6 +80,7 @@ async fn apply(connection: &mut PgConnection, batch: &Batch, process: &Process) 
     // 6. Every row count was right. From here on, only the database knows.
     match connection::answered(limit, connection::commit(connection)).await {
         Ok(()) => {
+            crash::at(Point::BatchCommitted);
             steps.end("commit");
             steps.total();
             Ok(Attempt::Committed(decided))
@@ -101,10 +105,11 @@ async fn write(
 ) -> Result<Written, Error> {
     let rules = &process.rules;
     connection::begin(connection).await?;
+    crash::at(Point::BatchBegun);
 
     // 1. The fence: every lane is still ours, and its next journal row is the one we think.
-    let now = match lanes::fence(connection, &batch.steps()).await? {
-        Fenced::Held(now) => now,
+    let held = match lanes::fence(connection, &batch.steps()).await? {
+        Fenced::Held(held) => held,
         Fenced::Lost(lanes) => return Ok(Written::Not(Attempt::Lost(lanes))),
     };
     steps.end("fence");
@@ -119,15 +124,17 @@ async fn write(
     let touched = orders_of(batch);
     orders::insert_placeholders(connection, &touched).await?;
     let mut orders = orders::lock(connection, &touched, batch.visits()).await?;
+    orders.values_mut().for_each(|locked| locked.order.version_floor = held.version_floor);
     let ground = visits::ground(connection, &batch.ground(&rules.topics)).await?;
     steps.end("lock_orders");
 
     // 4. Decide, purely.
-    let mut decided = match decide(batch, &mut orders, &ground, rules, now)? {
+    let mut decided = match decide(batch, &mut orders, &ground, rules, held.now)? {
         Verdict::Write(decided) => decided,
         Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };
     steps.end("decide");
+    crash::at(Point::BatchDecided);
 
     // 5. Orders, dead letters and one journal row a lane.
     orders::write(connection, &decided.orders(&orders, rules)).await?;

@@ -23,11 +23,13 @@ use super::watchdog;
 use super::writer::Writer;
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::consume::access::Access;
 use crate::consume::client;
 use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
 use crate::consume::watermarks::Watermarks;
-use crate::decode::{Decoder, Registry, RegistryError};
+use crate::crash::{self, Point};
+use crate::decode::{self, Decoder, Registry};
 use crate::persist;
 use crate::publish::encode::Encoder;
 use crate::publish::inbox::{Setup, ToRelay};
@@ -52,10 +54,14 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let short = instance.chars().take(12).collect::<String>();
     let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
     let database = persist::Settings::of(&config.database, &short).map_err(|error| misconfigured(error.to_string()))?;
-    let registry = registry(config).map_err(|error| misconfigured(error.to_string()))?;
+    let registry =
+        Registry::new(decode::Access::from(&config.registry)).map_err(|error| misconfigured(error.to_string()))?;
     let observer = start::observer(config, &short)?;
     let found = start::look(config, &database, &registry, &observer, shutdown).await?;
+    crash::at(Point::StartSettled);
     let transactional_id = format!("{}-{instance}", config.kafka.group);
+    let producer = producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes);
+    let opened = start::producer(config, &producer, &transactional_id, shutdown).await?;
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
     let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();
@@ -74,7 +80,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         config.registry.unknown_id_grace,
     ));
     let setup = Setup {
-        producer: producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes),
+        producer,
         transactional_id: transactional_id.clone(),
         observer: start::observer(config, &short)?,
         topics: start::input_topics(config),
@@ -84,7 +90,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         journal: Box::new(JournalReader::new(database.clone(), tokio::runtime::Handle::current())),
         shutdown: shutdown.clone(),
     };
-    let relay = spawn("relay", move || Relay::new(setup, relay_outlet).run())?;
+    let relay = spawn("relay", move || Relay::new(setup, relay_outlet, opened).run())?;
     let (mut channels, mut writers) = (Vec::new(), Vec::new());
     for number in 0..config.worker.writers {
         let (channel, inbox) = unbounded_channel();
@@ -93,7 +99,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     }
     let tenures = Tenures::default();
     let watermarks =
-        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(client::unusable(&error)))?;
     let lookout = Lookout {
         process: process.clone(),
         writers: channels.clone(),
@@ -109,9 +115,9 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         drain_timeout: config.worker.drain_timeout,
         tenures: tenures.clone(),
     });
-    let handover = Handover::new(start::input_topics(config), Box::new(owner));
+    let handover = Handover::new(start::input_topics(config), Box::new(owner), Access::of(&config.kafka));
     let consumer =
-        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(client::unusable(&error)))?;
     let limits = Limits { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
@@ -124,24 +130,23 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
+    crash::at(Point::ShutdownRequested);
     // Holds a way to the writers, who end when nobody can send any more.
     lookout.abort();
     let _ = lookout.await;
     join(poller).await;
+    crash::at(Point::ShutdownLeft);
     for writer in writers {
         let _ = writer.await;
     }
+    crash::at(Point::ShutdownWritten);
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
+    crash::at(Point::ShutdownRelayed);
     census.abort();
     upkeep.abort();
     watchdog.abort();
     Ok(())
-}
-
-fn registry(config: &Config) -> Result<Registry, RegistryError> {
-    let password = config.registry.password.as_ref().map(crate::config::Secret::expose);
-    Registry::new(&config.registry.url, config.registry.username.as_deref(), password, config.registry.timeout)
 }
 
 fn rules(config: &Config, found: &Found) -> Rules {

@@ -11,8 +11,9 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::retention::{Fate, Published, fate, first_kept};
-use super::start;
+use super::{outputs, start};
 use crate::config::Config;
+use crate::crash::{self, Point};
 use crate::ids::{Lane, Timestamp};
 use crate::metrics;
 use crate::persist::journal_days::{self, Taken};
@@ -64,9 +65,22 @@ impl Upkeep {
             self.remove_dead_letters(connection).await?;
             dropped = self.drop_days(connection).await?;
         }
+        self.look_at_outputs(connection).await?;
         let oldest = oldest_day(connection).await?;
         metrics::JOURNAL_OLDEST_SECONDS.set(oldest, &[]);
         Ok(made && dropped)
+    }
+
+    /// Tells what became of the topics that are published to since somebody looked last.
+    async fn look_at_outputs(&self, connection: &mut PgConnection) -> Result<()> {
+        let (config, instance) = (self.config.clone(), self.database.instance.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let observer = start::observer(&config, &instance).map_err(|refusal| refusal.text)?;
+            outputs::look(&observer, &outputs::names(&config)).map_err(|error| error.to_string())
+        });
+        let looked = looked.await.unwrap_or_else(|error| Err(error.to_string()));
+        let now = looked.map_err(|text| Error::passing("kafka_metadata", text))?;
+        outputs::tell_changes(connection, &now).await
     }
 
     async fn remove_dead_letters(&self, connection: &mut PgConnection) -> Result<()> {
@@ -74,6 +88,7 @@ impl Upkeep {
         while removed >= CHUNK.unsigned_abs() {
             let older_than = self.config.retention.dead_letters;
             removed = retention::remove_resolved_letters(connection, older_than, CHUNK).await?;
+            crash::at(Point::LettersRemoved);
             metrics::DEAD_LETTERS_REMOVED.increment(removed, &[]);
             all += removed;
         }
@@ -96,6 +111,7 @@ impl Upkeep {
             return Ok(true);
         }
         let published = self.read_positions(connection).await?;
+        crash::at(Point::UpkeepPositionsRead);
         for date in old {
             let strays_are_gone = delete_strays(connection, date, &published).await?;
             if !(strays_are_gone && drop_day(connection, date, &published, first_kept).await?) {
@@ -130,6 +146,7 @@ async fn drop_day(connection: &mut PgConnection, date: Date, published: &Publish
     let is_over = |day: &journal_days::Day| fate(day, published, first_kept) == Fate::Over;
     match journal_days::take_away(connection, date, is_over).await? {
         Taken::Away => {
+            crash::at(Point::DayDropped);
             metrics::JOURNAL_DAYS_DROPPED.increment(1, &[]);
             tracing::info!(day = %date, lanes = day.last.len(), "dropped a day of the journal");
             Ok(true)

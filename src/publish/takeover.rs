@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use rdkafka::error::KafkaResult;
 
 use super::producer::{Producer, Settings};
+use crate::crash::{self, Point};
 
 /// Takes former owners' transactional ids over and lets them go: what they left open ends at once, and not after
 /// `transaction.timeout.ms` plus the broker's scan interval (measured: 0.6 s against 16 s).
@@ -18,6 +19,7 @@ pub fn end_open_transactions(settings: &Settings, former: &mut BTreeSet<String>)
     while let Some(id) = former.first() {
         tracing::info!(transactional_id = %id, "ending what the former owner may have left open");
         Producer::open(settings, id)?;
+        crash::at(Point::FormerEnded);
         former.pop_first();
     }
     Ok(())

@@ -1,35 +1,23 @@
 //! A stage under load: traffic that comes meanwhile, and conditions on what the workers make of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use orderstream_harness::flow;
 use orderstream_harness::traffic::{Shape, Traffic};
 use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 use sqlx::Row;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use crate::stage::{Stage, now_micros};
 
 /// Traffic on its way.
-pub struct Flow {
-    end: Arc<AtomicBool>,
-    task: JoinHandle<()>,
-}
+pub struct Flow(flow::Flow);
 
 impl Flow {
     /// Ends it, in the middle of many orders, and waits until Kafka has what was sent.
-    pub async fn end(mut self) {
-        self.end.store(true, Ordering::SeqCst);
-        (&mut self.task).await.expect("nobody panics");
-    }
-}
-
-impl Drop for Flow {
-    /// A test that failed waits for its threads, so they must end.
-    fn drop(&mut self) {
-        self.end.store(true, Ordering::SeqCst);
+    pub async fn end(self) {
+        self.0.end().await.expect("kafka takes the records");
     }
 }
 
@@ -39,31 +27,30 @@ impl Stage {
         self.load(orders, seed, u32::MAX).await.await.expect("nobody panics");
     }
 
+    /// Sends it with some malformed records in it.
+    pub async fn send_flawed(&self, orders: u64, seed: u64) {
+        let shape = Shape { malformed: 0.05, ..Shape::usual(orders, seed, now_micros()) };
+        self.begin(shape, u32::MAX).await.0.all().await.expect("kafka takes the records");
+    }
+
     /// Sends it meanwhile, at most so many records a second.
     pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
-        self.start(orders, seed, rate, Arc::default()).await
+        let Flow(flow) = self.start(orders, seed, rate).await;
+        tokio::spawn(async { flow.all().await.expect("kafka takes the records") })
     }
 
     /// Traffic without an end, so many records a second.
     pub async fn flow(&self, seed: u64, rate: u32) -> Flow {
-        let end = Arc::<AtomicBool>::default();
-        Flow { task: self.start(u64::MAX, seed, rate, end.clone()).await, end }
+        self.start(u64::MAX, seed, rate).await
     }
 
-    async fn start(&self, orders: u64, seed: u64, rate: u32, ended: Arc<AtomicBool>) -> JoinHandle<()> {
-        let mut producer = self.producer().await;
-        let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
-        spawn_blocking(move || {
-            let began = Instant::now();
-            for (number, planned) in (0..).zip(Traffic::new(shape)).take_while(|_| !ended.load(Ordering::SeqCst)) {
-                producer.send(&planned).expect("kafka takes the record");
-                let due = began + Duration::from_secs(1) * number / rate;
-                while let Some(early) = due.checked_duration_since(Instant::now()).filter(|early| !early.is_zero()) {
-                    producer.poll(early);
-                }
-            }
-            producer.flush().expect("all is acknowledged");
-        })
+    async fn start(&self, orders: u64, seed: u64, rate: u32) -> Flow {
+        self.begin(Shape { malformed: 0.0, ..Shape::usual(orders, seed, now_micros()) }, rate).await
+    }
+
+    async fn begin(&self, shape: Shape, rate: u32) -> Flow {
+        let shape = Shape { in_flight: 200, ..shape };
+        Flow(flow::Flow::start(self.producer().await, Traffic::new(shape), rate))
     }
 
     /// How many journal rows there are: how many parts of batches were committed.

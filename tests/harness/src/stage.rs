@@ -30,11 +30,12 @@ pub struct Stage {
     /// Where the workers log to.
     pub logs: PathBuf,
     kind: &'static str,
+    id: String,
     file: ConfigFile,
     stack: Stack,
     database: Database,
-    /// Holds the lock for as long as it lives.
-    _lock: PgConnection,
+    /// Holds the lock for as long as it lives; the first of several does.
+    _lock: Option<PgConnection>,
 }
 
 impl Stage {
@@ -52,9 +53,38 @@ impl Stage {
         let lock = lock(stack).await?;
         empty(directory)?;
         clear_leftovers(stack, kind).await?;
-        let id = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let database = Database::create(stack, &format!("{kind}_{id:x}")).await?;
-        let bare = Deployment::fresh(stack, &format!("{kind}-{id:x}"), database.url())?;
+        let id = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
+        let mut stage = Self::make((stack, program), (kind, &id), directory, time, configure).await?;
+        stage._lock = Some(lock);
+        Ok(stage)
+    }
+
+    /// A further deployment beside this one, the `number`th; it goes when this one is cleared.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn another(
+        &self,
+        program: &Program,
+        number: usize,
+        time: Time,
+        configure: impl FnOnce(&mut ConfigFile),
+    ) -> Result<Self> {
+        let directory = self.logs.join(number.to_string());
+        empty(&directory)?;
+        let id = format!("{}_{number}", self.id);
+        Self::make((&self.stack, program), (self.kind, &id), &directory, time, configure).await
+    }
+
+    async fn make(
+        (stack, program): (&Stack, &Program),
+        (kind, id): (&'static str, &str),
+        directory: &Path,
+        time: Time,
+        configure: impl FnOnce(&mut ConfigFile),
+    ) -> Result<Self> {
+        let database = Database::create(stack, &format!("{kind}_{id}")).await?;
+        let bare = Deployment::fresh(stack, &format!("{kind}-{id}"), database.url())?;
         let mut file = ConfigFile::of(&bare);
         configure(&mut file);
         let config = directory.join("orderstream.toml");
@@ -68,10 +98,11 @@ impl Stage {
             config,
             logs: directory.to_owned(),
             kind,
+            id: id.to_owned(),
             file,
             stack: stack.clone(),
             database,
-            _lock: lock,
+            _lock: None,
         })
     }
 
@@ -134,11 +165,18 @@ async fn lock(stack: &Stack) -> Result<PgConnection> {
 
 /// Removes what bears the prefix of a kind.
 async fn clear_leftovers(stack: &Stack, kind: &str) -> Result<()> {
-    let prefix = format!("{kind}-");
-    let names = topics::list(&stack.brokers, |name| name.starts_with(&prefix))?;
+    clear(stack, &format!("{kind}-"), &format!("{kind}_")).await
+}
+
+/// Removes topics, groups and subjects whose names begin so, and databases whose names begin otherwise.
+///
+/// # Errors
+/// A server does not answer.
+pub async fn clear(stack: &Stack, prefix: &str, of_databases: &str) -> Result<()> {
+    let names = topics::list(&stack.brokers, |name| name.starts_with(prefix))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     topics::delete(&stack.brokers, &names).await?;
-    topics::delete_groups(&stack.brokers, |name| name.starts_with(&prefix)).await?;
-    Registry::at(&stack.registry)?.forget(&prefix).await?;
-    database::drop_leftovers(stack, &format!("{kind}_")).await
+    topics::delete_groups(&stack.brokers, |name| name.starts_with(prefix)).await?;
+    Registry::at(&stack.registry)?.forget(prefix).await?;
+    database::drop_leftovers(stack, of_databases).await
 }

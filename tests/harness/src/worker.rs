@@ -2,6 +2,7 @@
 //!
 //! Invariant: no worker outlives the value that started it, whichever way its owner ends; nothing else is ever signalled.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -12,17 +13,30 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::servers::orphans;
 use crate::wait;
 
 /// The binary under test.
 #[derive(Clone, Debug)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    /// Programs that end in becoming it, each with its arguments.
+    by_way_of: Vec<OsString>,
+    environment: Vec<(String, String)>,
+}
 
 impl Program {
     /// The program at this path; in integration tests `env!("CARGO_BIN_EXE_orderstream")`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), by_way_of: Vec::new(), environment: Vec::new() }
+    }
+
+    /// The same, started by way of programs that become it: `["env", "A=b"]`. Their process id is the worker's.
+    #[must_use]
+    pub fn by_way_of(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.by_way_of.extend(words.into_iter().map(Into::into));
+        self
     }
 
     /// The `orderstream` that was built beside this very program.
@@ -32,7 +46,21 @@ impl Program {
     pub fn beside_this() -> Result<Self> {
         let path = std::env::current_exe()?.with_file_name("orderstream");
         ensure!(path.exists(), "`{}` is not there: run `cargo build --release --workspace`", path.display());
-        Ok(Self(path))
+        Ok(Self::at(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same program with one more variable in its environment.
+    #[must_use]
+    pub fn with(&self, variable: &str, value: &str) -> Self {
+        let mut program = self.clone();
+        program.environment.push((variable.to_owned(), value.to_owned()));
+        program
     }
 
     /// Runs a command to its end, for example `["migrate"]`, with a configuration file.
@@ -55,7 +83,7 @@ impl Program {
     pub fn output(&self, config: &Path, arguments: &[&str]) -> Result<Output> {
         let mut command = self.command();
         command.args(arguments).arg("--config").arg(config);
-        command.output().with_context(|| format!("`{}` cannot be started", self.0.display()))
+        command.output().with_context(|| format!("`{}` cannot be started", self.path.display()))
     }
 
     /// Starts a worker under this name. It logs to `<name>.log` in `logs`, behind what earlier workers of the name left.
@@ -75,27 +103,24 @@ impl Program {
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("`{}` cannot be written", log.display()))?;
-        let child = self
-            .command()
-            .args(["run", "--config"])
-            .arg(config)
-            .env("ORDERSTREAM__METRICS__LISTEN", metrics.to_string())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("`{}` cannot be started", self.0.display()))?;
+        let mut command = self.command();
+        command.args(["run", "--config"]).arg(config).env("ORDERSTREAM__METRICS__LISTEN", metrics.to_string());
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = orphans::spawn(command)?;
         Ok(Worker { name: name.to_owned(), child, log, metrics })
     }
 
     /// The program in an environment without settings of its own: the configuration file alone decides.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut words = self.by_way_of.iter().cloned().chain([self.path.clone().into_os_string()]);
+        let mut command = Command::new(words.next().expect("the program itself is the last word"));
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(orderstream::config::PREFIX) {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 }
@@ -188,6 +213,16 @@ impl Worker {
     /// It is gone already.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Whether it is frozen, by whomever.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn is_frozen(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The state stands behind the name of the program, which is in parentheses.
+        Ok(stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')))
     }
 
     /// Waits until it has ended.

@@ -53,7 +53,7 @@ impl fmt::Display for Fault {
 /// To whom it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// The worker of this place among those that should live then, counted round.
+    /// The worker of this place, counted from 0; a schedule names only those that its run has.
     Worker(u8),
     /// All workers together.
     Workers,

@@ -99,7 +99,9 @@ impl Broker {
     pub async fn start(&mut self) -> Result<()> {
         self.launch()?;
         let (what, id) = (format!("broker {} to serve clients", self.id), self.id);
-        wait::within(START_SECONDS, &what, async || Ok(self.knows().await?.contains(&id))).await
+        wait::within(START_SECONDS, &what, async || Ok(!self.is_running()? || self.knows().await?.contains(&id)))
+            .await?;
+        self.process()?.must_run()
     }
 
     /// Starts it and waits for nothing; nothing happens when it runs already.
@@ -161,9 +163,8 @@ impl Broker {
     /// The brokers that it knows to serve clients, in order.
     ///
     /// # Errors
-    /// It has ended or does not answer.
-    pub async fn knows(&mut self) -> Result<Vec<u8>> {
-        self.process()?.must_run()?;
+    /// It does not answer.
+    pub async fn knows(&self) -> Result<Vec<u8>> {
         let asked = ask_for_brokers(self.address(INTERNAL)?);
         tokio::time::timeout(ANSWER, asked).await.with_context(|| format!("broker {} does not answer", self.id))?
     }

@@ -41,7 +41,9 @@ impl Cluster {
         let all: Vec<u8> = cluster.brokers.iter().map(Broker::id).collect();
         for broker in &mut cluster.brokers {
             let what = format!("broker {} to know all of {}", broker.id(), all.len());
-            wait::within(START_SECONDS, &what, async || Ok(broker.knows().await? == all)).await?;
+            wait::within(START_SECONDS, &what, async || Ok(!broker.is_running()? || broker.knows().await? == all))
+                .await?;
+            broker.process()?.must_run()?;
         }
         Ok(cluster)
     }

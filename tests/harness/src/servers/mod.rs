@@ -12,7 +12,7 @@
 
 mod broker;
 mod cluster;
-mod orphans;
+pub(crate) mod orphans;
 mod plan;
 mod ports;
 mod postgres;
@@ -25,5 +25,5 @@ pub use cluster::Cluster;
 pub use plan::{Advertise, Listener, Plan, Protocol};
 pub use ports::free_port;
 pub use postgres::{Postgres, Settings, Shutdown, give_to_server};
-pub use process::Process;
+pub use process::{Process, is_frozen};
 pub use registry::Registry;

@@ -157,21 +157,39 @@ impl Postgres {
     /// # Errors
     /// It ends, with the last lines of its log, or does not answer.
     pub async fn start(&mut self) -> Result<()> {
-        if !self.is_running()? {
-            self.forget_killed_postmaster().await?;
-            let mut command = as_server(tools::tools()?.postgres.join("postgres"));
-            command.arg("-D").arg(&self.data);
-            self.process = Some(Process::spawn("postgres", command, &self.log())?);
+        wait::within(ORPHANS_SECONDS, "the last process of the killed postgres to end", async || self.launch()).await?;
+        let what = "postgres to take sessions";
+        wait::within(START_SECONDS, what, async || Ok(!self.is_running()? || self.answers()?)).await?;
+        self.process()?.must_run()
+    }
+
+    /// Starts it unless it runs, and waits for nothing. False, with nothing done, while processes of a killed one still end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn launch(&mut self) -> Result<bool> {
+        if self.is_running()? {
+            return Ok(true);
         }
-        let port = self.port.to_string();
-        let process = self.process()?;
-        wait::within(START_SECONDS, "postgres to take sessions", async || {
-            process.must_run()?;
-            let mut ready = Command::new(tools::tools()?.postgres.join("pg_isready"));
-            ready.args(["--quiet", "--host=127.0.0.1", "--timeout=2", "--port", &port]);
-            Ok(ready.status()?.success())
-        })
-        .await
+        // A postmaster refuses data whose `postmaster.pid` names a process, and orphaned backends need a moment to see that they are.
+        if works_in(&self.data.canonicalize().with_context(|| format!("no `{}`", self.data.display()))?)? {
+            return Ok(false);
+        }
+        _ = std::fs::remove_file(self.data.join("postmaster.pid"));
+        let mut command = as_server(tools::tools()?.postgres.join("postgres"));
+        command.arg("-D").arg(&self.data);
+        self.process = Some(Process::spawn("postgres", command, &self.log())?);
+        Ok(true)
+    }
+
+    /// Whether it takes sessions.
+    ///
+    /// # Errors
+    /// `pg_isready` cannot be started.
+    pub fn answers(&self) -> Result<bool> {
+        let mut ready = Command::new(tools::tools()?.postgres.join("pg_isready"));
+        ready.args(["--quiet", "--host=127.0.0.1", "--timeout=2", "--port", &self.port.to_string()]);
+        Ok(ready.status()?.success())
     }
 
     /// Stops it.
@@ -206,14 +224,6 @@ impl Postgres {
         let mut single = as_server(binaries.join("postgres"));
         single.args(["--single", "-D"]).arg(&self.data).arg("postgres");
         run(single, &format!("alter role {NAME} password '{NAME}'\ncreate database {NAME}\n"))
-    }
-
-    /// A postmaster refuses data whose `postmaster.pid` names a process, and orphaned backends need a moment to see that they are.
-    async fn forget_killed_postmaster(&self) -> Result<()> {
-        let data = self.data.canonicalize().with_context(|| format!("no `{}`", self.data.display()))?;
-        wait::within(ORPHANS_SECONDS, "postgres's last process to end", async || Ok(!works_in(&data)?)).await?;
-        _ = std::fs::remove_file(self.data.join("postmaster.pid"));
-        Ok(())
     }
 }
 

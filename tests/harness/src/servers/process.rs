@@ -132,7 +132,7 @@ impl Process {
     /// Whether the kernel has put it to sleep by SIGSTOP.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        state_of(self.pid()) == Some('T')
+        is_frozen(self.pid())
     }
 
     /// Sends a signal to the process alone.
@@ -179,6 +179,12 @@ fn family_of(pid: u32) -> Vec<u32> {
         }
     }
     family
+}
+
+/// Whether the kernel has put a process to sleep by SIGSTOP.
+#[must_use]
+pub fn is_frozen(pid: u32) -> bool {
+    state_of(pid) == Some('T')
 }
 
 /// The state letter of `/proc/PID/stat`, which stands behind the name in brackets.

@@ -86,14 +86,18 @@ impl Registry {
     /// It ends or does not answer.
     pub async fn start(&mut self) -> Result<()> {
         self.launch()?;
-        let subjects = format!("{}/subjects", self.url());
+        let what = "the registry to answer";
+        wait::within(START_SECONDS, what, async || Ok(!self.is_running()? || self.answers().await?)).await?;
+        self.process()?.must_run()
+    }
+
+    /// Whether it answers plain HTTP.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn answers(&self) -> Result<bool> {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
-        let process = self.process()?;
-        wait::within(START_SECONDS, "the registry to answer", async || {
-            process.must_run()?;
-            Ok(client.get(&subjects).send().await?.status().is_success())
-        })
-        .await
+        Ok(client.get(format!("{}/subjects", self.url())).send().await?.status().is_success())
     }
 
     /// Stops it in good order.
@@ -112,7 +116,11 @@ impl Registry {
         self.process()?.kill()
     }
 
-    fn launch(&mut self) -> Result<()> {
+    /// Starts it unless it runs, and waits for nothing.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
         if self.is_running()? {
             return Ok(());
         }

@@ -1,4 +1,6 @@
-//! What a batch decides, without a server: visits against horizons, commands, replayed letters.
+//! What a batch decides, without a server: visits against horizons, commands, replayed letters; `batchings` cuts batches anew.
+
+mod batchings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,10 @@
-//! Combinations that cannot work, although each value for itself is fine. One function a rule.
+//! Combinations that cannot work, although each value for itself is fine. One function a rule; those about who may come in are in
+//! `access.rs`.
 //!
 //! A rule is silent when one of its values was refused already. Invariant: a configuration that passes can be run; what
 //! only a server knows (does the topic exist, is the limit below the broker's) is checked at start, not here.
+
+mod access;
 
 use std::time::Duration;
 
@@ -10,19 +13,14 @@ use super::resolve::{Origin, Values};
 use super::units::{bytes_text, duration_text};
 use super::value::Value;
 
-/// The settings that only mean something with one of the SASL protocols, and whether they need to be there.
-const SASL: [(&str, bool); 3] = [("sasl_mechanism", true), ("sasl_username", true), ("sasl_password", true)];
-const SSL: [&str; 4] = ["ssl_ca_file", "ssl_certificate_file", "ssl_key_file", "ssl_key_password"];
 const TOPICS: [&str; 7] = ["payment", "inventory", "shipping", "order", "status", "command", "dead_letter"];
 
 /// Every combination that is impossible.
 pub(super) fn check(values: &Values) -> Vec<Problem> {
     let mut rules = Rules { values, problems: Vec::new() };
     rules.heartbeats_come_three_times_a_session();
-    rules.sasl_is_complete_or_absent();
-    rules.certificates_go_with_tls_and_their_keys();
+    rules.access_is_whole();
     rules.topics_differ();
-    rules.registry_credentials_are_whole();
     rules.queues_and_batches_hold_the_largest_record();
     rules.shorter_times_are_inside_longer_ones();
     rules.policy_fits_the_topics();
@@ -50,45 +48,6 @@ impl Rules<'_> {
         }
     }
 
-    fn sasl_is_complete_or_absent(&mut self) {
-        let Some(protocol) = self.text("kafka", "security_protocol") else { return };
-        let sasl = protocol.starts_with("sasl");
-        for (key, needed) in SASL {
-            let absent = self.values.is_absent("kafka", key);
-            if sasl && needed && absent {
-                let text = format!("kafka.security_protocol = `{protocol}` needs kafka.{key}: give it");
-                self.add(&[("kafka", "security_protocol")], text);
-            }
-            if !sasl && !absent {
-                let text = format!(
-                    "kafka.{key} has no effect with kafka.security_protocol = `{protocol}`: write sasl_ssl there, or remove it"
-                );
-                self.add(&[("kafka", key)], text);
-            }
-        }
-    }
-
-    fn certificates_go_with_tls_and_their_keys(&mut self) {
-        let Some(protocol) = self.text("kafka", "security_protocol") else { return };
-        for key in SSL {
-            if !protocol.ends_with("ssl") && !self.values.is_absent("kafka", key) {
-                let text = format!(
-                    "kafka.{key} has no effect with kafka.security_protocol = `{protocol}`: write ssl or sasl_ssl there, or remove it"
-                );
-                self.add(&[("kafka", key)], text);
-            }
-        }
-        for (given, other) in [
-            ("ssl_certificate_file", "ssl_key_file"),
-            ("ssl_key_file", "ssl_certificate_file"),
-            ("ssl_key_password", "ssl_key_file"),
-        ] {
-            if !self.values.is_absent("kafka", given) && self.values.is_absent("kafka", other) {
-                self.add(&[("kafka", given)], format!("kafka.{given} needs kafka.{other}: give both or neither"));
-            }
-        }
-    }
-
     fn topics_differ(&mut self) {
         let named: Vec<(&str, String)> =
             TOPICS.iter().filter_map(|key| Some((*key, self.text("topics", key)?))).collect();
@@ -97,20 +56,6 @@ impl Rules<'_> {
                 let text = format!("topics.{first} and topics.{key} are both `{topic}`: give each its own topic");
                 self.add(&[("topics", key), ("topics", first)], text);
             }
-        }
-    }
-
-    fn registry_credentials_are_whole(&mut self) {
-        let password = !self.values.is_absent("registry", "password");
-        if password && self.values.is_absent("registry", "username") {
-            let text = "registry.password has no effect without registry.username: give both or neither";
-            self.add(&[("registry", "password")], text.to_owned());
-        }
-        let authority =
-            |url: &str| url.split_once("://").and_then(|(_, rest)| rest.split('/').next().map(str::to_owned));
-        if self.text("registry", "url").and_then(|url| authority(&url)).is_some_and(|host| host.contains('@')) {
-            let text = "registry.url holds a user name: move it to registry.username and registry.password, which are kept secret";
-            self.add(&[("registry", "url")], text.to_owned());
         }
     }
 
