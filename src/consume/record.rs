@@ -44,8 +44,7 @@ impl Record {
     /// What the record weighs against the limits on bytes: key, value and headers, each with 64 bytes of its own.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| header_weight(name, value.as_ref())).sum();
+        let headers: usize = self.headers.iter().map(|(name, value)| header_weight(name, value.as_ref())).sum();
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
     }
 

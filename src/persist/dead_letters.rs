@@ -176,7 +176,8 @@ pub async fn to_replay(
             unreadable = Some("its record_timestamp is no instant".to_owned());
         }
         let unreadable = unreadable.map(|text| {
-            let text = format!("its row in dead_letters was changed and cannot be read: {text}: mend the row, or discard it");
+            let text =
+                format!("its row in dead_letters was changed and cannot be read: {text}: mend the row, or discard it");
             Refusal::new(Reason::ApplyFailed, text)
         });
         let record = Record {

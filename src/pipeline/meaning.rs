@@ -64,11 +64,7 @@ impl Wait {
 }
 
 /// The event that a record carries, or why it carries none; `None` when its schema has to be waited for.
-pub async fn of(
-    record: &Record,
-    process: &Process,
-    patience: &mut Patience,
-) -> Option<Result<Box<Event>, Refusal>> {
+pub async fn of(record: &Record, process: &Process, patience: &mut Patience) -> Option<Result<Box<Event>, Refusal>> {
     loop {
         match process.decoder.try_decode(record, process.now()) {
             Decoded::Event(event) => return Some(Ok(Box::new(event))),
