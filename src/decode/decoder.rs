@@ -80,6 +80,11 @@ impl Decoder {
     fn decode(&self, record: &Record, now: Timestamp) -> Result<Decoded, Refusal> {
         let key = self.key_of(record)?;
         let Framed { schema, body } = unframe(record)?;
+        // Registries count from 1 in 32 bits with a sign. Some answer a greater id with no word of their own, and what is no answer
+        // would be waited for without end.
+        if i32::try_from(schema.0).is_err() {
+            return Err(Refusal::unknown_schema(schema));
+        }
         let event = match self.schemas.known(schema, now) {
             None => return Ok(Decoded::NeedsSchema(schema)),
             Some(Known::Readable(writer)) => read(&writer, schema, record.source, body, now)?,
@@ -230,6 +235,20 @@ mod tests {
         value[4] = 99;
         let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
         assert!(matches!(decoded, Decoded::NeedsSchema(SchemaId(99))), "{decoded:?}");
+    }
+
+    #[test]
+    fn an_id_that_no_registry_can_give_out_is_not_even_asked_for() {
+        for (id, is_asked) in [(0x7FFF_FFFF_u32, true), (0x8000_0000, false), (u32::MAX, false)] {
+            let value = [&[0][..], &id.to_be_bytes()].concat();
+            let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
+            match decoded {
+                Decoded::NeedsSchema(_) => assert!(is_asked, "{id:#x}"),
+                decoded => assert!(
+                    !is_asked && matches!(decoded, Decoded::Refused(Refusal { reason: Reason::UnknownSchema, .. }))
+                ),
+            }
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
 //! compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
+mod allocations;
 mod answers;
 mod archive;
 mod asking;
+mod batchings;
 mod by_hand;
 mod census;
 mod chaos;
@@ -20,6 +22,7 @@ mod faults;
 mod fold;
 mod happy_path;
 mod holds;
+mod hostile;
 mod house;
 mod kills;
 mod letters;
@@ -34,6 +37,7 @@ mod registry;
 mod replays;
 mod scenarios;
 mod schemas_of_the_contract;
+mod security;
 mod servers;
 mod setup;
 mod shutdown;

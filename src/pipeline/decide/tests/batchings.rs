@@ -180,7 +180,7 @@ fn facts_of(told: &[Told]) -> BTreeMap<OrderId, Facts> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn any_batching_of_a_sequence_decides_what_each_record_alone_would(
