@@ -11,6 +11,7 @@ pub mod inlet;
 pub mod limits;
 pub mod observer;
 mod outside;
+pub mod partitioner;
 pub mod poll;
 pub mod rebalance;
 pub mod record;

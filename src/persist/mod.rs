@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod retention;
 pub mod snapshot;
 pub mod visits;
+pub mod widening;
 
 pub use connection::{DatabaseClock, Settings};
 pub use error::{Error, Fate, Result};

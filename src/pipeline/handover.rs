@@ -287,6 +287,11 @@ impl Owner for LaneOwner {
         metrics::LANES_OWNED.set_count(0, &[]);
     }
 
+    fn trouble_with_topics(&self) -> Option<String> {
+        let error = self.look_at_topics().err()?;
+        (error.fate() == Fate::Misconfigured).then(|| error.to_string())
+    }
+
     fn refuse(&self, text: String) {
         self.process.shutdown.stop(Exit::Config, text);
     }

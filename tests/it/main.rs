@@ -22,6 +22,7 @@ mod kills;
 mod letters;
 mod malformed;
 mod off_lane;
+mod operator;
 mod outages;
 mod port;
 mod protocol;
