@@ -289,7 +289,9 @@ impl Member {
     fn judged(&self, status: ExitStatus, may_stop: bool) -> Option<String> {
         let good = match (status.code(), status.signal()) {
             (Some(code), _) => {
-                MAY_END_WITH.contains(&code) || (code == 0 && self.asked) || (code == CONFIGURATION && may_stop)
+                MAY_END_WITH.contains(&code)
+                    || ([0, AT_ONCE].contains(&code) && self.asked)
+                    || (code == CONFIGURATION && may_stop)
             }
             // Also from before it could listen to signals.
             (None, Some(signal)) => self.asked && ENDED_BY.contains(&signal),
