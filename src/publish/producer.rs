@@ -23,9 +23,11 @@ use crate::persist::journal_format::EmittedRecord;
 
 /// A transactional call that takes longer than this leaves doubt about what the broker will still do.
 const DOUBTFUL: Duration = Duration::from_millis(350);
-/// How long librdkafka waits before it repeats a request: longer than [`DOUBTFUL`], so that a repeated request shows as time
+/// How long librdkafka waits before it repeats a request: so much longer than [`DOUBTFUL`] that a repeated request shows as time
 /// (a disconnect is no error event; and a request that was repeated may arrive twice).
 pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
+/// librdkafka takes up to a fifth off (`RD_KAFKA_RETRY_JITTER_PERCENT`).
+const _: () = assert!(REQUEST_RETRY.as_millis() * 8 / 10 > DOUBTFUL.as_millis());
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
