@@ -32,6 +32,7 @@ pub mod retention;
 pub mod settle;
 pub mod snapshot;
 pub mod visits;
+pub mod widening;
 
 pub use connection::{DatabaseClock, Settings};
 pub use error::{DENIED, Error, Fate, Result};

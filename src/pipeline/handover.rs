@@ -280,8 +280,15 @@ impl Owner for LaneOwner {
         metrics::LANES_OWNED.set_count(0, &[]);
     }
 
+    fn trouble_with_topics(&self) -> Option<String> {
+        let error = self.look_at_topics().err()?;
+        (error.fate() == Fate::Misconfigured).then(|| error.to_string())
+    }
+
     fn refuse(&self, text: String) {
-        self.process.shutdown.stop(Exit::Config, text);
+        // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
+        let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));
+        self.process.shutdown.stop(Exit::Config, changed.map_or(text, |error| error.to_string()));
     }
 
     fn observe(&self, ends: &Ends) {

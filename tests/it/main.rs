@@ -28,6 +28,7 @@ mod kills;
 mod letters;
 mod malformed;
 mod off_lane;
+mod operator;
 mod outages;
 mod port;
 mod protocol;

@@ -13,6 +13,7 @@
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
+//! | [`model`] | the protocol as a small state machine, explored with the product's own decisions |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |

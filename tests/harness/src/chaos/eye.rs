@@ -61,6 +61,8 @@ impl Eye {
             config.set("group.id", &deployment.group).set("enable.auto.commit", "false");
             // Who asks a broker that sleeps should not have to wait for it.
             config.set("isolation.level", isolation).set("socket.timeout.ms", "4000");
+            // A leader that is not there is asked for again only with the next look at the topics, every five minutes otherwise.
+            config.set("topic.metadata.refresh.interval.ms", "1000");
             config.create().context("librdkafka refuses")
         };
         let (group, ends) = (client("read_uncommitted")?, client("read_committed")?);
@@ -151,11 +153,7 @@ struct InKafka {
 impl InKafka {
     fn look(mut self, seen: &Mutex<Seen>, end: &AtomicBool) {
         while !end.load(Ordering::Relaxed) {
-            let asked = self.ask();
-            if let Err(e) = &asked {
-                eprintln!("EYE {e:#}");
-            }
-            if let Ok((lanes, numbers)) = asked {
+            if let Ok((lanes, numbers)) = self.ask() {
                 let would_fall = numbers.iter().any(|(name, now)| self.tide.would_fall(name, *now));
                 let since = would_fall.then(|| *self.falling_since.get_or_insert_with(Instant::now));
                 if since.is_some_and(|since| since.elapsed() < STALE) {

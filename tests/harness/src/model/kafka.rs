@@ -151,6 +151,33 @@ impl Kafka {
         }
     }
 
+    /// Handles a request that was held up. What opens a transaction is a request of its own and goes before it; where none is open,
+    /// records and offsets are refused (KIP-890, part 1).
+    ///
+    /// # Errors
+    /// As the broker answers.
+    pub fn arrive(&mut self, request: &Request) -> Result<u8, Code> {
+        match request {
+            Request::Produce(id, ..) | Request::Offsets(id, ..) if !self.is_open(*id) => {
+                Err(Code::InvalidTransactionalState)
+            }
+            Request::Produce(..)
+            | Request::Offsets(..)
+            | Request::Init { .. }
+            | Request::End(..)
+            | Request::PlainOffsets(_) => self.handle(request),
+        }
+    }
+
+    /// Only the first half of a request is handled: what opens the transaction, AddPartitionsToTxn or AddOffsetsToTxn.
+    pub fn handle_first_half(&mut self, request: &Request) {
+        if let Request::Produce(id, epoch, ..) | Request::Offsets(id, epoch, ..) = request
+            && let Ok(producer) = self.current(*id, *epoch)
+        {
+            producer.transaction = Transaction::Open;
+        }
+    }
+
     /// The committed positions of these lanes; none while one of them is in an unfinished transaction.
     #[must_use]
     pub fn positions(&self, lanes: &[usize], wait_for_stable: bool) -> Option<Vec<Option<Position>>> {

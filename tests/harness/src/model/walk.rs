@@ -41,7 +41,7 @@ pub fn walk(world: World, seed: u64, walks: u64, steps: u64) -> Walked {
             way.push(step);
             walked.steps += 1;
             state = world.after(&state, step);
-            if let Err(breach) = promise::judge(&state) {
+            if let Err(breach) = promise::judge(&state, world.without) {
                 break Some(breach);
             }
         };
@@ -86,7 +86,7 @@ fn replay(world: World, steps: &[Step], like: &Breach) -> Option<(usize, Breach)
             return None;
         }
         state = world.after(&state, *step);
-        if let Err(breach) = promise::judge(&state) {
+        if let Err(breach) = promise::judge(&state, world.without) {
             return alike(&breach).then_some((number + 1, breach));
         }
     }
