@@ -3,7 +3,7 @@
 LOCAL := deploy/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status clean-stack demo trial crash-points mutants test lint fmt clippy build
+.PHONY: help setup up down status clean-stack demo trial chaos crash-points mutants fuzz test lint fmt clippy build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ demo: ## Watch a simulated stream of orders go through (ORDERS=20000 SEED=1 KEEP
 
 trial: ## Try deadlines, commands and replays while workers are killed, and check (ORDERS=1500 SEED=1)
 	@$(LOCAL)/demo.sh trial
+
+chaos: ## Break everything around the workers on a schedule, heal it, and check (MINUTES=5 SEED=1 FAULTS=a,b,c)
+	@$(LOCAL)/chaos.sh
+
+fuzz: ## Fuzz framing, decode and fold (SECONDS=60 for each target, TARGET=fold for one)
+	@$(LOCAL)/fuzz.sh "$(SECONDS)" "$(TARGET)"
 
 crash-points: ## Kill workers at every crash point under traffic, and check (TIMES=2 POINTS=a,b ACT=kill)
 	@$(LOCAL)/prove.sh crash-points

@@ -75,3 +75,4 @@ pub mod pipeline;
 pub mod publish;
 pub mod retry;
 pub mod shutdown;
+pub mod trust;

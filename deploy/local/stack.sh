@@ -27,6 +27,7 @@ usage: stack.sh COMMAND [PART...]
   stop PART...      orderly
   kill PART...      at once, as a power cut would
   restart PART...   stop, then start
+  tools             fetch what the parts need, start none, and print where it is
 
 PART is kafka, registry or postgres.
 USAGE
@@ -66,6 +67,10 @@ main() {
                     up "$@"
                     ;;
             esac
+            ;;
+        tools)
+            no_arguments "$@"
+            tools
             ;;
         run)
             # Not for people: `launch` starts this, and it becomes the part. Without the trap a shell goes on when
@@ -162,6 +167,16 @@ up() {
     write_env
     ((${#absent[@]} == 0)) || say "${absent[*]} up in $(seconds_since "$began") s"
     launched=()
+}
+
+# For the fault harness, which starts servers of its own. What is said on the way is no part of the answer.
+tools() {
+    {
+        "$HERE/setup.sh" stack
+        tools_must_be_here
+        libraries_are_here || fetch_libraries
+    } >&2
+    printf '%s\n' "$(java_binary)" "$(postgres_binaries)" "$LIBRARIES"
 }
 
 tools_must_be_here() {

@@ -17,12 +17,14 @@ main() {
     cd "$REPOSITORY"
     step setup "$HERE/setup.sh"
     step format cargo fmt --all --check
+    step format-fuzz cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
     step clippy cargo clippy --workspace --all-targets -- -D warnings
     step docs env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
     [[ $* != lint ]] || return 0
     step stack borrow_stack
     step build cargo build --workspace
     step test cargo test --workspace
+    step fuzz "$HERE/fuzz.sh" 5
 }
 
 step() {

@@ -37,6 +37,7 @@ pub(super) async fn open(config: &Config, part: &str) -> persist::Result<PgConne
 pub(super) fn failed(error: &persist::Error) -> Exit {
     complain(error);
     match error.fate() {
+        Fate::Retry(_) if error.is_denied() => Exit::Config,
         Fate::Retry(_) | Fate::Unable => Exit::Unavailable,
         fate => fate.exit(),
     }

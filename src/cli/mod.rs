@@ -16,12 +16,16 @@ mod instant;
 mod journal;
 mod logging;
 mod migrate;
+mod offline;
 mod order;
 mod orders;
 mod output;
+mod recover;
 mod rederive;
+mod repartition;
 mod run;
 pub mod schema;
+mod topics;
 mod verify;
 
 use std::fmt::Display;
@@ -66,6 +70,21 @@ enum Command {
     /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
     #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
     Graph(graph::GraphArgs),
+    /// Sets a deployment right that went apart: a restored database, an input topic that was made again or lost unread records.
+    ///
+    /// Works only while no worker runs. Without --yes it says what it found and what it would do.
+    #[command(after_help = "Examples:\n  orderstream recover --config orderstream.toml\n  \
+        orderstream recover --yes --note \"restored the backup of 02:00\"\n  \
+        orderstream recover --input-topic payments --from earliest --yes\n\n\
+        Exit code 75 means that somebody works on it, 78 that an option is needed to go on; the message says which.")]
+    Recover(recover::RecoverArgs),
+    /// Moves orders to other lanes after partitions were added to the input topics; without --yes it only counts them.
+    #[command(after_help = "Example:\n  orderstream repartition --config orderstream.toml --yes\n\n\
+        Exit code 75 means that somebody works on it: stop all workers first.")]
+    Repartition(repartition::RepartitionArgs),
+    /// About the input topics.
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
     /// Derives every order anew under this release's rules and this configuration's policy.
     ///
     /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
@@ -143,6 +162,9 @@ impl Command {
                 finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
             }
             Self::Graph(args) => print(&graph::drawn(&args)),
+            Self::Recover(args) => args.run(),
+            Self::Repartition(args) => args.run(),
+            Self::Topics(command) => command.run(),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Order(command) => command.run(),

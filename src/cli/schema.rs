@@ -5,8 +5,8 @@
 
 use super::exit::Exit;
 use super::print;
-use crate::config::{Config, Secret, Topics};
-use crate::decode::Registry;
+use crate::config::{Config, Topics};
+use crate::decode::{Access, Registry};
 use crate::ids::SchemaId;
 use crate::publish::schemas::{self, COMPATIBILITY, SchemaError, TopicSchema};
 
@@ -15,9 +15,7 @@ use crate::publish::schemas::{self, COMPATIBILITY, SchemaError, TopicSchema};
 /// # Errors
 /// The registry is away, or takes one of them not; those before it stay registered.
 pub async fn register(config: &Config) -> Result<(), SchemaError> {
-    let access = &config.registry;
-    let password = access.password.as_ref().map(Secret::expose);
-    let registry = Registry::new(&access.url, access.username.as_deref(), password, access.timeout)?;
+    let registry = Registry::new(Access::from(&config.registry))?;
     let mut registered = Vec::new();
     for schema in of_topics(&config.topics) {
         let id = schemas::register(&registry, &schema).await?;
@@ -31,6 +29,7 @@ pub async fn register(config: &Config) -> Result<(), SchemaError> {
 #[must_use]
 pub fn exit(error: &SchemaError) -> Exit {
     match error {
+        SchemaError::Registry(error) if error.denied => Exit::Config,
         SchemaError::Registry(_) => Exit::Unavailable,
         SchemaError::Refused { .. } | SchemaError::NotRegistered { .. } => Exit::Config,
     }

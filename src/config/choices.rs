@@ -71,6 +71,30 @@ choice! {
 }
 
 choice! {
+    /// How the connection to Postgres is protected, in libpq's words.
+    SslMode {
+        /// Not encrypted.
+        Disable = "disable",
+        /// Encrypted where the server can.
+        Prefer = "prefer",
+        /// Encrypted, to whoever answers.
+        Require = "require",
+        /// Encrypted, to a server whose certificate the authority signed.
+        VerifyCa = "verify-ca",
+        /// Encrypted, to the server of that name whose certificate the authority signed.
+        VerifyFull = "verify-full",
+    }
+}
+
+impl SslMode {
+    /// Whether the server's certificate is looked at.
+    #[must_use]
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+}
+
+choice! {
     /// What money means for an order that was never placed (DOMAIN section 5).
     ShellPolicy {
         /// Any money that is authorized or captured counts as the whole total.

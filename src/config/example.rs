@@ -120,8 +120,11 @@ mod tests {
                 .collect();
             let read = Config::read(Some(("example", &text.join("\n"))), &Environment::default());
             let Err(problems) = read else { continue };
-            let combination =
-                |text: &str| [" has no effect ", " needs ", " counts from "].iter().any(|part| text.contains(part));
+            let combination = |text: &str| {
+                [" has no effect ", " needs ", " counts from ", " cannot be read "]
+                    .iter()
+                    .any(|part| text.contains(part))
+            };
             assert!(problems.iter().all(|problem| combination(&problem.text)), "{setting}: {problems}");
         }
     }

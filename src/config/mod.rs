@@ -29,7 +29,7 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
-pub use choices::{LogFormat, SaslMechanism, SecurityProtocol, ShellPolicy};
+pub use choices::{LogFormat, SaslMechanism, SecurityProtocol, ShellPolicy, SslMode};
 pub use environment::{Environment, PREFIX};
 pub use example::{example, in_words};
 pub use problem::{Place, Problem, Problems};

@@ -84,7 +84,7 @@ const REFUSED: &[(&[&str], &str)] = &[
 ];
 
 /// Parts of names whose values are never shown.
-const SECRET_PARTS: [&str; 6] = ["pass", "secret", "token", ".pem", "oauthbearer.config", "private.key"];
+const SECRET_PARTS: [&str; 7] = ["pass", "secret", "token", ".pem", "oauthbearer.config", "private.key", ".cmd"];
 
 /// Further librdkafka properties. Neither `Debug` nor `Display` shows values that look like secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl fmt::Display for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, value)) in self.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            let shown = if is_secret(name) { MASK } else { value };
+            let shown = if is_secret(name) || holds_credentials(value) { MASK } else { value };
             write!(f, "{comma}{name}={shown}")?;
         }
         Ok(())
@@ -136,6 +136,11 @@ pub fn refusal(name: &str) -> Option<&'static str> {
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Whether a value is a URL with a user in it, who may have a password.
+fn holds_credentials(value: &str) -> bool {
+    value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 #[cfg(test)]
@@ -167,6 +172,8 @@ mod tests {
         let mut properties = Properties::default();
         properties.insert("sasl.oauthbearer.client.secret".to_owned(), "hunter2".to_owned());
         properties.insert("client.rack".to_owned(), "a".to_owned());
-        assert_eq!(format!("{properties:?}"), "{client.rack=a, sasl.oauthbearer.client.secret=********}");
+        properties.insert("https.proxy".to_owned(), "http://u:hunter2@proxy".to_owned());
+        let shown = "{client.rack=a, https.proxy=********, sasl.oauthbearer.client.secret=********}";
+        assert_eq!(format!("{properties:?}"), shown);
     }
 }

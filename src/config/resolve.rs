@@ -10,7 +10,7 @@ use super::problem::{Place, Problem};
 use super::properties::{self, Properties};
 use super::secret_file;
 use super::settings::SECTIONS;
-use super::table::Setting;
+use super::table::{Kind, Setting};
 use super::typed::FromValue;
 use super::unknown;
 use super::value::{self, Raw, Value};
@@ -176,10 +176,14 @@ fn evaluate(setting: &'static Setting, is_file: bool, given: &Given) -> Result<E
         };
         let text = secret_file::read(path).map_err(|text| format!("{}_file = `{path}`: {text}", setting.name()))?;
         let value = value::parse(&setting.rule, &Raw::Untyped(text))
-            .map_err(|remedy| format!("{}_file = `{path}`: its content is not right: {remedy}", setting.name()))?;
+            .map_err(|remedy| format!("{}_file = `{path}`: its content is not right: {remedy}", setting.name()))?
+            .of_file(path);
         return Ok(Some((value, Origin::SecretFile(path.clone()))));
     }
-    let shown = if setting.rule.secret { super::secret::MASK.to_owned() } else { given.raw.quoted() };
+    let quoted = given.raw.quoted();
+    // A URL with a user in it may hold a password too.
+    let hidden = setting.rule.secret || (matches!(setting.rule.kind, Kind::Url(_)) && quoted.contains('@'));
+    let shown = if hidden { super::secret::MASK.to_owned() } else { quoted };
     value::parse(&setting.rule, &given.raw)
         .map(|value| Some((value, Origin::Written(given.place.clone()))))
         .map_err(|remedy| format!("{} = {shown}: {remedy}", setting.name()))

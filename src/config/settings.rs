@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::choices::{LogFormat, SaslMechanism, SecurityProtocol, ShellPolicy};
+use super::choices::{LogFormat, SaslMechanism, SecurityProtocol, ShellPolicy, SslMode};
 use super::properties::Properties;
 use super::resolve::Values;
 use super::secret::Secret;
@@ -80,9 +80,12 @@ sections! {
         username: Option<String> = Rule::of(Kind::Text).example("orderstream"),
         /// The user's password.
         password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// Certificates (PEM) of the authorities that may sign the registry's own; the system's when left out. Needs https.
+        ssl_ca_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/ca.pem"),
         /// How long one look-up may take.
         timeout: Duration = duration(millis(100), mins(5)).default("5s"),
-        /// How long a record waits for a schema id that the registry does not know, before it becomes a dead letter.
+        /// How long a record waits for a schema id that the registry does not know, before it becomes a dead letter. After
+        /// one that waited in vain, its lane waits for no other for nine times as long.
         unknown_id_grace: Duration = duration(Duration::ZERO, DAY).default("30s"),
         /// Registers the schemas of what is published when a worker starts, beside `orderstream schema register`.
         register_on_start: bool = Rule::of(Kind::Flag).default("false"),
@@ -92,11 +95,19 @@ sections! {
 
     /// The Postgres database that holds the orders, the journal and the checkpoints.
     database: Database {
-        /// Where it is. May hold a password, so it is treated as a secret; TLS is chosen by its sslmode parameter.
+        /// Where it is. May hold a password, so it is treated as a secret.
         url: Secret = Rule::of(Kind::Url(&["postgres", "postgresql"])).secret()
             .required("postgres://orderstream@localhost:5432/orderstream"),
         /// The password, where the URL holds none; wins over the URL's.
         password: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// How the connection is protected; wins over the URL's sslmode. Only verify-full knows that it is the right server.
+        ssl_mode: Option<SslMode> = Rule::of(Kind::Choice(SslMode::WORDS)).example("verify-full"),
+        /// The certificate (PEM) of the authority that signed the server's own; the system's are trusted beside it.
+        ssl_ca_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/ca.pem"),
+        /// This client's certificate (PEM), where the server asks for one.
+        ssl_certificate_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/client.pem"),
+        /// The private key (PEM, PKCS#8, without a passphrase) of that certificate.
+        ssl_key_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/client.key"),
         /// After so long the database ends one of our statements, which is then tried again.
         statement_timeout: Duration = duration(millis(100), mins(60)).default("30s"),
         /// How long a statement waits for a lock, at most; no more than statement_timeout.
@@ -125,7 +136,7 @@ sections! {
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
         /// Bytes of records waiting to be published, at most; then writers wait.
         relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("16MiB"),
-        /// A larger input record becomes a dead letter.
+        /// A larger input record becomes a dead letter. Each of its headers counts 64 bytes beside its name and value.
         record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MiB"),
         /// No record that is published is larger; at most what brokers and topics take (message.max.bytes).
         emitted_record_max_bytes: usize = Rule::of(Kind::Bytes(KIB, 64 * MIB)).default("1MB"),

@@ -77,6 +77,15 @@ impl Value {
         }
     }
 
+    /// A secret that was read from this file; any other value as it is.
+    #[must_use]
+    pub fn of_file(self, path: &str) -> Self {
+        match self {
+            Self::Secret(secret) => Self::Secret(secret.of_file(path)),
+            other => other,
+        }
+    }
+
     /// The value as a person would write it, with secrets masked.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaConfRes;
 
 use super::rebalance::Handover;
-use crate::config;
+use crate::config::{self, Secret};
 
 /// Longest wait of the poll thread inside one callback before the group would give us up.
 pub const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
+
+/// What every client of ours calls itself, before the name of its process; `kafka.properties` may say otherwise.
+pub const CLIENT_ID: &str = "orderstream-";
 
 /// Settings that every client of the process shares.
 #[must_use]
 pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
-        .set("client.id", format!("orderstream-{instance}"))
+        .set("client.id", format!("{CLIENT_ID}{instance}"))
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "1000");
     for (name, value) in kafka.properties.iter() {
@@ -33,11 +37,11 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let texts = [
         ("sasl.mechanism", kafka.sasl_mechanism.map(|mechanism| mechanism.as_str().to_owned())),
         ("sasl.username", kafka.sasl_username.clone()),
-        ("sasl.password", kafka.sasl_password.as_ref().map(|secret| secret.expose().to_owned())),
+        ("sasl.password", kafka.sasl_password.as_ref().map(Secret::current)),
         ("ssl.ca.location", kafka.ssl_ca_file.as_ref().map(|path| path.display().to_string())),
         ("ssl.certificate.location", kafka.ssl_certificate_file.as_ref().map(|path| path.display().to_string())),
         ("ssl.key.location", kafka.ssl_key_file.as_ref().map(|path| path.display().to_string())),
-        ("ssl.key.password", kafka.ssl_key_password.as_ref().map(|secret| secret.expose().to_owned())),
+        ("ssl.key.password", kafka.ssl_key_password.as_ref().map(Secret::current)),
     ];
     for (name, value) in texts {
         if let Some(value) = value {
@@ -96,4 +100,31 @@ pub fn observer(kafka: &config::Kafka, instance: &str) -> ClientConfig {
 /// A property that librdkafka does not take.
 pub fn join(kafka: &config::Kafka, instance: &str, handover: Handover) -> KafkaResult<BaseConsumer<Handover>> {
     member(kafka, instance).create_with_context(handover)
+}
+
+/// Why a client cannot be made, in words that quote no value: a property may be a secret under a misspelt name.
+#[must_use]
+pub fn unusable(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
+            format!("kafka.properties.{name}: librdkafka has no such property: correct its name, or remove it")
+        }
+        KafkaError::ClientConfig(_, _, name, _) => {
+            format!("kafka.properties.{name}: librdkafka does not take its value: see librdkafka's CONFIGURATION.md")
+        }
+        KafkaError::ClientCreation(text) => {
+            format!("[kafka]: {text}: correct the setting, or the file that it names")
+        }
+        other => format!("[kafka]: {other}"),
+    }
+}
+
+/// Makes a client and lets it go, which reads every property and every certificate without asking a server.
+///
+/// # Errors
+/// What librdkafka does not take.
+pub fn check(kafka: &config::Kafka) -> Result<(), String> {
+    let mut client = shared(kafka, "check");
+    client.remove("bootstrap.servers");
+    client.create::<BaseConsumer>().map(drop).map_err(|error| unusable(&error))
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
 
+use super::access::Access;
 use super::client;
 use super::observer::TopicError;
 use crate::config;
@@ -21,7 +21,7 @@ pub async fn max_message_bytes(
     instance: &str,
     topics: &[String],
 ) -> Result<Vec<(String, usize)>, TopicError> {
-    let admin: AdminClient<DefaultClientContext> = client::shared(kafka, instance).create()?;
+    let admin: AdminClient<Access> = client::shared(kafka, instance).create_with_context(Access::of(kafka))?;
     let asked: Vec<ResourceSpecifier<'_>> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let answers = admin.describe_configs(&asked, &options).await?;

@@ -3,17 +3,23 @@
 //! One consumer a process, one thread that polls it. Invariant: records of a lane are handed on only while a tenure of the lane
 //! is open, in the order of their partitions, from the checkpoint that came with the claim.
 
+pub mod access;
 pub mod capture;
 pub mod client;
+mod credentials;
+pub mod describe;
 mod headers;
 pub mod horizon;
 pub mod inlet;
 pub mod limits;
 pub mod observer;
+mod outside;
+pub mod partitioner;
 pub mod poll;
 pub mod rebalance;
 pub mod record;
+pub mod rights;
 pub mod tenure;
-mod topic_ids;
+mod tls_probe;
 pub mod topics;
 pub mod watermarks;

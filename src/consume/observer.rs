@@ -4,19 +4,25 @@
 //! a time-out or the error of one partition means "ask again".
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::groups::GroupMemberInfo;
+use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client;
-use super::topic_ids;
+use super::access::{Access, Refused};
+use super::rights::{self, Missing};
 use super::topics::InputTopics;
+use super::{client, describe, tls_probe};
 use crate::config;
 use crate::ids::{Lane, NextOffset};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one attempt to reach a broker may take before it is looked whether we are refused.
+const SLICE: Duration = Duration::from_millis(300);
 
 /// Why the topics could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +30,41 @@ pub enum TopicError {
     /// Kafka does not answer; ask again.
     #[error("kafka: {0}")]
     Unreachable(#[from] KafkaError),
+    /// The same, with what its connections say.
+    #[error("kafka: {0} ({1})")]
+    Troubled(KafkaError, String),
+    /// It does not let us in, or is not whom we trust. The text says why and what to do.
+    #[error("{0}")]
+    Denied(String),
+    /// It does not let us see a topic.
+    #[error("{0}")]
+    Forbidden(Missing),
     /// A topic is not there.
     #[error("topic `{0}` does not exist: create it, or correct its name in [topics]")]
     Missing(String),
 }
 
+/// A member of the group, as the broker knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What it calls itself.
+    pub client_id: String,
+    /// Where it is.
+    pub host: String,
+}
+
+impl Member {
+    /// Whether it calls itself one of ours, as `client.rs` names them.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.client_id.starts_with(client::CLIENT_ID)
+    }
+}
+
 /// The client.
 pub struct Observer {
-    client: BaseConsumer,
+    client: BaseConsumer<Access>,
+    kafka: config::Kafka,
 }
 
 impl Observer {
@@ -40,7 +73,8 @@ impl Observer {
     /// # Errors
     /// A property that librdkafka does not take.
     pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
-        Ok(Self { client: client::observer(kafka, instance).create()? })
+        let client = client::observer(kafka, instance).create_with_context(Access::of(kafka))?;
+        Ok(Self { client, kafka: kafka.clone() })
     }
 
     /// Kafka's own id of its cluster.
@@ -49,15 +83,33 @@ impl Observer {
         self.client.client().fetch_cluster_id(TIMEOUT)
     }
 
+    /// Sees whether Kafka lets us in and grants what a worker does with these topics and its group.
+    ///
+    /// # Errors
+    /// Kafka out of reach, a refusal, or the rights that are missing.
+    pub fn knock(&self, inputs: &[String], outputs: &[String]) -> Result<(), TopicError> {
+        let all = [inputs, outputs].concat();
+        self.metadata(all.first().map_or("", String::as_str))?;
+        let client = self.client.client();
+        let topics = describe::topics(client, &all, TIMEOUT)?;
+        let group = describe::group(client, &self.kafka.group, TIMEOUT)?;
+        let missing = rights::missing(inputs, outputs, &topics, (&self.kafka.group, &group));
+        missing.map_or(Ok(()), |missing| Err(TopicError::Forbidden(missing)))
+    }
+
     /// The partition counts of topics.
     ///
     /// # Errors
-    /// Kafka out of reach, or a topic that does not exist.
+    /// Kafka out of reach, or a topic that does not exist or that we may not see.
     pub fn partition_counts(&self, topics: &[String]) -> Result<Vec<(String, i32)>, TopicError> {
         let mut counts = Vec::with_capacity(topics.len());
         for topic in topics {
-            let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT)?;
+            let metadata = self.metadata(topic)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
+            let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+            if error == Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+                return Err(TopicError::Forbidden(Missing::describe(topic)));
+            }
             let partitions = found.map_or(0, |found| found.partitions().len());
             if partitions == 0 {
                 return Err(TopicError::Missing(topic.clone()));
@@ -65,6 +117,42 @@ impl Observer {
             counts.push((topic.clone(), i32::try_from(partitions).unwrap_or(i32::MAX)));
         }
         Ok(counts)
+    }
+
+    /// Asks for a topic's metadata in slices, so that a refusal is noticed while librdkafka goes on trying.
+    fn metadata(&self, topic: &str) -> Result<Metadata, TopicError> {
+        let access = self.client.context();
+        let began = Instant::now();
+        loop {
+            access.renew(self.client.client());
+            let error = match self.client.fetch_metadata(Some(topic), SLICE) {
+                Ok(metadata) => {
+                    access.let_in();
+                    return Ok(metadata);
+                }
+                Err(error) => error,
+            };
+            self.listen();
+            if let Some(refused) = access.refused() {
+                let found = match &refused {
+                    Refused::Credentials(_) => None,
+                    Refused::Certificate(_) => tls_probe::look(&self.kafka),
+                };
+                return Err(TopicError::Denied(access.explain(&found.map_or(refused, Refused::Certificate))));
+            }
+            if began.elapsed() > TIMEOUT {
+                return Err(match access.trouble() {
+                    Some(trouble) => TopicError::Troubled(error, trouble),
+                    None => error.into(),
+                });
+            }
+        }
+    }
+
+    /// Serves what piled up for a client that nothing else polls: log lines and errors.
+    fn listen(&self) {
+        let since = Instant::now();
+        while self.client.poll(Duration::from_millis(1)).is_some() || since.elapsed() < Duration::from_millis(20) {}
     }
 
     /// The first offset of a partition that Kafka still has.
@@ -76,12 +164,49 @@ impl Observer {
         Ok(NextOffset(low))
     }
 
+    /// Where a partition begins and ends, for a consumer that reads committed records.
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn extent(&self, topic: &str, lane: Lane) -> Result<(NextOffset, NextOffset), TopicError> {
+        let (low, high) = self.client.fetch_watermarks(topic, lane.0, TIMEOUT)?;
+        Ok((NextOffset(low), NextOffset(high)))
+    }
+
+    /// Who is in the group, as `client id at host`; nobody where there is no such group.
+    ///
+    /// # Errors
+    /// Kafka out of reach.
+    pub fn members(&self, group: &str) -> Result<Vec<Member>, TopicError> {
+        let groups = self.client.fetch_group_list(Some(group), TIMEOUT)?;
+        let members = groups.groups().iter().flat_map(|group| group.members());
+        let member =
+            |of: &GroupMemberInfo| Member { client_id: of.client_id().to_owned(), host: of.client_host().to_owned() };
+        Ok(members.map(member).collect())
+    }
+
+    /// Commits offsets with their metadata in place of whatever the group has. Kafka takes that from us only while nobody is in
+    /// the group.
+    ///
+    /// # Errors
+    /// Kafka out of reach, or somebody has joined.
+    pub fn place(&self, positions: &[(String, Lane, NextOffset, String)]) -> KafkaResult<()> {
+        let mut offsets = TopicPartitionList::new();
+        for (topic, lane, next_offset, metadata) in positions {
+            let mut element = offsets.add_partition(topic, lane.0);
+            element.set_offset(Offset::Offset(next_offset.0))?;
+            element.set_metadata(metadata);
+        }
+        self.client.commit(&offsets, CommitMode::Sync)
+    }
+
     /// Kafka's own ids of topics.
     ///
     /// # Errors
     /// Kafka out of reach.
     pub fn topic_ids(&self, topics: &[String]) -> Result<BTreeMap<String, String>, TopicError> {
-        topic_ids::read(&self.client, topics, TIMEOUT)
+        let described = describe::topics(self.client.client(), topics, TIMEOUT)?;
+        Ok(described.into_iter().filter_map(|(name, topic)| Some((name, topic.ok()?.id))).collect())
     }
 
     /// The metadata of the group's committed offsets of each lane's partitions; `None` where nothing was committed.
@@ -97,6 +222,7 @@ impl Observer {
                 asked.add_partition(topic, lane.0);
             }
         }
+        self.client.context().renew(self.client.client());
         let answered = self.client.committed_offsets(asked, TIMEOUT)?;
         let mut committed: BTreeMap<Lane, Vec<Option<String>>> = BTreeMap::new();
         for (index, element) in answered.elements().iter().enumerate() {

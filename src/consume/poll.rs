@@ -13,7 +13,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::access;
 use super::headers;
+use super::inlet::Inlet;
+use super::outside::{self, Wanted};
 use super::rebalance::Handover;
 use super::record::Record;
 use super::tenure::End;
@@ -147,10 +150,8 @@ impl<'a> Poller<'a> {
     fn judge(&self, error: &KafkaError) {
         match error {
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                self.handover().refuse(
-                    "a checkpoint lies outside of what Kafka still has: records were deleted before they were read, or the topic was made again; compare `checkpoints` with the topics' offsets, then set them on purpose with `orderstream recover`"
-                        .to_owned(),
-                );
+                let wanted = self.wanted();
+                self.handover().refuse(outside::describe(&self.consumer, &wanted));
             }
             // librdkafka skips what it cannot read and goes on behind it; a restart reads again from the checkpoint.
             KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::NotImplemented) => {
@@ -159,11 +160,25 @@ impl<'a> Poller<'a> {
             KafkaError::MessageConsumptionFatal(_) => {
                 self.handover().refuse(format!("the consumer cannot go on: {error}"));
             }
+            // The context has said it, with what to do about it.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => {}
             _ => {
-                metrics::RETRIES.increment(1, &["kafka_consume"]);
-                tracing::warn!(%error, "kafka: consuming, trying again");
+                let missing = access::missing_right(error);
+                metrics::RETRIES.increment(1, &[missing.map_or("kafka_consume", |_| "kafka_access")]);
+                tracing::warn!(%error, "{}, trying again", missing.unwrap_or("kafka: consuming"));
             }
         }
+    }
+
+    /// What is to be read next of each partition.
+    fn wanted(&self) -> Vec<Wanted> {
+        let (inlets, topics) = (self.handover().inlets(), self.handover().topics());
+        let of_lane = |inlet: &Inlet| {
+            let lane = inlet.tenure.lane;
+            let wanted = inlet.expected.iter().map(|(source, next)| (topics.name(*source).to_owned(), lane, *next));
+            wanted.collect::<Vec<_>>()
+        };
+        inlets.values().flat_map(of_lane).collect()
     }
 
     fn look_after_queues(&self) {
@@ -206,6 +221,7 @@ impl<'a> Poller<'a> {
             return;
         }
         self.positions_at = Instant::now();
+        self.handover().access().renew(self.consumer.client());
         let Ok(positions) = self.consumer.position() else { return };
         let handover = self.handover();
         let mut inlets = handover.inlets();

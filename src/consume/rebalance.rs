@@ -19,6 +19,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::access::Access;
 use super::capture::Capture;
 use super::inlet::Inlet;
 use super::tenure::End;
@@ -33,6 +34,9 @@ pub trait Owner: Send + Sync {
 
     /// Drains what can be drained and ends every tenure.
     fn give_back(&self, why: End);
+
+    /// What is wrong with the topics themselves, where an assignment is not what it should be.
+    fn trouble_with_topics(&self) -> Option<String>;
 
     /// Stops the process: the assignment is one that must not be worked on. The text says why and what to do.
     fn refuse(&self, text: String);
@@ -50,13 +54,20 @@ pub struct Handover {
     owner: Box<dyn Owner>,
     inlets: Mutex<BTreeMap<Lane, Inlet>>,
     refused: AtomicBool,
+    access: Access,
 }
 
 impl Handover {
     /// A context without lanes.
     #[must_use]
-    pub fn new(topics: InputTopics, owner: Box<dyn Owner>) -> Self {
-        Self { topics, owner, inlets: Mutex::default(), refused: AtomicBool::new(false) }
+    pub fn new(topics: InputTopics, owner: Box<dyn Owner>, access: Access) -> Self {
+        Self { topics, owner, inlets: Mutex::default(), refused: AtomicBool::new(false), access }
+    }
+
+    /// How Kafka lets the consumer in.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The configured input topics.
@@ -89,7 +100,7 @@ impl Handover {
         let lanes = match self.topics.lanes(offered) {
             Ok(lanes) => lanes,
             Err(text) => {
-                self.refuse(text);
+                self.refuse(self.owner.trouble_with_topics().unwrap_or(text));
                 return assignment;
             }
         };
@@ -131,7 +142,9 @@ impl ClientContext for Handover {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "consumer");
+        if !self.access.hear(&error, reason) {
+            tracing::debug!(%error, reason, "consumer");
+        }
     }
 }
 

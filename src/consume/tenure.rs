@@ -55,7 +55,7 @@ pub struct Tenure {
     pub capture: Arc<Capture>,
     ended: AtomicU8,
     in_doubt: AtomicBool,
-    former_ended: AtomicBool,
+    is_placed: AtomicBool,
     published: AtomicI64,
     queued_records: AtomicUsize,
     queued_bytes: AtomicUsize,
@@ -104,7 +104,7 @@ impl Tenure {
             capture,
             ended: AtomicU8::new(0),
             in_doubt: AtomicBool::new(false),
-            former_ended: AtomicBool::new(false),
+            is_placed: AtomicBool::new(false),
             published: AtomicI64::new(published.0),
             queued_records: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -134,15 +134,16 @@ impl Tenure {
         self.in_doubt.load(Ordering::SeqCst)
     }
 
-    /// The relay has ended what former owners may have left open.
-    pub fn set_former_ended(&self) {
-        self.former_ended.store(true, Ordering::SeqCst);
+    /// The relay has ended what former owners may have left open, and judged the lane's position and found it possible.
+    pub fn set_placed(&self) {
+        self.is_placed.store(true, Ordering::SeqCst);
     }
 
-    /// Whether nothing that a former owner may have left open is open any more.
+    /// Whether former owners' transactions are ended and the lane's position was judged. Until then no row of the lane is written:
+    /// one more row could hide that the position is ahead of a database that went back.
     #[must_use]
-    pub fn has_former_ended(&self) -> bool {
-        self.former_ended.load(Ordering::SeqCst)
+    pub fn is_placed(&self) -> bool {
+        self.is_placed.load(Ordering::SeqCst)
     }
 
     /// Up to which journal row Kafka has confirmed the lane.

@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::access::Access;
 use super::client;
 use super::topics::InputTopics;
 use crate::config;
@@ -21,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The client.
 pub struct Watermarks {
-    client: BaseConsumer,
+    client: BaseConsumer<Access>,
 }
 
 impl Watermarks {
@@ -32,7 +33,7 @@ impl Watermarks {
     pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
         let mut settings = client::observer(kafka, instance);
         settings.set("isolation.level", "read_uncommitted");
-        Ok(Self { client: settings.create()? })
+        Ok(Self { client: settings.create_with_context(Access::of(kafka))? })
     }
 
     /// The end of every input partition of these lanes: the offset that the next record will have. One request a broker, however
@@ -43,8 +44,9 @@ impl Watermarks {
     /// # Errors
     /// No broker is in reach.
     pub fn ends(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
-        // Serves what piled up for a client that nothing else polls: its log lines.
+        // Serves what piled up for a client that nothing else polls: log lines and errors.
         while self.client.poll(Duration::ZERO).is_some() {}
+        self.client.context().renew(self.client.client());
         let mut asked = TopicPartitionList::new();
         for (_, topic) in topics.iter() {
             for lane in lanes {

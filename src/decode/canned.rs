@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Access;
 use super::registry::Registry;
 
 /// What the registry sends.
@@ -51,6 +52,6 @@ pub fn registry(answers: Vec<Sent>) -> (Registry, Arc<AtomicUsize>) {
             }
         }
     });
-    let registry = Registry::new(&url, None, None, Duration::from_millis(300)).expect("a usable URL");
+    let registry = Registry::new(Access::to(&url, Duration::from_millis(300))).expect("a usable URL");
     (registry, calls)
 }

@@ -10,12 +10,12 @@ use crate::consume::record::Record;
 use crate::ids::{SchemaId, Timestamp};
 use crate::order::{Event, Source};
 
-use super::avro::{WriterSchema, record_of, shortened};
+use super::avro::{WriterSchema, record_of};
 use super::framing::{Framed, unframe};
 use super::inventory::InventoryEvent;
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;
-use super::refusal::{Reason, Refusal};
+use super::refusal::{Quoted, Reason, Refusal};
 use super::registry::{Answer, Registry, RegistryError};
 use super::schemas::{Known, Lookup, Schemas, judged};
 use super::shipping::ShippingEvent;
@@ -80,6 +80,11 @@ impl Decoder {
     fn decode(&self, record: &Record, now: Timestamp) -> Result<Decoded, Refusal> {
         let key = self.key_of(record)?;
         let Framed { schema, body } = unframe(record)?;
+        // Registries count from 1 in 32 bits with a sign. Some answer a greater id with no word of their own, and what is no answer
+        // would be waited for without end.
+        if i32::try_from(schema.0).is_err() {
+            return Err(Refusal::unknown_schema(schema));
+        }
         let event = match self.schemas.known(schema, now) {
             None => return Ok(Decoded::NeedsSchema(schema)),
             Some(Known::Readable(writer)) => read(&writer, schema, record.source, body, now)?,
@@ -89,8 +94,8 @@ impl Decoder {
         if event.order_id.as_str() == key {
             return Ok(Decoded::Event(event));
         }
-        let key = shortened(key);
-        let text = format!("the key `{key}` is not the order_id `{}`: use the order_id as key", event.order_id);
+        let (key, order_id) = (Quoted(key), Quoted(event.order_id.as_str()));
+        let text = format!("the key `{key}` is not the order_id `{order_id}`: use the order_id as key");
         Err(Refusal::new(Reason::KeyMismatch, text))
     }
 
@@ -146,6 +151,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::decode::Access;
     use crate::decode::avro::INPUT_SCHEMAS;
     use crate::decode::json;
     use crate::ids::Lane;
@@ -155,7 +161,7 @@ mod tests {
 
     /// Knows our four schemas under the ids 1 to 4, and has nobody to ask.
     fn decoder() -> Decoder {
-        let nobody = Registry::new("http://127.0.0.1:1", None, None, Duration::from_millis(100)).expect("a usable URL");
+        let nobody = Registry::new(Access::to("http://127.0.0.1:1", Duration::from_millis(100))).expect("a usable URL");
         let decoder = Decoder::new(nobody, 10, RECORD_MAX_BYTES);
         for (id, (_, text)) in (1..).zip(INPUT_SCHEMAS) {
             let schema = Schema::parse_str(text).expect("a valid schema");
@@ -229,6 +235,20 @@ mod tests {
         value[4] = 99;
         let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
         assert!(matches!(decoded, Decoded::NeedsSchema(SchemaId(99))), "{decoded:?}");
+    }
+
+    #[test]
+    fn an_id_that_no_registry_can_give_out_is_not_even_asked_for() {
+        for (id, is_asked) in [(0x7FFF_FFFF_u32, true), (0x8000_0000, false), (u32::MAX, false)] {
+            let value = [&[0][..], &id.to_be_bytes()].concat();
+            let decoded = decoder().try_decode(&record(Source::Payment, Some(b"order-1"), &value), NOW);
+            match decoded {
+                Decoded::NeedsSchema(_) => assert!(is_asked, "{id:#x}"),
+                decoded => assert!(
+                    !is_asked && matches!(decoded, Decoded::Refused(Refusal { reason: Reason::UnknownSchema, .. }))
+                ),
+            }
+        }
     }
 
     #[test]

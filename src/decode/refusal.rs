@@ -91,7 +91,7 @@ impl std::error::Error for Refusal {}
 const QUOTED_CHARS: usize = 64;
 
 /// A foreign value as a text may show it: on one line, nothing invisible, not too long.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,19 +6,24 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 use apache_avro::Schema;
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_referenced_schema, get_schema_by_id};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, RegisteredReference, SchemaType};
 
+use super::registry_access::{Access, Client, Clients, chain, described};
 use crate::ids::SchemaId;
+use crate::trust::{self, Names};
+
+const NAMES: Names =
+    Names { address: "registry.url", authority: "registry.ssl_ca_file", certificate: "registry.username" };
 
 /// How many schemas one schema may refer to, directly or not.
 const REFERENCES_MAX: usize = 64;
 
-/// A look-up or a registration that did not come to an answer. Always worth another try.
+/// A look-up or a registration that did not come to an answer. Worth another try; at the start not, where it is denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the schema registry at `{url}` {text}")]
 pub struct RegistryError {
@@ -26,6 +31,8 @@ pub struct RegistryError {
     pub url: String,
     /// What it did instead of answering.
     pub text: String,
+    /// Whether it does not let us in, or is not whom we trust.
+    pub denied: bool,
 }
 
 /// What the registry says about an id.
@@ -45,34 +52,19 @@ pub struct Registry {
     url: String,
     /// The URL as errors may show it: without a user and password that somebody put into it.
     shown: String,
-    settings: SrSettings,
-    client: reqwest::Client,
-    credentials: Option<(String, Option<String>)>,
+    clients: Arc<Clients>,
 }
 
 impl Registry {
-    /// Prepares the connection; nothing is sent yet. `timeout` bounds each call as a whole.
+    /// Prepares the connection; nothing is sent yet.
     ///
     /// # Errors
-    /// Where the URL or the system's TLS cannot be used.
-    pub fn new(
-        url: &str,
-        username: Option<&str>,
-        password: Option<&str>,
-        timeout: Duration,
-    ) -> Result<Self, RegistryError> {
-        let url = url.trim_end_matches('/').to_owned();
+    /// Where the URL, the authority's file or the system's TLS cannot be used.
+    pub fn new(access: Access) -> Result<Self, RegistryError> {
+        let url = access.url.clone();
         let shown = without_credentials(&url);
-        let mut builder = SrSettings::new_builder(url.clone());
-        builder.set_timeout(timeout);
-        if let Some(username) = username {
-            builder.set_basic_authorization(username, password);
-        }
-        let settings = builder.build().map_err(|error| unusable(&shown, &described(&error)))?;
-        let client =
-            reqwest::Client::builder().timeout(timeout).build().map_err(|error| unusable(&shown, &chain(&error)))?;
-        let credentials = username.map(|username| (username.to_owned(), password.map(str::to_owned)));
-        Ok(Self { url, shown, settings, client, credentials })
+        let clients = Clients::of(access).map_err(|text| unusable(&shown, &text))?;
+        Ok(Self { url, shown, clients: Arc::new(clients) })
     }
 
     /// Where it is, for people: without credentials.
@@ -82,9 +74,15 @@ impl Registry {
     }
 
     /// How `schema_registry_converter`'s own calls reach it.
-    #[must_use]
-    pub fn settings(&self) -> &SrSettings {
-        &self.settings
+    ///
+    /// # Errors
+    /// The authority's file cannot be read any more.
+    pub fn settings(&self) -> Result<SrSettings, RegistryError> {
+        Ok(self.client()?.settings.clone())
+    }
+
+    fn client(&self) -> Result<Arc<Client>, RegistryError> {
+        self.clients.client().map_err(|text| unusable(&self.shown, &text))
     }
 
     /// Asks for the schema of an id.
@@ -92,7 +90,8 @@ impl Registry {
     /// # Errors
     /// No answer, or one that makes no sense: try again.
     pub async fn schema(&self, id: SchemaId) -> Result<Answer, RegistryError> {
-        let registered = match get_schema_by_id(id.0, &self.settings).await {
+        let settings = self.settings()?;
+        let registered = match get_schema_by_id(id.0, &settings).await {
             Ok(registered) => registered,
             Err(error) if code(&error).is_some_and(is_not_found) => return Ok(Answer::Unknown),
             Err(error) => return Err(self.failed(&error)),
@@ -100,15 +99,23 @@ impl Registry {
         if registered.schema_type != SchemaType::Avro {
             return Ok(Answer::Unusable(format!("it is of type {:?}, not Avro", registered.schema_type)));
         }
-        match self.referenced(registered.references).await? {
-            Ok(references) => Ok(parsed(&registered.schema, &references)),
-            Err(text) => Ok(Answer::Unusable(text)),
+        let references = match self.referenced(&settings, registered.references).await? {
+            Ok(references) => references,
+            Err(text) => return Ok(Answer::Unusable(text)),
+        };
+        // No registry takes an Avro schema that is no JSON, so none gives one out: something else speaks, or half of it is missing.
+        for text in references.iter().chain([&registered.schema]) {
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+                return Err(self.no_answer(&format!("a schema that is no JSON ({error})")));
+            }
         }
+        Ok(parsed(&registered.schema, &references))
     }
 
     /// The texts of the referenced schemas, each once. The inner error is one that no other try would mend.
     async fn referenced(
         &self,
+        settings: &SrSettings,
         mut wanted: Vec<RegisteredReference>,
     ) -> Result<Result<Vec<String>, String>, RegistryError> {
         let mut seen: Vec<(String, u32)> = Vec::new();
@@ -122,7 +129,7 @@ impl Registry {
                 return Ok(Err(format!("it refers to more than {REFERENCES_MAX} schemas")));
             }
             seen.push(version);
-            match get_referenced_schema(&self.settings, &reference).await {
+            match get_referenced_schema(settings, &reference).await {
                 Ok(registered) => {
                     texts.push(registered.schema);
                     wanted.extend(registered.references);
@@ -142,10 +149,7 @@ impl Registry {
     /// # Errors
     /// No answer, or another one: try again.
     pub async fn set_compatibility(&self, subject: &str, rule: &str) -> Result<bool, RegistryError> {
-        let mut request = self.client.put(format!("{}/config/{subject}", self.url));
-        if let Some((username, password)) = &self.credentials {
-            request = request.basic_auth(username, password.as_ref());
-        }
+        let request = self.client()?.put(format!("{}/config/{subject}", self.url));
         let sent = request.json(&serde_json::json!({ "compatibility": rule })).send().await;
         let response = sent.map_err(|error| self.no_answer(&chain(&error)))?;
         match response.status() {
@@ -162,7 +166,19 @@ impl Registry {
     }
 
     fn no_answer(&self, text: &str) -> RegistryError {
-        RegistryError { url: self.shown.clone(), text: format!("gave no useful answer: {text}") }
+        // What the files hold may have changed: the next call begins with that.
+        self.clients.forget();
+        let remedy = if text.contains("status 401") {
+            Some("correct registry.username and registry.password".to_owned())
+        } else if text.contains("status 403") {
+            Some("let the user of registry.username do this there".to_owned())
+        } else {
+            // OpenSSL's errors say where in it they come from.
+            text.contains("SSL routines").then(|| trust::remedy(text, NAMES))
+        };
+        let denied = remedy.is_some();
+        let remedy = remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default();
+        RegistryError { url: self.shown.clone(), text: format!("gave no useful answer: {text}{remedy}"), denied }
     }
 }
 
@@ -205,41 +221,21 @@ fn without_credentials(url: &str) -> String {
 }
 
 fn unusable(url: &str, text: &str) -> RegistryError {
-    RegistryError { url: url.to_owned(), text: format!("cannot be asked: {text}") }
-}
-
-/// `schema_registry_converter`'s own words and the causes; its `Display` adds what its caches make of it.
-fn described(error: &SRCError) -> String {
-    match error.source() {
-        Some(cause) => format!("{}: {}", error.error, chain(cause)),
-        None => error.error.clone(),
-    }
-}
-
-/// An error with all its causes: reqwest tells the reason only at the end of the chain.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
+    RegistryError { url: url.to_owned(), text: format!("cannot be asked: {text}"), denied: true }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::Secret;
 
     #[tokio::test]
     async fn credentials_are_shown_nowhere() {
         let url = "http://user:hunter2@127.0.0.1:1/";
-        let registry =
-            Registry::new(url, Some("user"), Some("hunter3"), Duration::from_millis(100)).expect("a usable URL");
+        let access = Access::to(url, Duration::from_millis(100)).with_user("user", Some(Secret::new("hunter3")));
+        let registry = Registry::new(access).expect("a usable URL");
         let error = registry.schema(SchemaId(1)).await.expect_err("nobody is there");
         let rule = registry.set_compatibility("s", "FULL").await.expect_err("nobody is there");
         let shown = format!("{registry:?} {error} {error:?} {rule} {}", registry.shown_url());

@@ -165,10 +165,12 @@ mod tests {
             error(401, r#"{"error_code": 40101, "message": "who are you"}"#),
             error(200, "<html>welcome</html>"),
             error(200, r#"{"no": "schema"}"#),
+            error(200, r#"{"schema": "no schema at all"}"#),
+            error(200, r#"{"schema": "{\"type\": \"record\", \"name\": \"Pay"}"#),
             canned::unknown(),
         ]);
         let schemas = Schemas::new(registry, 10);
-        for _ in 0..9 {
+        for _ in 0..11 {
             let error = schemas.fetch(ID).await.expect_err("an outage");
             assert!(error.to_string().starts_with("the schema registry at `http://127.0.0.1:"), "{error}");
             assert!(schemas.known(ID, NOW).is_none(), "an outage judged the id: {error}");

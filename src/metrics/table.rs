@@ -21,18 +21,22 @@ const ENDED: Label = known("reason", &["revoked", "lost", "fenced", "generation"
 const REBALANCE: Label = known("kind", &["assign", "revoke", "lost", "error"]);
 const FENCED_BY: Label = known("by", &["epoch", "generation", "producer"]);
 const RECYCLED: Label = known("cause", &["error", "fenced", "generation", "slow"]);
-/// What is tried again. The first seven are of the database, in `persist::Fate::Retry`'s words where it says more.
+/// What is tried again. The first nine are of the database, in `persist::Fate::Retry`'s words where it says more.
 const RETRIED: Label = known(
     "cause",
     &[
         "database",
+        "database_access",
         "connection",
         "connection_limit",
         "conflict",
         "lock_timeout",
         "statement_timeout",
+        "no_answer",
         "server",
         "registry",
+        "registry_access",
+        "kafka_access",
         "kafka_consume",
         "kafka_metadata",
         "kafka_publish",

@@ -25,13 +25,18 @@ pub struct Order {
     pub view: Option<View>,
     /// What was asked for what is owed. A fold has none.
     pub commands: Commands,
+    /// Versions up to here may have been said by somebody whose memory is lost: the next one is above. Belongs to the database,
+    /// not to the order; 0 where nothing was ever lost.
+    pub version_floor: i64,
 }
 
-/// A change that has to be said: the order's version went up by one.
+/// A change that has to be said: the order's version went up by one, or to above what may have been said and forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The view that was said before; none at first.
     pub previous: Option<View>,
+    /// The version before; 0 at first.
+    pub previous_version: i64,
 }
 
 impl Change {
@@ -58,8 +63,23 @@ impl Order {
         if self.view.as_ref() == Some(&view) {
             return None;
         }
-        self.version += 1;
-        Some(Change { previous: self.view.replace(view) })
+        Some(self.tell(view))
+    }
+
+    /// The same, where the view has to be said although it did not change: what was last said of the order, and is known, may
+    /// not be the last that was heard of it.
+    pub fn say_again(&mut self, policy: &Policy) -> Option<Change> {
+        if self.view.is_none() || self.version > self.version_floor {
+            return self.say(policy);
+        }
+        let view = self.derive(policy);
+        Some(self.tell(view))
+    }
+
+    fn tell(&mut self, view: View) -> Change {
+        let previous_version = self.version;
+        self.version = previous_version.max(self.version_floor) + 1;
+        Change { previous: self.view.replace(view), previous_version }
     }
 
     /// The view of the facts, with the one attention that only the row knows of.
@@ -90,7 +110,7 @@ impl Order {
     pub fn unsay(&mut self, change: Option<Change>, facts: Facts) {
         self.facts = facts;
         if let Some(change) = change {
-            self.version -= 1;
+            self.version = change.previous_version;
             self.view = change.previous;
         }
     }
@@ -115,14 +135,36 @@ mod tests {
     fn a_change_is_said_once_under_the_next_version_with_the_view_before() {
         let (mut order, policy) = (Order::default(), Policy::default());
         let (merged, change) = order.apply(&event("PENDING", 1), &policy);
-        assert_eq!((merged, change, order.version), (Merged::Changed, Some(Change { previous: None }), 1));
+        assert_eq!(
+            (merged, change, order.version),
+            (Merged::Changed, Some(Change { previous: None, previous_version: 0 }), 1)
+        );
         let before = order.view.clone();
         let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
-        assert_eq!((change, order.version), (Some(Change { previous: before }), 2));
+        assert_eq!((change, order.version), (Some(Change { previous: before, previous_version: 1 }), 2));
         assert_eq!(order.apply(&event("AUTHORIZED", 2), &policy), (Merged::Duplicate, None));
         // A later word of the same changes a register and not the view.
         assert_eq!(order.apply(&event("AUTHORIZED", 3), &policy), (Merged::Changed, None));
         assert_eq!(order.version, 2);
+    }
+
+    #[test]
+    fn above_a_floor_versions_leap_once_and_what_is_known_is_said_again_once() {
+        let (mut order, policy) = (Order::default(), Policy::default());
+        let _ = order.apply(&event("PENDING", 1), &policy);
+        assert_eq!(order.say_again(&policy), None, "nothing was lost");
+        order.version_floor = 40;
+        let before = order.clone();
+        let again = order.say_again(&policy);
+        assert_eq!((again.clone().map(|change| change.previous_version), order.version), (Some(1), 41));
+        assert_eq!(order.say_again(&policy), None, "once");
+        let facts = before.facts.clone();
+        order.unsay(again, facts);
+        assert_eq!(order, before);
+        let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
+        assert_eq!((change.map(|change| change.previous_version), order.version), (Some(1), 41), "news leap too");
+        let _ = order.apply(&event("DECLINED", 3), &policy);
+        assert_eq!(order.version, 42);
     }
 
     #[test]

@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
+use super::access::{Access, Place};
 use super::error::{Error, Result};
 use crate::config;
 use crate::ids::Timestamp;
@@ -16,8 +17,8 @@ use crate::ids::Timestamp;
 /// How to reach the database, and the limits of every session.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address and credentials.
-    pub options: PgConnectOptions,
+    /// Address, credentials and certificates.
+    pub access: Access,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// `statement_timeout` of the sessions.
@@ -38,12 +39,8 @@ impl Settings {
     /// # Errors
     /// A URL that sqlx does not take.
     pub fn of(database: &config::Database, instance: &str) -> Result<Self> {
-        let mut options: PgConnectOptions = database.url.expose().parse()?;
-        if let Some(password) = &database.password {
-            options = options.password(password.expose());
-        }
         Ok(Self {
-            options,
+            access: Access::of(database)?,
             connect_timeout: database.connect_timeout,
             statement_timeout: database.statement_timeout,
             lock_timeout: database.lock_timeout,
@@ -69,12 +66,12 @@ impl Settings {
 /// Opens a session for the named part of the process, for example `writer-0`.
 ///
 /// # Errors
-/// Whatever keeps the server from answering within `connect_timeout`, classified by its fate.
+/// Whatever keeps the server from answering within `connect_timeout` or from letting us in, classified by its fate.
 pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
     let millis = |duration: Duration| format!("{}ms", duration.as_millis());
-    let options = settings
-        .options
-        .clone()
+    let options = settings.access.options()?;
+    let place = Place::of(&options);
+    let options = options
         .application_name(&format!("{}{}/{part}", settings.application_prefix(), settings.instance))
         .options([
             ("statement_timeout", millis(settings.statement_timeout)),
@@ -93,10 +90,10 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
     let opened = tokio::time::timeout(settings.connect_timeout, PgConnection::connect_with(&options)).await;
     opened
         .map_err(|_| {
-            let text = format!("postgres does not answer within {} ms", settings.connect_timeout.as_millis());
-            Error::passing("connection", text)
+            let text = format!("does not answer within {} ms", settings.connect_timeout.as_millis());
+            Error::passing("connection", text).at(&place)
         })?
-        .map_err(Error::from)
+        .map_err(|error| place.explain(error))
 }
 
 /// Refuses a server that would forget what it confirmed; warns about what weakens it.
@@ -129,7 +126,7 @@ pub async fn check_durability(connection: &mut PgConnection) -> Result<()> {
 /// The call's own, or that no answer came: the connection is not to be used again.
 pub async fn answered<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(Error::passing("connection", format!("postgres gave no answer within {} s", limit.as_secs())))
+        Err(Error::passing("no_answer", format!("postgres gave no answer within {} s", limit.as_secs())))
     })
 }
 

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use crate::consume::record::{Header, Record};
 use crate::consume::topics::InputTopics;
 use crate::crash::{self, Point};
-use crate::decode::Refusal;
+use crate::decode::{Reason, Refusal};
 use crate::ids::{Lane, SchemaId, Timestamp};
 
 /// One refused record on its way into the table.
@@ -119,8 +119,20 @@ fn expect(done: u64, asked: usize, what: &str) -> Result<()> {
     }
 }
 
+/// A letter that is marked for replay.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    /// Its id.
+    pub id: i64,
+    /// The record as it was kept.
+    pub record: Record,
+    /// Why it cannot be replayed whatever it says: somebody else changed its row, and not all of it can be read.
+    pub unreadable: Option<Refusal>,
+}
+
 /// Letters of these lanes that are marked for replay, in the order in which they were refused: at most `limit`, and no more
-/// than `bytes` of values but for the first. A letter of a topic that is not read any more is left alone.
+/// than `bytes` of values and headers but for the first. A letter of a topic that is not read any more is left alone, and so are
+/// those of the schemas in `aside`.
 ///
 /// # Errors
 /// The query's failure.
@@ -128,15 +140,17 @@ pub async fn to_replay(
     connection: &mut PgConnection,
     topics: &InputTopics,
     lanes: &[Lane],
+    aside: &[SchemaId],
     (limit, bytes): (i64, i64),
-) -> Result<Vec<(i64, Record)>> {
+) -> Result<Vec<Marked>> {
     let rows = sqlx::query(
         "select id, topic, partition, record_offset, key, value, headers::text,
-                (extract(epoch from record_timestamp) * 1000000)::bigint
-           from (select d.*, sum(coalesce(octet_length(d.value), 0)) over (order by d.id) as sum_bytes,
-                        row_number() over (order by d.id) as place
+                case when isfinite(record_timestamp) then (extract(epoch from record_timestamp) * 1000000)::bigint end
+           from (select d.*, row_number() over (order by d.id) as place,
+                        sum(coalesce(octet_length(d.value), 0) + octet_length(d.headers::text)) over (order by d.id) as sum_bytes
                    from (select * from dead_letters
                           where state = 'replay' and partition = any($1) and topic = any($2)
+                            and (schema_id is null or schema_id <> all($5))
                           order by id limit $3) as d) as marked
           where place = 1 or sum_bytes <= $4 order by id",
     )
@@ -144,22 +158,38 @@ pub async fn to_replay(
     .bind(topics.iter().map(|(_, name)| name.to_owned()).collect::<Vec<_>>())
     .bind(limit)
     .bind(bytes)
+    .bind(aside.iter().map(|id| i64::from(id.0)).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     let mut letters = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(source) = topics.source(row.try_get(1)?) else { continue };
         let bytes = |column: Option<Vec<u8>>| column.map(Bytes::from);
+        // One row that nobody can read any more must not keep all others from being replayed.
+        let mut unreadable = None;
+        let headers = read_headers(row.try_get(6)?).unwrap_or_else(|error| {
+            unreadable = Some(error.to_string());
+            Vec::new()
+        });
+        let timestamp: Option<i64> = row.try_get(7)?;
+        if timestamp.is_none() {
+            unreadable = Some("its record_timestamp is no instant".to_owned());
+        }
+        let unreadable = unreadable.map(|text| {
+            let text =
+                format!("its row in dead_letters was changed and cannot be read: {text}: mend the row, or discard it");
+            Refusal::new(Reason::ApplyFailed, text)
+        });
         let record = Record {
             source,
             lane: Lane(row.try_get(2)?),
             offset: row.try_get(3)?,
-            timestamp: Timestamp(row.try_get(7)?),
+            timestamp: Timestamp(timestamp.unwrap_or_default()),
             key: bytes(row.try_get(4)?),
             value: bytes(row.try_get(5)?),
-            headers: read_headers(row.try_get(6)?)?,
+            headers,
         };
-        letters.push((row.try_get(0)?, record));
+        letters.push(Marked { id: row.try_get(0)?, record, unreadable });
     }
     Ok(letters)
 }

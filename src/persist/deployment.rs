@@ -33,8 +33,22 @@ impl Identity {
             .into()
     }
 
+    /// What to do about other input topics: one may be added, none taken away or exchanged.
+    fn way_out(&self, stored: &Self) -> String {
+        let name =
+            |of: &Self, role: &str| of.topics.iter().find(|(other, _)| other == role).map(|(_, name)| name.clone());
+        match stored.topics.iter().find(|(role, topic)| name(self, role).as_ref() != Some(topic)) {
+            Some((role, topic)) => format!(
+                "an input topic cannot be taken away or exchanged; set `topics.{role}` to `{topic}` again, for all workers"
+            ),
+            None => "stop all workers, then add the new one on purpose with `orderstream topics add`, and configure it for all workers"
+                .to_owned(),
+        }
+    }
+
     /// The first thing in which the stored identity differs, as a sentence with both values and the remedy.
-    fn difference(&self, stored: &Self) -> Option<String> {
+    #[must_use]
+    pub fn difference(&self, stored: &Self) -> Option<String> {
         if stored.kafka_cluster_id != self.kafka_cluster_id {
             return Some(format!(
                 "this database belongs to the Kafka cluster `{}` and not to `{}`: point `kafka.brokers` or `database.url` at the other one",
@@ -49,9 +63,10 @@ impl Identity {
         }
         if stored.topics_json() != self.topics_json() {
             return Some(format!(
-                "this database was filled from the input topics {} and not from {}: stop all workers, then change the topics on purpose with `orderstream topics add`",
+                "this database was filled from the input topics {} and not from {}: {}",
                 stored.topics_json(),
-                self.topics_json()
+                self.topics_json(),
+                self.way_out(stored)
             ));
         }
         if stored.lane_count != self.lane_count {
@@ -118,8 +133,8 @@ pub fn made_again(checkpoint: &Checkpoint, then: Option<&String>, now: Option<&S
     let (then, now) = (then?, now?);
     (then != now).then(|| {
         format!(
-            "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover`",
-            checkpoint.topic, checkpoint.next_offset, checkpoint.lane
+            "topic `{}` was deleted and made again (its id was {then} and is {now}): offset {} of partition {} means nothing in the new one; stop all workers and set the checkpoints on purpose with `orderstream recover --input-topic {} --from earliest` (or latest)",
+            checkpoint.topic, checkpoint.next_offset, checkpoint.lane, checkpoint.topic
         )
     })
 }
@@ -129,9 +144,21 @@ pub fn made_again(checkpoint: &Checkpoint, then: Option<&String>, now: Option<&S
 /// # Errors
 /// As [`settle`].
 pub async fn compare(connection: &mut PgConnection, identity: &Identity) -> Result<uuid::Uuid> {
-    let row = sqlx::query("select id, kafka_cluster_id, consumer_group, topics, lane_count from deployment")
-        .fetch_one(connection)
-        .await?;
+    let stored = read(connection).await?;
+    let (id, stored) = stored.ok_or_else(|| Error::bug("the row of `deployment` is gone".to_owned()))?;
+    match identity.difference(&stored) {
+        Some(text) => Err(Error::misconfigured(text)),
+        None => Ok(id),
+    }
+}
+
+/// What the database belongs to, with its own id; none before the first worker.
+///
+/// # Errors
+/// The query's failure.
+pub async fn read(connection: &mut PgConnection) -> Result<Option<(uuid::Uuid, Identity)>> {
+    let row = sqlx::query("select id, kafka_cluster_id, consumer_group, topics, lane_count from deployment");
+    let Some(row) = row.fetch_optional(connection).await? else { return Ok(None) };
     let topics: serde_json::Value = row.try_get(3)?;
     let stored = Identity {
         kafka_cluster_id: row.try_get(1)?,
@@ -144,10 +171,20 @@ pub async fn compare(connection: &mut PgConnection, identity: &Identity) -> Resu
             .unwrap_or_default(),
         lane_count: row.try_get(4)?,
     };
-    match identity.difference(&stored) {
-        Some(text) => Err(Error::misconfigured(text)),
-        None => Ok(row.try_get(0)?),
-    }
+    Ok(Some((row.try_get(0)?, stored)))
+}
+
+/// Writes down what the database belongs to from now on. For commands that change it on purpose, while nobody works.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn change(connection: &mut PgConnection, identity: &Identity) -> Result<()> {
+    sqlx::query("update deployment set topics = $1, lane_count = $2")
+        .bind(identity.topics_json())
+        .bind(identity.lane_count)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::access::Place;
 use crate::cli::exit::Exit;
 
 /// What a caller does about a failed statement.
@@ -21,6 +22,10 @@ pub enum Fate {
     /// An invariant of ours is broken.
     Bug,
 }
+
+/// The cause of a retry where the server does not let us in. At the start that is a matter of set-up; later credentials or
+/// certificates may be in the middle of a rotation.
+pub const DENIED: &str = "database_access";
 
 impl Fate {
     /// How a process ends that cannot go on because of it.
@@ -63,6 +68,44 @@ impl Error {
         Self { fate: Fate::Retry(cause), text }
     }
 
+    /// The server's words with their SQLSTATE; never the statement or its values.
+    pub(super) fn describe(error: &sqlx::Error) -> String {
+        match error {
+            sqlx::Error::Database(refusal) => {
+                let on = refusal.constraint().map(|name| format!(", constraint `{name}`")).unwrap_or_default();
+                let code = refusal.code().unwrap_or_default();
+                let remedy = if code == "42501" { ": grant it as deploy/postgres/role.sql does" } else { "" };
+                format!("postgres: {} (SQLSTATE {code}{on}){remedy}", refusal.message())
+            }
+            other => format!("postgres: {other}"),
+        }
+    }
+
+    /// The same with other words.
+    #[must_use]
+    pub fn saying(self, text: String) -> Self {
+        Self { text, ..self }
+    }
+
+    /// The same, saying where.
+    #[must_use]
+    pub fn at(self, place: &Place) -> Self {
+        let text = format!("postgres at {place}: {}", self.text.trim_start_matches("postgres: "));
+        Self { text, ..self }
+    }
+
+    /// Whether the server does not let us in.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.fate == Fate::Retry(DENIED)
+    }
+
+    /// Whether time ran out on what was asked for: less of it may be done in time.
+    #[must_use]
+    pub fn is_too_slow(&self) -> bool {
+        matches!(self.fate, Fate::Retry("statement_timeout" | "no_answer"))
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn fate(&self) -> Fate {
@@ -91,7 +134,7 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Configuration(_) => Fate::Misconfigured,
             _ => Fate::Bug,
         };
-        Self { fate, text: describe(&error) }
+        Self { fate, text: Self::describe(&error) }
     }
 }
 
@@ -104,10 +147,11 @@ fn fate_of_sqlstate(code: &str, table: Option<&str>) -> Fate {
         "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Fate::Retry("connection"),
         "53300" => Fate::Retry("connection_limit"),
         "53200" | "58000" | "58030" => Fate::Retry("server"),
+        "28000" | "28P01" => Fate::Retry(DENIED),
         // A full disk does not empty itself, and a server that became read-only (a failover) does not become writable under us.
         "53100" | "25006" => Fate::Unable,
-        // A wrong password, a missing database, right or table is a matter of set-up.
-        "28000" | "28P01" | "3D000" | "42501" | "42P01" | "42703" | "42704" => Fate::Misconfigured,
+        // A missing database, right or table is a matter of set-up.
+        "3D000" | "42501" | "42P01" | "42703" | "42704" => Fate::Misconfigured,
         _ => match (&code[..code.len().min(2)], table) {
             ("08", _) => Fate::Retry("connection"),
             ("22" | "54", _) => Fate::Quarantine,
@@ -115,17 +159,6 @@ fn fate_of_sqlstate(code: &str, table: Option<&str>) -> Fate {
             ("23", Some("orders" | "dead_letters")) => Fate::Quarantine,
             _ => Fate::Bug,
         },
-    }
-}
-
-/// The server's words with their SQLSTATE; never the statement or its values.
-fn describe(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(refusal) => {
-            let on = refusal.constraint().map(|name| format!(", constraint `{name}`")).unwrap_or_default();
-            format!("postgres: {} (SQLSTATE {}{on})", refusal.message(), refusal.code().unwrap_or_default())
-        }
-        other => format!("postgres: {other}"),
     }
 }
 

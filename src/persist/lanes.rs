@@ -34,10 +34,19 @@ pub struct Step {
 /// What the fence said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fenced {
-    /// Every lane is ours, locked, and moved on; with the transaction's time.
-    Held(Timestamp),
+    /// Every lane is ours, locked, and moved on.
+    Held(Held),
     /// These lanes are not ours any more; the transaction must be given up.
     Lost(Vec<Lane>),
+}
+
+/// What a batch begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The transaction's time.
+    pub now: Timestamp,
+    /// Versions up to here may have been published by a life of the database that is lost.
+    pub version_floor: i64,
 }
 
 /// The first statements of every batch: locks the lanes in order, then compares and sets claim and last_seq of all of them.
@@ -60,7 +69,7 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
            from unnest($1::int[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[])
                 as n(lane, epoch, tenure, last_seq, published_seq, horizon, former_ended)
           where l.lane = n.lane and l.epoch = n.epoch and l.tenure = n.tenure and l.last_seq = n.last_seq
-      returning l.lane, (extract(epoch from now()) * 1000000)::bigint",
+      returning l.lane, (extract(epoch from now()) * 1000000)::bigint, l.version_floor",
     )
     .bind(&lanes)
     .bind(steps.iter().map(|step| step.epoch.0).collect::<Vec<_>>())
@@ -71,15 +80,15 @@ pub async fn fence(connection: &mut PgConnection, steps: &[Step]) -> Result<Fenc
     .bind(steps.iter().map(|step| step.former_ended).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
-    let mut now = Timestamp(0);
-    let mut held = Vec::with_capacity(rows.len());
+    let (mut ours, mut held) = (Vec::with_capacity(rows.len()), Held::default());
     for row in rows {
-        held.push(row.try_get::<i32, _>(0)?);
-        now = Timestamp(row.try_get(1)?);
+        ours.push(row.try_get::<i32, _>(0)?);
+        held.now = Timestamp(row.try_get(1)?);
+        held.version_floor = held.version_floor.max(row.try_get(2)?);
     }
-    let lost: Vec<Lane> = lanes.iter().filter(|lane| !held.contains(lane)).map(|lane| Lane(*lane)).collect();
+    let lost: Vec<Lane> = lanes.iter().filter(|lane| !ours.contains(lane)).map(|lane| Lane(*lane)).collect();
     crash::at(Point::BatchFenced);
-    Ok(if lost.is_empty() { Fenced::Held(now) } else { Fenced::Lost(lost) })
+    Ok(if lost.is_empty() { Fenced::Held(held) } else { Fenced::Lost(lost) })
 }
 
 /// What a lane's row says beside what its owner remembers.

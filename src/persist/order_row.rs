@@ -41,6 +41,7 @@ pub(super) fn read(row: &PgRow) -> Result<Locked> {
         facts: read_facts(stored_facts.as_deref())?,
         view: if version == 0 { None } else { Some(read_view(row)?) },
         commands: json(row.try_get(20)?)?,
+        version_floor: 0,
     };
     Ok(Locked { home_lane: Lane(row.try_get(1)?), off_lane: row.try_get(21)?, order, stored_facts })
 }

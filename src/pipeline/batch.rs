@@ -239,7 +239,7 @@ pub fn step(tenure: &Tenure, last_seq: Seq, horizon: Option<&Sighting>) -> Step 
         last_seq,
         published_seq: tenure.published().min(last_seq),
         horizon: horizon.map(|sighting| sighting.at),
-        former_ended: tenure.has_former_ended(),
+        former_ended: tenure.is_placed(),
     }
 }
 

@@ -17,7 +17,8 @@ use crate::crash::{self, Point};
 use crate::ids::Lane;
 use crate::metrics;
 use crate::persist::connection::{self, DatabaseClock};
-use crate::persist::lanes::{self, Standing, Step};
+use crate::persist::lanes::{self, Step};
+use crate::persist::settle::{Contradiction, settle};
 use crate::persist::{Error, Fate, PgConnection, Result};
 use crate::publish::chunk::Chunk;
 use crate::publish::inbox::ToRelay;
@@ -119,6 +120,10 @@ impl Writer {
                             Quarantine::Impossible => {}
                         }
                     }
+                    if in_doubt.is_none() && error.is_too_slow() && part.work() > 1 {
+                        tracing::warn!(%error, work = part.work(), "a batch took too long, trying half of it");
+                        return halves(part);
+                    }
                     if self.give_up(&error, &mut retry).await {
                         return Outcome::GivenUp;
                     }
@@ -148,27 +153,22 @@ impl Writer {
         })
         .await?;
         crash::at(Point::DoubtResolved);
-        let (mut lost, mut moved, mut unmoved) = (Vec::new(), Vec::new(), Vec::new());
-        for (lane, standing) in standings {
-            match standing {
-                Standing::Unmoved => unmoved.push(lane),
-                Standing::Moved => moved.push(lane),
-                Standing::Taken => lost.push(lane),
-                Standing::Impossible { found } => return Err(went_back(lane, &self.lanes[&lane].step(), found)),
-            }
-        }
-        let ours: Vec<Lane> = part.lanes.iter().map(LaneBatch::lane).collect();
-        let half_moved = ours.iter().any(|lane| moved.contains(lane)) && ours.iter().any(|lane| unmoved.contains(lane));
-        if half_moved || moved.iter().any(|lane| !in_doubt || !ours.contains(lane)) {
-            return Err(Error::bug(format!(
-                "lanes {moved:?} have a journal row that nobody wrote, {unmoved:?} have none"
-            )));
-        }
-        self.lose(&lost);
+        let ours: Vec<Lane> = part.lanes.iter().filter(|_| in_doubt).map(LaneBatch::lane).collect();
+        let settled = settle(&standings, &ours).map_err(|contradiction| self.contradicted(contradiction))?;
+        self.lose(&settled.lost);
         self.process.set_clock(clock);
         self.session = Some(Session { connection });
         self.doubt(false);
-        Ok(!moved.is_empty())
+        Ok(settled.happened)
+    }
+
+    fn contradicted(&self, contradiction: Contradiction) -> Error {
+        match contradiction {
+            Contradiction::WentBack(lane, found) => went_back(lane, &self.lanes[&lane].step(), found),
+            Contradiction::NobodyWrote { moved, unmoved } => {
+                Error::bug(format!("lanes {moved:?} have a journal row that nobody wrote, {unmoved:?} have none"))
+            }
+        }
     }
 
     /// Ends the tenures of a part that was not applied: its records are out of the queue, so nothing behind them may be applied
@@ -235,7 +235,7 @@ impl Writer {
                 } else {
                     tracing::warn!(%error, cause, writer = self.name, "the database failed, trying again");
                 }
-                if retry.pause(&self.process.shutdown).await.is_err() {
+                if retry.because(cause).pause(&self.process.shutdown).await.is_err() {
                     // While the process stops, what is under way may still end well until the tenures are ended.
                     tokio::time::sleep(LOOK_AT_TENURE).await;
                 }

@@ -20,7 +20,7 @@ use crate::cli::exit::Exit;
 use crate::consume::capture::Capture;
 use crate::consume::client::MAX_POLL_INTERVAL;
 use crate::consume::inlet::{self, Inlet, ToWriter};
-use crate::consume::observer::{Observer, TopicError};
+use crate::consume::observer::{Member, Observer, TopicError};
 use crate::consume::rebalance::{Ends, Owner};
 use crate::consume::tenure::{End, Standing, Tenure};
 use crate::crash::{self, Point};
@@ -31,7 +31,7 @@ use crate::persist::checkpoints;
 use crate::persist::claims::{self, Claimed};
 use crate::persist::deployment::{self, Identity};
 use crate::persist::lanes::{self, Step};
-use crate::persist::{Error, Fate, PgConnection, connection};
+use crate::persist::{DENIED, Error, Fate, PgConnection, connection};
 use crate::publish::inbox::{self as relay, ToRelay};
 use crate::retry::Retry;
 
@@ -44,7 +44,7 @@ pub struct LaneOwner {
     writers: Vec<UnboundedSender<ToWriter>>,
     transactional_id: String,
     identity: Identity,
-    observer: Observer,
+    observer: Arc<Observer>,
     drain_timeout: Duration,
     runtime: Handle,
     tenures: Tenures,
@@ -98,7 +98,7 @@ impl LaneOwner {
             writers: parts.writers,
             transactional_id: parts.transactional_id,
             identity: parts.identity,
-            observer: parts.observer,
+            observer: Arc::new(parts.observer),
             drain_timeout: parts.drain_timeout,
             runtime: Handle::current(),
             tenures: parts.tenures,
@@ -120,6 +120,7 @@ impl LaneOwner {
             };
             if matches!(error.fate(), Fate::Retry(_)) && since.elapsed() <= MAX_POLL_INTERVAL / 2 {
                 tracing::warn!(%error, "taking lanes over, trying again");
+                retry.because(if error.is_denied() { DENIED } else { "take_over" });
                 retry.pause_blocking(&self.process.shutdown).ok()?;
                 continue;
             }
@@ -160,7 +161,10 @@ impl LaneOwner {
     fn look_at_topics(&self) -> Result<BTreeMap<String, String>, Error> {
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
         let explain = |error: TopicError| match error {
-            TopicError::Unreachable(_) => Error::passing("kafka", error.to_string()),
+            TopicError::Unreachable(_)
+            | TopicError::Troubled(..)
+            | TopicError::Denied(_)
+            | TopicError::Forbidden(_) => Error::passing("kafka", error.to_string()),
             TopicError::Missing(_) => Error::misconfigured(error.to_string()),
         };
         let counts = self.observer.partition_counts(&names).map_err(explain)?;
@@ -255,6 +259,9 @@ impl Owner for LaneOwner {
         });
         let inlets = inlets.collect();
         crash::at(Point::TenuresOpened);
+        // Not here: it asks every broker, and one that is away would hold up the lanes.
+        let (observer, group) = (self.observer.clone(), self.identity.group.clone());
+        self.runtime.spawn_blocking(move || look_for_strangers(&observer, &group));
         Some(inlets)
     }
 
@@ -273,12 +280,37 @@ impl Owner for LaneOwner {
         metrics::LANES_OWNED.set_count(0, &[]);
     }
 
+    fn trouble_with_topics(&self) -> Option<String> {
+        let error = self.look_at_topics().err()?;
+        (error.fate() == Fate::Misconfigured).then(|| error.to_string())
+    }
+
     fn refuse(&self, text: String) {
-        self.process.shutdown.stop(Exit::Config, text);
+        // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
+        let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));
+        self.process.shutdown.stop(Exit::Config, changed.map_or(text, |error| error.to_string()));
     }
 
     fn observe(&self, ends: &Ends) {
         let tenures = self.tenures.lock();
         observe::lag(ends, &tenures, self.process.now());
+    }
+}
+
+/// Whoever else is in the group is given lanes that nobody applies then. Best effort: an answer that does not come is no news.
+fn look_for_strangers(observer: &Observer, group: &str) {
+    let members = observer.members(group).unwrap_or_default();
+    // Where nobody has our name, `kafka.properties` gives all of us another one.
+    let strangers: Vec<String> = members
+        .iter()
+        .filter(|_| members.iter().any(Member::is_ours))
+        .filter(|member| !member.is_ours())
+        .map(|member| format!("`{}` at {}", member.client_id, member.host))
+        .collect();
+    if !strangers.is_empty() {
+        tracing::warn!(
+            "the group `{group}` has members that are no workers of orderstream ({}): nobody applies what the lanes hold that they are given; stop them, or give them a group of their own",
+            strangers.join(", ")
+        );
     }
 }

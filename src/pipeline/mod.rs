@@ -15,11 +15,13 @@ mod journal_reader;
 mod lookout;
 mod meaning;
 mod observe;
+mod outputs;
 mod process;
 mod quarantine;
 mod retention;
 mod run;
 mod start;
+mod topic_watch;
 mod upkeep;
 mod visiting;
 mod watchdog;
@@ -40,6 +42,7 @@ use decided::Decided;
 use process::Process;
 
 pub use run::run;
+pub use start::input_topics;
 
 /// What one attempt at a batch comes to.
 enum Attempt {
@@ -106,8 +109,8 @@ async fn write(
     crash::at(Point::BatchBegun);
 
     // 1. The fence: every lane is still ours, and its next journal row is the one we think.
-    let now = match lanes::fence(connection, &batch.steps()).await? {
-        Fenced::Held(now) => now,
+    let held = match lanes::fence(connection, &batch.steps()).await? {
+        Fenced::Held(held) => held,
         Fenced::Lost(lanes) => return Ok(Written::Not(Attempt::Lost(lanes))),
     };
     steps.end("fence");
@@ -122,11 +125,12 @@ async fn write(
     let touched = orders_of(batch);
     orders::insert_placeholders(connection, &touched).await?;
     let mut orders = orders::lock(connection, &touched, batch.visits()).await?;
+    orders.values_mut().for_each(|locked| locked.order.version_floor = held.version_floor);
     let ground = visits::ground(connection, &batch.ground(&rules.topics)).await?;
     steps.end("lock_orders");
 
     // 4. Decide, purely.
-    let mut decided = match decide(batch, &mut orders, &ground, rules, now)? {
+    let mut decided = match decide(batch, &mut orders, &ground, rules, held.now)? {
         Verdict::Write(decided) => decided,
         Verdict::TooMuch => return Ok(Written::Not(Attempt::TooMuch)),
     };

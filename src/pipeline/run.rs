@@ -18,17 +18,19 @@ use super::journal_reader::JournalReader;
 use super::lookout::Lookout;
 use super::process::{self, Process};
 use super::start::{self, Found, Refusal};
+use super::topic_watch::TopicWatch;
 use super::upkeep::{self, Upkeep};
 use super::watchdog;
 use super::writer::Writer;
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::consume::access::Access;
 use crate::consume::client;
 use crate::consume::poll::{Limits, Poller};
 use crate::consume::rebalance::Handover;
 use crate::consume::watermarks::Watermarks;
 use crate::crash::{self, Point};
-use crate::decode::{Decoder, Registry, RegistryError};
+use crate::decode::{self, Decoder, Registry};
 use crate::persist;
 use crate::publish::encode::Encoder;
 use crate::publish::inbox::{Setup, ToRelay};
@@ -53,11 +55,14 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let short = instance.chars().take(12).collect::<String>();
     let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
     let database = persist::Settings::of(&config.database, &short).map_err(|error| misconfigured(error.to_string()))?;
-    let registry = registry(config).map_err(|error| misconfigured(error.to_string()))?;
+    let registry =
+        Registry::new(decode::Access::from(&config.registry)).map_err(|error| misconfigured(error.to_string()))?;
     let observer = start::observer(config, &short)?;
     let found = start::look(config, &database, &registry, &observer, shutdown).await?;
     crash::at(Point::StartSettled);
     let transactional_id = format!("{}-{instance}", config.kafka.group);
+    let producer = producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes);
+    let opened = start::producer(config, &producer, &transactional_id, shutdown).await?;
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
     let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();
@@ -76,7 +81,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         config.registry.unknown_id_grace,
     ));
     let setup = Setup {
-        producer: producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes),
+        producer,
         transactional_id: transactional_id.clone(),
         observer: start::observer(config, &short)?,
         topics: start::input_topics(config),
@@ -86,7 +91,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         journal: Box::new(JournalReader::new(database.clone(), tokio::runtime::Handle::current())),
         shutdown: shutdown.clone(),
     };
-    let relay = spawn("relay", move || Relay::new(setup, relay_outlet).run())?;
+    let relay = spawn("relay", move || Relay::new(setup, relay_outlet, opened).run())?;
     let (mut channels, mut writers) = (Vec::new(), Vec::new());
     for number in 0..config.worker.writers {
         let (channel, inbox) = unbounded_channel();
@@ -95,7 +100,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     }
     let tenures = Tenures::default();
     let watermarks =
-        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(client::unusable(&error)))?;
     let lookout = Lookout {
         process: process.clone(),
         writers: channels.clone(),
@@ -106,14 +111,14 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         process: process.clone(),
         writers: channels,
         transactional_id,
-        identity: found.identity,
+        identity: found.identity.clone(),
         observer,
         drain_timeout: config.worker.drain_timeout,
         tenures: tenures.clone(),
     });
-    let handover = Handover::new(start::input_topics(config), Box::new(owner));
+    let handover = Handover::new(start::input_topics(config), Box::new(owner), Access::of(&config.kafka));
     let consumer =
-        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(format!("[kafka]: {error}")))?;
+        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(client::unusable(&error)))?;
     let limits = Limits { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
@@ -121,6 +126,8 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     };
     let census = tokio::spawn(census::keep(database.clone()));
     let lookout = tokio::spawn(lookout.keep());
+    let topic_watch = TopicWatch { config: config.clone(), process: process.clone(), identity: found.identity };
+    let topic_watch = tokio::spawn(topic_watch.keep());
     let upkeep = Upkeep { config: config.clone(), database, database_id: found.database_id };
     let upkeep = tokio::spawn(upkeep::keep(upkeep));
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
@@ -141,13 +148,9 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     crash::at(Point::ShutdownRelayed);
     census.abort();
     upkeep.abort();
+    topic_watch.abort();
     watchdog.abort();
     Ok(())
-}
-
-fn registry(config: &Config) -> Result<Registry, RegistryError> {
-    let password = config.registry.password.as_ref().map(crate::config::Secret::expose);
-    Registry::new(&config.registry.url, config.registry.username.as_deref(), password, config.registry.timeout)
 }
 
 fn rules(config: &Config, found: &Found) -> Rules {

@@ -7,17 +7,22 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::outputs;
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::consume::client;
 use crate::consume::limits;
 use crate::consume::observer::{Observer, TopicError};
+use crate::consume::rights::Missing;
 use crate::consume::topics::InputTopics;
 use crate::decode::Registry;
 use crate::ids::{Lane, SchemaId};
 use crate::order::Source;
 use crate::persist::checkpoints::Checkpoint;
 use crate::persist::deployment::{self, Identity};
+use crate::persist::output_topics::OutputTopic;
 use crate::persist::{self, DatabaseClock, Fate, connection, journal_days, migrations};
+use crate::publish::producer::{self, Producer};
 use crate::publish::schemas::{self, SchemaError, TopicSchema};
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
@@ -89,10 +94,10 @@ pub async fn look(
 ) -> Result<Found, Option<Refusal>> {
     let topics = input_topics(config);
     let kafka = insist("kafka_metadata", shutdown, || async { look_at_kafka(config, &topics, observer) }).await?;
-    let (identity, beginnings) = kafka;
+    let (identity, beginnings, outputs) = kafka;
     insist("kafka_metadata", shutdown, || look_at_limits(config, &database.instance)).await?;
     let (database_id, clock) =
-        insist("database", shutdown, || look_at_database(database, &identity, &beginnings)).await?;
+        insist("database", shutdown, || look_at_database(database, (&identity, &beginnings), &outputs)).await?;
     let (status_schema, command_schema) = insist("registry", shutdown, || look_at_registry(config, registry)).await?;
     Ok(Found { database_id, clock, identity, status_schema, command_schema })
 }
@@ -123,16 +128,21 @@ fn look_at_kafka(
     config: &Config,
     topics: &InputTopics,
     observer: &Observer,
-) -> Result<(Identity, Vec<Checkpoint>), Trouble> {
-    let away = |error: TopicError| match error {
-        TopicError::Unreachable(_) => Trouble::Away(format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers)),
-        TopicError::Missing(_) => wrong(error.to_string()),
+) -> Result<(Identity, Vec<Checkpoint>, Vec<OutputTopic>), Trouble> {
+    let away = |error: TopicError| {
+        let text = format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers);
+        match error {
+            TopicError::Unreachable(_) | TopicError::Troubled(..) => Trouble::Away(text),
+            TopicError::Denied(_) | TopicError::Forbidden(_) => wrong(text),
+            TopicError::Missing(_) => wrong(error.to_string()),
+        }
     };
     let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
-    let outputs = output_topics(config);
+    let outputs = outputs::names(config);
+    observer.knock(&inputs, &outputs).map_err(away)?;
     let counts = observer.partition_counts(&inputs).map_err(away)?;
     let lane_count = topics.lane_count(&counts).map_err(wrong)?;
-    observer.partition_counts(&outputs).map_err(away)?;
+    let outputs = outputs::look(observer, &outputs).map_err(away)?;
     let ids: BTreeMap<String, String> = observer.topic_ids(&inputs).map_err(away)?;
     let mut beginnings = Vec::new();
     for name in &inputs {
@@ -150,19 +160,13 @@ fn look_at_kafka(
         topics: topics.iter().map(|(source, name)| (source.as_str().to_owned(), name.to_owned())).collect(),
         lane_count,
     };
-    Ok((identity, beginnings))
-}
-
-/// The topics that the worker publishes to.
-fn output_topics(config: &Config) -> Vec<String> {
-    let outputs = [Some(&config.topics.status), config.topics.command.as_ref(), config.topics.dead_letter.as_ref()];
-    outputs.into_iter().flatten().cloned().collect()
+    Ok((identity, beginnings, outputs))
 }
 
 /// No output topic refuses what we may publish: its lane would stand still for ever.
 async fn look_at_limits(config: &Config, instance: &str) -> Result<(), Trouble> {
     let ours = config.worker.emitted_record_max_bytes;
-    let outputs = output_topics(config);
+    let outputs = outputs::names(config);
     let limits = limits::max_message_bytes(&config.kafka, instance, &outputs);
     let limits = limits.await.map_err(|error| Trouble::Away(error.to_string()))?;
     match limits.into_iter().find(|(_, limit)| *limit < ours + BATCH_OVERHEAD_BYTES) {
@@ -176,8 +180,8 @@ async fn look_at_limits(config: &Config, instance: &str) -> Result<(), Trouble> 
 
 async fn look_at_database(
     settings: &persist::Settings,
-    identity: &Identity,
-    beginnings: &[Checkpoint],
+    (identity, beginnings): (&Identity, &[Checkpoint]),
+    outputs: &[OutputTopic],
 ) -> Result<(uuid::Uuid, DatabaseClock), Trouble> {
     let look = async {
         let mut connection = connection::connect(settings, "start").await?;
@@ -185,9 +189,11 @@ async fn look_at_database(
         connection::check_durability(&mut connection).await?;
         journal_days::make_ahead(&mut connection).await?;
         let id = deployment::settle(&mut connection, identity, beginnings).await?;
+        outputs::tell_changes(&mut connection, outputs).await?;
         Ok((id, DatabaseClock::read(&mut connection).await?))
     };
     look.await.map_err(|error: persist::Error| match error.fate() {
+        Fate::Retry(_) if error.is_denied() => wrong(error.to_string()),
         Fate::Retry(_) | Fate::Unable => Trouble::Away(error.to_string()),
         fate => Trouble::Wrong(Refusal { exit: fate.exit(), text: error.to_string() }),
     })
@@ -202,6 +208,7 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
         }
     };
     let explain = |error: SchemaError| match error {
+        SchemaError::Registry(ref refused) if refused.denied => wrong(error.to_string()),
         SchemaError::Registry(_) => Trouble::Away(error.to_string()),
         SchemaError::Refused { .. } | SchemaError::NotRegistered { .. } => wrong(error.to_string()),
     };
@@ -219,5 +226,36 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
 /// A property that librdkafka does not take.
 pub fn observer(config: &Config, instance: &str) -> Result<Observer, Refusal> {
     Observer::open(&config.kafka, instance)
-        .map_err(|error| Refusal { exit: Exit::Config, text: format!("[kafka]: {error}") })
+        .map_err(|error| Refusal { exit: Exit::Config, text: client::unusable(&error) })
+}
+
+/// The producer of the process, which has taken its transactional id over. Made before anything is claimed, so that a worker that may
+/// not publish does not start.
+///
+/// # Errors
+/// What is wrong, with the exit code; `None` when the process was asked to stop meanwhile.
+pub async fn producer(
+    config: &Config,
+    settings: &producer::Settings,
+    transactional_id: &str,
+    shutdown: &Shutdown,
+) -> Result<Producer, Option<Refusal>> {
+    insist("kafka_publish", shutdown, || async {
+        let (settings, id) = (settings.clone(), transactional_id.to_owned());
+        let opening = tokio::task::spawn_blocking(move || Producer::open(&settings, &id));
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = shutdown.requested() => return Err(Trouble::Away("asked to stop".to_owned())),
+        };
+        let opened = opened.map_err(|error| Trouble::Away(error.to_string()))?;
+        opened.map_err(|error| {
+            let place = format!("`kafka.brokers` = `{}`", config.kafka.brokers);
+            if producer::is_forbidden(&error) {
+                wrong(format!("{place}: {}", Missing::transactional_id(transactional_id, &config.kafka.group)))
+            } else {
+                Trouble::Away(format!("{place}: {error}"))
+            }
+        })
+    })
+    .await
 }

@@ -3,7 +3,7 @@
 //! Looked up once a second, and again at once while there is more, one bounded batch between two of records, so that neither waits
 //! for the other. Invariant: a lane has one kind of batch at a time, through the same fence and the same transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::consume::record::Record;
 use crate::decode::{Decoded, Lookup, Reason, Refusal};
 use crate::ids::{Lane, OrderId, SchemaId, Timestamp};
 use crate::order::Event;
+use crate::persist::dead_letters::Marked;
 use crate::persist::{Result, connection, dead_letters, visits};
 
 /// How many orders, and how many letters, one batch takes at most.
@@ -22,20 +23,33 @@ const AT_ONCE: i64 = 500;
 /// How long a look-up of a letter's schema may hold up the writer.
 const LONGEST_LOOK_UP: Duration = Duration::from_secs(1);
 
-/// How long letters rest when the registry gave no answer for one of them.
+/// How long all letters rest when the registry gave no answer for one of them.
 const REST: Duration = Duration::from_secs(5);
+/// How long the letters of that schema rest, so that those behind them have their turn.
+const REST_OF_SCHEMA: Duration = Duration::from_secs(60);
+/// How many schemas may be at rest at a time.
+const SCHEMAS_AT_REST: usize = 1_000;
 
 /// What was found to do.
 #[derive(Default)]
 struct Found {
     visits: BTreeMap<Lane, Vec<OrderId>>,
-    letters: Vec<(i64, Record)>,
+    letters: Vec<Marked>,
     is_more: bool,
+}
+
+/// The letters that are left alone for now: the registry gave no answer when it was asked for their schema.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    all_until: Option<Instant>,
+    schemas: BTreeMap<SchemaId, Instant>,
 }
 
 /// What the registry said while the letters of one batch were read: each schema is asked for once, all of them not for long.
 struct Asked {
-    answers: BTreeMap<SchemaId, Option<Lookup>>,
+    answers: BTreeMap<SchemaId, Lookup>,
+    /// Those it said nothing about.
+    silent: BTreeSet<SchemaId>,
     until: Instant,
 }
 
@@ -74,14 +88,15 @@ impl Writer {
         // A batch stays bounded, and each lane has its share of it.
         let share = (limit / i64::try_from(lanes.len()).unwrap_or(limit).max(1)).max(1);
         let aside = process.set_aside_orders();
-        let rested = self.letters_rest_until.is_none_or(|until| until <= Instant::now());
+        let resting = self.resting.at(Instant::now());
         connection::answered(process.answer_timeout, async {
             let due = visits::due(connection, &seen, &aside, share).await?;
             let marked = visits::marked(connection, &lanes, &aside, limit).await?;
-            let letters = if rested {
-                dead_letters::to_replay(connection, &process.rules.topics, &lanes, (limit, bytes)).await?
-            } else {
-                Vec::new()
+            let letters = match resting {
+                Some(aside) => {
+                    dead_letters::to_replay(connection, &process.rules.topics, &lanes, &aside, (limit, bytes)).await?
+                }
+                None => Vec::new(),
             };
             let is_full = |count: usize, limit: i64| i64::try_from(count).is_ok_and(|count| count >= limit);
             let is_more = is_full(marked.len(), limit) || is_full(letters.len(), limit);
@@ -103,17 +118,24 @@ impl Writer {
     }
 
     /// What the letters say by now. One whose schema cannot be asked for now stays marked, and letters rest for a while.
-    async fn decode_letters(&mut self, letters: Vec<(i64, Record)>) -> BTreeMap<Lane, Vec<Item>> {
+    async fn decode_letters(&mut self, letters: Vec<Marked>) -> BTreeMap<Lane, Vec<Item>> {
         let mut items: BTreeMap<Lane, Vec<Item>> = BTreeMap::new();
-        let mut asked = Asked { answers: BTreeMap::new(), until: Instant::now() + LONGEST_LOOK_UP };
-        for (id, record) in letters {
-            match asked.decode(&record, &self.process).await {
-                Some(decoded) => {
-                    let item = Item { consumed_at: Instant::now(), decoded, letter: Some(id), record };
-                    items.entry(item.record.lane).or_default().push(item);
-                }
-                None => self.letters_rest_until = Some(Instant::now() + REST),
+        let until = Instant::now() + LONGEST_LOOK_UP;
+        let mut asked = Asked { answers: BTreeMap::new(), silent: BTreeSet::new(), until };
+        let mut all_decided = true;
+        for Marked { id, record, unreadable } in letters {
+            let decoded = match unreadable {
+                Some(refusal) => Some(Err(refusal)),
+                None => asked.decode(&record, &self.process).await,
+            };
+            all_decided &= decoded.is_some();
+            if let Some(decoded) = decoded {
+                let item = Item { consumed_at: Instant::now(), decoded, letter: Some(id), record };
+                items.entry(item.record.lane).or_default().push(item);
             }
+        }
+        if !all_decided {
+            self.resting.begin(&asked.silent, Instant::now());
         }
         items
     }
@@ -124,7 +146,7 @@ impl Writer {
         mut letters: BTreeMap<Lane, Vec<Item>>,
     ) -> Option<Batch> {
         let mut lanes = Vec::new();
-        for (number, state) in &self.lanes {
+        for (number, state) in self.lanes.iter().filter(|(_, state)| state.tenure.is_placed()) {
             let (items, visits) = (letters.remove(number), visits.remove(number));
             let (items, visits) = (items.unwrap_or_default(), visits.unwrap_or_default());
             if !(items.is_empty() && visits.is_empty()) {
@@ -168,12 +190,52 @@ impl Asked {
 
     async fn answer(&mut self, id: SchemaId, process: &Process) -> Option<Lookup> {
         if let Some(answer) = self.answers.get(&id) {
-            return *answer;
+            return Some(*answer);
         }
         let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() || self.silent.contains(&id) {
+            return None;
+        }
         let answer = tokio::time::timeout(left, process.decoder.fetch(id)).await;
         let answer = answer.ok().and_then(std::result::Result::ok);
-        self.answers.insert(id, answer);
+        match answer {
+            Some(answer) => _ = self.answers.insert(id, answer),
+            None => _ = self.silent.insert(id),
+        }
         answer
+    }
+}
+
+impl Resting {
+    /// The schemas whose letters are left alone now; `None` while all are.
+    fn at(&mut self, now: Instant) -> Option<Vec<SchemaId>> {
+        self.schemas.retain(|_, until| *until > now);
+        let all = self.all_until.is_some_and(|until| until > now);
+        (!all).then(|| self.schemas.keys().copied().collect())
+    }
+
+    /// The registry said nothing about these.
+    fn begin(&mut self, silent: &BTreeSet<SchemaId>, now: Instant) {
+        self.all_until = Some(now + REST);
+        for id in silent {
+            if self.schemas.len() < SCHEMAS_AT_REST {
+                self.schemas.insert(*id, now + REST_OF_SCHEMA);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_a_silent_schema_let_others_pass_after_a_short_rest_of_all() {
+        let (mut resting, now) = (Resting::default(), Instant::now());
+        assert_eq!(resting.at(now), Some(Vec::new()));
+        resting.begin(&BTreeSet::from([SchemaId(7)]), now);
+        assert_eq!(resting.at(now), None);
+        assert_eq!(resting.at(now + REST), Some(vec![SchemaId(7)]));
+        assert_eq!(resting.at(now + REST_OF_SCHEMA), Some(Vec::new()));
     }
 }

@@ -13,8 +13,9 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::batch::{Batch, Item, LaneBatch, step};
 use super::commit::Session;
-use super::meaning::{self, Wait};
+use super::meaning::{self, Patience};
 use super::process::Process;
+use super::visiting::Resting;
 use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
 use crate::consume::record::Record;
@@ -24,6 +25,9 @@ use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
+
+/// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
+const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
 
 /// What a writer remembers of a lane.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub struct LaneState {
     /// How far the lane has seen.
     pub horizon: Horizon,
     horizon_noted: Option<Timestamp>,
-    wait: Option<Wait>,
+    patience: Patience,
     published_noted: Seq,
 }
 
@@ -54,7 +58,7 @@ impl LaneState {
             passed: Vec::new(),
             horizon: Horizon::default(),
             horizon_noted: None,
-            wait: None,
+            patience: Patience::default(),
         }
     }
 
@@ -94,8 +98,10 @@ impl LaneState {
 
     /// How long until the head of the queue can be worked on; `None` when the queue is empty.
     fn ready_in(&self) -> Option<Duration> {
-        let wait = self.wait.as_ref().map_or(Duration::ZERO, Wait::left);
-        (!self.queue.is_empty()).then_some(wait)
+        if !self.tenure.is_placed() {
+            return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
+        }
+        (!self.queue.is_empty()).then(|| self.patience.left())
     }
 
     /// The lane's step of the fence as it stands.
@@ -116,8 +122,8 @@ pub struct Writer {
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
-    /// Until when letters are left alone: the registry had no answer for one of them.
-    pub(super) letters_rest_until: Option<Instant>,
+    /// The letters that are left alone for now.
+    pub(super) resting: Resting,
     /// Until when the horizons of these lanes are waited for by orders of other lanes.
     horizon_wanted: Option<Timestamp>,
 }
@@ -135,7 +141,7 @@ impl Writer {
             turn: number,
             flushed_at: Instant::now(),
             look_again: false,
-            letters_rest_until: None,
+            resting: Resting::default(),
             horizon_wanted: None,
         }
     }
@@ -229,14 +235,15 @@ impl Writer {
                     lane.queue.push_front((record, consumed_at));
                     break;
                 }
-                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.wait).await else {
+                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience).await else {
                     lane.queue.push_front((record, consumed_at));
                     break;
                 };
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
                 items.push(Item { record, consumed_at, decoded, letter: None });
             }
-            let passed = if idle || !items.is_empty() { lane.take_passed() } else { Vec::new() };
+            let may_pass = !items.is_empty() || (idle && lane.tenure.is_placed());
+            let passed = if may_pass { lane.take_passed() } else { Vec::new() };
             if !items.is_empty() || !passed.is_empty() {
                 let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
                 let (visits, horizon) = (Vec::new(), lane.horizon.passed().cloned());

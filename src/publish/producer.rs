@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::config;
+use crate::consume::access::Access;
 use crate::consume::client;
 use crate::crash::{self, Point};
 use crate::persist::journal_format::EmittedRecord;
@@ -24,7 +25,7 @@ use crate::persist::journal_format::EmittedRecord;
 const DOUBTFUL: Duration = Duration::from_millis(350);
 /// How long librdkafka waits before it repeats a request: longer than [`DOUBTFUL`], so that a repeated request shows as time
 /// (a disconnect is no error event; and a request that was repeated may arrive twice).
-const REQUEST_RETRY_MS: &str = "500";
+pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
@@ -60,6 +61,19 @@ pub enum Trust {
     Doubtful,
 }
 
+/// Whether a request of a committed transaction may have been sent twice: it shows as time, since librdkafka waits longer than
+/// [`DOUBTFUL`] before it repeats one. The other copy may still arrive, in a later transaction of the same producer.
+#[must_use]
+pub fn trust(calls_took: [Duration; 2], lost_a_broker: bool) -> Trust {
+    if lost_a_broker || calls_took.iter().any(|took| *took > DOUBTFUL) { Trust::Doubtful } else { Trust::Fit }
+}
+
+/// Whether a producer was not made because we may not use its transactional id.
+#[must_use]
+pub fn is_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed)
+}
+
 /// A producer that has taken its transactional id over.
 pub struct Producer {
     inner: BaseProducer<Deliveries>,
@@ -83,9 +97,9 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("message.max.bytes", (settings.record_max_bytes + RECORD_OVERHEAD_BYTES).to_string())
             .set("linger.ms", "0")
-            .set("retry.backoff.ms", REQUEST_RETRY_MS)
+            .set("retry.backoff.ms", REQUEST_RETRY.as_millis().to_string())
             .set("retry.backoff.max.ms", "1000")
-            .create_with_context(Deliveries::default())?;
+            .create_with_context(Deliveries::of(&settings.kafka))?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })
     }
@@ -118,8 +132,7 @@ impl Producer {
         self.inner.commit_transaction(self.timeout)?;
         crash::at(Point::RelayCommitted);
         self.inner.poll(Duration::ZERO);
-        let doubtful = offsets_took > DOUBTFUL || since.elapsed() > DOUBTFUL || deliveries.lost_a_broker();
-        Ok(if doubtful { Trust::Doubtful } else { Trust::Fit })
+        Ok(trust([offsets_took, since.elapsed()], deliveries.lost_a_broker()))
     }
 
     fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {
@@ -159,13 +172,17 @@ impl Producer {
 }
 
 /// What became of the records of the transaction under way.
-#[derive(Default)]
 struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
     lost_a_broker: AtomicBool,
+    access: Access,
 }
 
 impl Deliveries {
+    fn of(kafka: &config::Kafka) -> Self {
+        Self { failed: Mutex::default(), lost_a_broker: AtomicBool::new(false), access: Access::of(kafka) }
+    }
+
     fn failure(&self) -> Option<KafkaError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -178,7 +195,9 @@ impl Deliveries {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost_a_broker.store(true, Ordering::SeqCst);
-        tracing::debug!(%error, reason, "producer");
+        if !self.access.hear(&error, reason) {
+            tracing::debug!(%error, reason, "producer");
+        }
     }
 }
 

@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
-use super::plan::{self, Failure, Next, TooOften};
-use super::position::{Known, Verdict, judge};
+use super::plan::{self, Duty, Failure, Heed, Next, Situation, TooOften};
+use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
 use super::takeover;
 use crate::cli::exit::Exit;
+use crate::consume::access;
 use crate::consume::tenure::{End, Tenure};
 use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq};
@@ -60,6 +61,8 @@ pub struct Relay {
     pub(super) producer: Option<Producer>,
     pub(super) lanes: BTreeMap<Lane, RelayLane>,
     former: BTreeSet<String>,
+    /// A transaction of ours failed and may be open; a new producer with our id ends it.
+    own_left: bool,
     closing: Option<oneshot::Sender<()>>,
     retry: Retry,
     failures: u32,
@@ -69,15 +72,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay without lanes.
+    /// A relay without lanes, with the producer that has taken our transactional id over.
     #[must_use]
-    pub fn new(setup: Setup, inbox: Receiver<ToRelay>) -> Self {
+    pub fn new(setup: Setup, inbox: Receiver<ToRelay>, producer: Producer) -> Self {
         Self {
             setup,
             inbox,
-            producer: None,
+            producer: Some(producer),
             lanes: BTreeMap::new(),
             former: BTreeSet::new(),
+            own_left: false,
             closing: None,
             retry: Retry::new("kafka_publish"),
             failures: 0,
@@ -105,7 +109,7 @@ impl Relay {
 
     /// Takes what is in the inbox; waits where there is nothing to do, or for `pause` after trouble. False at the end.
     fn receive(&mut self, pause: Duration) -> bool {
-        let busy = self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
+        let busy = self.own_left || self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
         let mut wait = if busy { pause } else { pause.max(IDLE) };
         let until = Instant::now() + wait;
         loop {
@@ -173,21 +177,41 @@ impl Relay {
 
     /// One transaction with what is there, after everything that must come before it.
     fn publish_some(&mut self) -> Result<(), Trouble> {
-        if !self.lanes.values().any(RelayLane::has_work) {
-            return Ok(());
+        loop {
+            match plan::duty(self.situation()) {
+                Duty::Rest => return Ok(()),
+                Duty::OpenProducer => {
+                    self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
+                    crash::at(Point::ProducerOpened);
+                    self.own_left = false;
+                }
+                Duty::EndFormer => takeover::end_open_transactions(&self.setup.producer, &mut self.former)?,
+                // The duty before this one left nothing of former owners.
+                Duty::ReadPositions => self.read_positions()?,
+                Duty::Publish => return self.publish_ready(),
+            }
         }
-        if self.producer.is_none() {
-            self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
-            crash::at(Point::ProducerOpened);
+    }
+
+    fn situation(&self) -> Situation {
+        let open = || self.lanes.values().filter(|lane| !lane.tenure.is_ended());
+        Situation {
+            has_work: open().any(RelayLane::has_work),
+            has_producer: self.producer.is_some(),
+            own_left: self.own_left,
+            former_left: !self.former.is_empty(),
+            position_unknown: open().any(|lane| lane.position.is_none()),
         }
-        takeover::end_open_transactions(&self.setup.producer, &mut self.former)?;
-        self.lanes.values().for_each(|lane| lane.tenure.set_former_ended());
-        self.read_positions()?;
+    }
+
+    fn publish_ready(&mut self) -> Result<(), Trouble> {
         let lanes = self.lanes_of_this_turn()?;
         if lanes.is_empty() {
             return Ok(());
         }
+        self.own_left = true;
         let trust = self.transact(&lanes)?;
+        self.own_left = false;
         self.retry.reset();
         self.failures = 0;
         if trust == Trust::Doubtful {
@@ -215,22 +239,26 @@ impl Relay {
                 last_seq: lane.last_seq,
                 published_seq: lane.tenure.published(),
             };
-            match judge(&known, committed.get(&number).map_or(&[], Vec::as_slice)) {
-                Verdict::Continue(seq) => lane.position = Some(seq),
-                Verdict::KafkaWentBack(seq) => {
+            let verdict = judge(&known, committed.get(&number).map_or(&[], Vec::as_slice));
+            match plan::heed(verdict, || setup.journal.owns(&lane.tenure)).map_err(Trouble::Database)? {
+                Heed::After(seq) => {
+                    lane.tenure.set_placed();
+                    lane.position = Some(seq);
+                }
+                Heed::AgainAfter(seq) => {
                     metrics::POSITIONS_LOST.increment(1, &[]);
                     tracing::warn!(
                         lane = number.0,
                         from = seq.0,
                         "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
                     );
+                    lane.tenure.set_placed();
                     lane.position = Some(seq);
                 }
-                // A process that was frozen finds its successor's position: then it is our claim that is old, not the database.
-                Verdict::Stop(_) if !setup.journal.owns(&lane.tenure).map_err(Trouble::Database)? => {
+                Heed::Taken => {
                     lane.tenure.end(End::Fenced);
                 }
-                Verdict::Stop(text) => {
+                Heed::Stop(text) => {
                     lane.tenure.end(End::Stopped);
                     metrics::LANES_STOPPED.set(1.0, &["position_ahead"]);
                     setup.shutdown.stop(Exit::Config, format!("lane {number}: {text}"));
@@ -250,11 +278,7 @@ impl Relay {
             while lane.queue.front().is_some_and(|chunk| plan::next(position, chunk.seq) == Next::Drop) {
                 lane.queue.pop_front();
             }
-            let missing = match lane.queue.front().map(|chunk| plan::next(position, chunk.seq)) {
-                Some(Next::Load { first, last }) => Some((first, last)),
-                None if lane.last_seq > position => Some((position.next(), lane.last_seq)),
-                Some(Next::Publish | Next::Drop) | None => None,
-            };
+            let missing = plan::missing(position, lane.queue.front().map(|chunk| chunk.seq), lane.last_seq);
             // What the journal holds beyond one transaction stays there for the next.
             if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
@@ -302,14 +326,18 @@ impl Relay {
             Failure::Doubt => "error",
         };
         metrics::PRODUCER_RECYCLES.increment(1, &[cause]);
-        tracing::warn!(%error, cause, failures = self.failures, "publishing failed: making a new producer and reading the positions again");
+        let missing = access::missing_right(error);
+        tracing::warn!(%error, cause, failures = self.failures, missing, "publishing failed: making a new producer and reading the positions again");
         self.forget();
-        self.retry.next_delay()
+        self.retry.because(missing.map_or("kafka_publish", |_| "kafka_access")).next_delay()
     }
 
     fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
         match error.fate() {
-            persist::Fate::Retry(_) => tracing::warn!(%error, "reading the journal, trying again"),
+            persist::Fate::Retry(cause) => {
+                self.retry.because(cause);
+                tracing::warn!(%error, "reading the journal, trying again");
+            }
             fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
         }
         self.retry.next_delay()

@@ -95,7 +95,7 @@ pub async fn register(registry: &Registry, schema: &TopicSchema) -> Result<Schem
 
 async fn post(registry: &Registry, schema: &TopicSchema) -> Result<SchemaId, SchemaError> {
     let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.text.to_owned());
-    match post_schema(registry.settings(), schema.subject.clone(), supplied).await {
+    match post_schema(&registry.settings()?, schema.subject.clone(), supplied).await {
         Ok(registered) => Ok(SchemaId(registered.id)),
         // Workers that start together register together, and Apicurio 2.6 answers all but one of them with a conflict.
         Err(error) => look_up(registry, schema).await.map_err(|_| refused(registry, schema, &error)),
@@ -109,10 +109,10 @@ async fn post(registry: &Registry, schema: &TopicSchema) -> Result<SchemaId, Sch
 pub async fn look_up(registry: &Registry, schema: &TopicSchema) -> Result<SchemaId, SchemaError> {
     let body = serde_json::json!({ "schema": schema.text, "schemaType": "AVRO" }).to_string();
     let call = SrCall::PostForVersion(&schema.subject, &body);
-    match perform_sr_call(registry.settings(), call).await {
+    match perform_sr_call(&registry.settings()?, call).await {
         Ok(found) => found.id.map(SchemaId).ok_or_else(|| {
             let text = "gave an answer without an id".to_owned();
-            SchemaError::Registry(RegistryError { url: registry.shown_url().to_owned(), text })
+            SchemaError::Registry(RegistryError { url: registry.shown_url().to_owned(), text, denied: false })
         }),
         Err(error) if code(&error).is_some_and(is_not_found) => {
             Err(SchemaError::NotRegistered { subject: schema.subject.clone(), record: schema.record })

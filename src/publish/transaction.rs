@@ -9,7 +9,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::chunk::Chunk;
 use super::inbox::Setup;
-use super::plan::{self, Next};
+use super::plan;
 use super::position::Mark;
 use super::producer::Trust;
 use super::relay::{Relay, TRANSACTION_BYTES};
@@ -27,15 +27,13 @@ impl Relay {
         let mut portions = Vec::with_capacity(lanes.len());
         for number in lanes {
             let Some(lane) = self.lanes.get(number) else { continue };
-            let mut position = lane.position.unwrap_or_default();
             let mut taken = 0;
-            for chunk in &lane.queue {
-                if plan::next(position, chunk.seq) != Next::Publish
-                    || (chunks > 0 && (bytes >= TRANSACTION_BYTES || chunks >= TRANSACTION_CHUNKS))
-                {
+            let fit = plan::in_sequence(lane.position.unwrap_or_default(), lane.queue.iter().map(|chunk| chunk.seq));
+            for chunk in lane.queue.iter().take(fit) {
+                if chunks > 0 && (bytes >= TRANSACTION_BYTES || chunks >= TRANSACTION_CHUNKS) {
                     break;
                 }
-                (position, taken, chunks, bytes) = (chunk.seq, taken + 1, chunks + 1, bytes + chunk.size_bytes());
+                (taken, chunks, bytes) = (taken + 1, chunks + 1, bytes + chunk.size_bytes());
             }
             if taken > 0 {
                 portions.push((*number, taken));

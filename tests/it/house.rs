@@ -143,14 +143,14 @@ fn the_core_uses_nothing_but_itself_serde_and_our_ids() {
 
 #[test]
 fn every_file_opens_by_saying_what_it_owns() {
-    let sources = sources(&["src", "tests/it", "tests/harness/src"]);
+    let sources = sources(&["src", "tests/it", "tests/harness/src", "tests/fuzz"]);
     let silent = sources.iter().filter(|source| !source.text.starts_with("//! "));
     assert_none(&silent.map(|source| source.name.clone()).collect::<Vec<_>>(), "a file opens with `//!`");
 }
 
 #[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
-    let sources = sources(&["src", "tests/it", "tests/harness/src"]);
+    let sources = sources(&["src", "tests/it", "tests/harness/src", "tests/fuzz"]);
     let lengths = sources.iter().map(|source| (source.text.lines().count(), &source.name));
     let long = lengths.filter(|(lines, _)| *lines > MAX_LINES).map(|(lines, name)| format!("{name}: {lines} lines"));
     assert_none(&long.collect::<Vec<_>>(), "at most 350 lines a file: split it along a seam that has a name");

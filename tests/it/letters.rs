@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use orderstream_harness::hostile::Case;
 use orderstream_harness::output;
 use orderstream_harness::produce::{Producer, RawRecord};
 use orderstream_harness::topic_log::LogRecord;
@@ -26,6 +27,30 @@ pub struct Letter {
 /// Bytes so that a person can read a difference.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
+}
+
+/// A letter of the topic, and what of it was left out because it would have been too large to publish.
+struct Said {
+    letter: Letter,
+    without_value: bool,
+    without_headers: bool,
+    without_key: bool,
+}
+
+impl Letter {
+    /// The letter as it is to be found on the topic, if it lacks there what it says that it lacks.
+    fn as_said(mut self, said: &Said) -> Self {
+        if said.without_value {
+            self.value = None;
+        }
+        if said.without_headers {
+            self.headers = Vec::new();
+        }
+        if said.without_key {
+            self.key = None;
+        }
+        self
+    }
 }
 
 /// Sends records into the one partition of each topic, and remembers what has to become of them.
@@ -69,6 +94,17 @@ impl Sender {
         self.letters.insert(Letter { topic, offset, reason: reason.to_owned(), key, value, headers });
     }
 
+    /// A record of the corpus: applied or refused, as it says.
+    pub fn hostile(&mut self, stage: &Stage, case: &Case) {
+        match case.fate {
+            Some(reason) => self.bad(stage, case.input, reason, case.record.clone()),
+            None => {
+                self.send(stage, case.input, case.record.clone());
+                self.orders.insert(case.order.clone());
+            }
+        }
+    }
+
     fn send(&mut self, stage: &Stage, input: Input, mut record: RawRecord) -> i64 {
         record.topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
         record.partition = Some(0);
@@ -81,15 +117,26 @@ impl Sender {
     /// Waits until everything is published, then compares the table, the topic and the orders with what has to be.
     pub async fn assert_kept(&self, stage: &Stage) {
         self.producer.flush().expect("kafka has it");
-        stage.all_published(60).await;
+        stage.all_published(120).await;
         let table = table(stage).await;
-        assert_eq!(table, self.letters.iter().cloned().collect::<Vec<_>>(), "the table");
-        let mut topic: Vec<Letter> =
-            output::dead_letters(&stage.deployment).expect("the topic").iter().map(letter).collect();
-        topic.sort();
-        assert_eq!(topic, table, "the topic");
+        assert_same(&table, &self.letters.iter().cloned().collect::<Vec<_>>(), "the table");
+        let mut topic: Vec<Said> =
+            output::dead_letters(&stage.deployment).expect("the topic").iter().map(said).collect();
+        topic.sort_by(|one, other| one.letter.cmp(&other.letter));
+        let kept: Vec<Letter> = table.into_iter().zip(&topic).map(|(letter, said)| letter.as_said(said)).collect();
+        assert_same(&topic.into_iter().map(|said| said.letter).collect::<Vec<_>>(), &kept, "the topic");
         assert_eq!(orders(stage).await, self.orders, "the orders");
     }
+}
+
+/// Compares letters, and shows no more than the beginning of what differs: some are of megabytes.
+fn assert_same(found: &[Letter], expected: &[Letter], place: &str) {
+    let shown = |letter: &Letter| format!("{letter:?}").chars().take(400).collect::<String>();
+    let differs = found.iter().zip(expected).find(|(found, expected)| found != expected);
+    if let Some((found, expected)) = differs {
+        panic!("{place}: found {}\nin place of {}", shown(found), shown(expected));
+    }
+    assert_eq!(found.len(), expected.len(), "{place}");
 }
 
 fn input(event: &Json) -> Input {
@@ -129,19 +176,27 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
 }
 
-/// A record of the dead-letter topic: where it says that it comes from, and its own headers before ours.
-fn letter(record: &LogRecord) -> Letter {
+/// A record of the dead-letter topic: where it says that it comes from, and its own headers before ours, which begin with the reason.
+fn said(record: &LogRecord) -> Said {
     let said = |name: &str| record.header(&format!("orderstream-{name}")).unwrap_or_default().to_owned();
-    let own = record.headers.iter().take_while(|(name, _)| !name.starts_with("orderstream-"));
+    let ours = record.headers.iter().rposition(|(name, _)| name == "orderstream-reason").expect("a reason");
+    let own = &record.headers[..ours];
     for name in ["explanation", "partition", "attempts", "refused-at"] {
         assert!(!said(name).is_empty(), "`{name}` is missing: {record:?}");
     }
-    Letter {
+    let letter = Letter {
         topic: said("topic"),
         offset: said("offset").parse().expect("an offset"),
         reason: said("reason"),
         key: record.key.as_deref().map(shown),
         value: record.value.as_deref().map(shown),
-        headers: own.map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect(),
+        headers: own.iter().map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect(),
+    };
+    let is_left_out = |what: &str| !said(&format!("{what}-left-out")).is_empty();
+    Said {
+        letter,
+        without_value: is_left_out("value"),
+        without_headers: is_left_out("headers"),
+        without_key: is_left_out("key"),
     }
 }

@@ -44,6 +44,25 @@ async fn on_from_here(stage: &Stage, workers: &mut [Worker]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_too_slow_for_the_database_is_tried_in_halves_until_it_is_quick_enough() {
+    let mut stage = Stage::new("too_slow", 2).await;
+    stage.reconfigure(|config| {
+        config.set("database.statement_timeout", "1s").set("database.lock_timeout", "1s");
+    });
+    stage
+        .execute("create function slow() returns trigger as 'begin perform pg_sleep(new.events / 100.0); return new; end' language plpgsql")
+        .await;
+    stage.execute("create trigger slow before insert on journal for each row execute function slow()").await;
+    stage.send(40, 57).await;
+    let worker = stage.worker("halving");
+    stage.all_published(90).await;
+    assert!(worker.log().expect("a log").contains("trying half of it"));
+    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage.check().await;
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_happened_and_whose_answer_is_lost_is_not_repeated() {
     let mut robbery = Robbery::of("commit_lost", Step::Committing).await;
     robbery.thief.swallow_answers();

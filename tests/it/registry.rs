@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use orderstream::decode::{Decoder, Lookup, Registry};
+use orderstream::decode::{Access, Decoder, Lookup, Registry};
 use orderstream::ids::SchemaId;
 use orderstream::order::Source;
 use orderstream::publish::schemas::{SchemaError, TopicSchema, look_up, register};
@@ -11,7 +11,7 @@ use orderstream::publish::schemas::{SchemaError, TopicSchema, look_up, register}
 fn registry() -> Registry {
     let url = std::env::var("REGISTRY_URL")
         .expect("REGISTRY_URL says where the registry is: run `make up` and source target/stack/env");
-    Registry::new(&url, None, None, Duration::from_secs(5)).expect("a usable URL")
+    Registry::new(Access::to(&url, Duration::from_secs(5))).expect("a usable URL")
 }
 
 /// A topic of this test's own.
@@ -84,7 +84,7 @@ async fn the_decoder_finds_a_schema_by_its_id_and_knows_when_there_is_none() {
 async fn a_wrong_path_is_an_outage_and_no_unknown_id() {
     let url = std::env::var("REGISTRY_URL").expect("REGISTRY_URL says where the registry is");
     let elsewhere =
-        Registry::new(&format!("{url}/elsewhere"), None, None, Duration::from_secs(5)).expect("a usable URL");
+        Registry::new(Access::to(&format!("{url}/elsewhere"), Duration::from_secs(5))).expect("a usable URL");
     let decoder = Decoder::new(elsewhere, 10, 1_000);
     let error = decoder.fetch(SchemaId(1)).await.expect_err("nothing is there");
     assert!(error.to_string().contains("404"), "{error}");

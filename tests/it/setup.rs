@@ -116,7 +116,7 @@ async fn a_database_belongs_to_one_group_and_one_set_of_topics() {
     stage.reconfigure(|config| {
         config.unset("topics.order");
     });
-    let words = ["this database was filled from the input topics", "orderstream topics add"];
+    let words = ["this database was filled from the input topics", "cannot be taken away", "set `topics.order` to"];
     stage.ends(&mut stage.worker("third"), 30, CONFIG, &words).await;
     stage.strike().await;
 }

@@ -1,4 +1,4 @@
-//! Who decides about a dead letter: the name under which it is written down.
+//! Who decides, about a dead letter or about a whole deployment: the name under which it is written down.
 //!
 //! Given with `--as`, else the user and the machine as the system tells them. It is a note for colleagues, not a proof.
 
@@ -10,7 +10,7 @@ use crate::persist::letters::By;
 /// The option that says who.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ByArgs {
-    /// Who does it, for the history of each letter [default: $USER@hostname].
+    /// Who does it, as it is written down [default: $USER@hostname].
     #[arg(long = "as", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub actor: Option<String>,
 }

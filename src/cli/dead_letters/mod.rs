@@ -4,7 +4,7 @@
 //! lane's owner writes its journal, so a worker takes the marked letters into its next batches. Invariant: whatever is
 //! broken off here, no letter is lost and none is applied twice; marks stay, and everything can be said again.
 
-mod by;
+pub(super) mod by;
 mod discard;
 mod filters;
 mod hex;

@@ -16,9 +16,9 @@ use crate::cli::exit::Exit;
 use crate::cli::instant::shown;
 use crate::cli::output::Output;
 use crate::cli::{ConfigFile, print_bytes};
-use crate::config::{Config, Secret};
-use crate::decode::Registry;
+use crate::config::Config;
 use crate::decode::inspect::{Contents, Verdict, inspect};
+use crate::decode::{Access, Registry};
 use crate::ids::Timestamp;
 use crate::persist::letters::{self, Action, WholeLetter};
 use crate::persist::{DatabaseClock, PgConnection};
@@ -59,9 +59,7 @@ async fn seen(config: &Config, letter: &WholeLetter, now: Timestamp) -> Seen {
         let inputs = input_names(&config.topics);
         return Seen::Stray(format!("`{topic}` is no input of this configuration, which reads {inputs}"));
     };
-    let access = &config.registry;
-    let password = access.password.as_ref().map(Secret::expose);
-    match Registry::new(&access.url, access.username.as_deref(), password, access.timeout) {
+    match Registry::new(Access::from(&config.registry)) {
         Ok(registry) => {
             let record = letter.record(source);
             Seen::Inspected(source, inspect(&registry, &record, config.worker.record_max_bytes, now).await)

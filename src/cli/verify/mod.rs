@@ -27,9 +27,9 @@ use crate::persist::history::{self, JournalRow, Span, Stretch};
 use crate::persist::journal::{place_of, row_number};
 use crate::persist::lookup::{self, StoredOrder};
 use crate::persist::orders::MAX_JOURNAL_ROWS;
-use crate::persist::{self, PgConnection, snapshot};
+use crate::persist::{self, PgConnection, operations, snapshot};
 use account::{Account, Accounts};
-use compare::compare;
+use compare::{Known, compare};
 use finding::{Finding, Report};
 
 /// What is to be verified.
@@ -58,7 +58,9 @@ impl VerifyArgs {
                 snapshot::begin_unhurried(connection).await?;
                 let lanes = audit::lanes(connection).await?;
                 let report = Report::keeping(self.limit);
-                let mut run = Verification { policy: config.order_policy(), lanes, damaged: BTreeSet::new(), report };
+                let version_floors = operations::version_floors(connection).await?;
+                let policy = config.order_policy();
+                let mut run = Verification { policy, lanes, version_floors, damaged: BTreeSet::new(), report };
                 match &self.order {
                     None => run.everything(connection, self.orders_per_pass).await?,
                     Some(order_id) => match lookup::order(connection, order_id).await? {
@@ -80,6 +82,8 @@ impl VerifyArgs {
 struct Verification {
     policy: Policy,
     lanes: Vec<LaneState>,
+    /// What versions leapt to at recoveries.
+    version_floors: BTreeSet<i64>,
     /// The numbers of journal rows that cannot be read.
     damaged: BTreeSet<i64>,
     report: Report,
@@ -230,6 +234,10 @@ impl Verification {
         self.report.add(finding);
     }
 
+    fn known(&self) -> Known<'_> {
+        Known { lanes: &self.lanes, version_floors: &self.version_floors, policy: &self.policy }
+    }
+
     fn compare_one(&mut self, stored: &StoredOrder, mut account: Account) {
         self.report.archived += u64::from(stored.archived_at.is_some());
         if account.rows.iter().chain(&stored.journal_rows).any(|row| self.damaged.contains(row)) {
@@ -237,7 +245,7 @@ impl Verification {
             return;
         }
         self.report.partly_checked += u64::from(account.is_part);
-        let compared = compare(stored, &mut account, &self.lanes, &self.policy);
+        let compared = compare(stored, &mut account, self.known());
         self.report.outdated_views += u64::from(compared.is_outdated);
         self.report.different_orders += u64::from(!compared.findings.is_empty());
         compared.findings.into_iter().for_each(|finding| self.report.add(finding));

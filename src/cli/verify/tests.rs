@@ -1,7 +1,7 @@
 //! What `verify` makes of rows and journals that differ in one thing each.
 
 use super::account::{Account, Accounts};
-use super::compare::{Compared, compare};
+use super::compare::{Compared, Known, compare};
 use crate::decode::json::from_json;
 use crate::ids::{Epoch, Lane, OrderId, Seq, Timestamp};
 use crate::order::decision::Order;
@@ -70,9 +70,28 @@ fn lane(first_kept: i64) -> LaneState {
     }
 }
 
+fn compare_by(stored: &StoredOrder, account: &mut Account, first_kept: i64, floors: &[i64]) -> Compared {
+    let (lanes, version_floors) = ([lane(first_kept)], floors.iter().copied().collect());
+    let policy = Policy::default();
+    compare(stored, account, Known { lanes: &lanes, version_floors: &version_floors, policy: &policy })
+}
+
+#[test]
+fn a_leap_of_versions_is_honest_only_to_where_a_recovery_set_the_floor() {
+    let leapt = |floors: &[i64]| {
+        let (mut stored, mut entries) = honest();
+        entries[1..].iter_mut().for_each(|(_, entry)| entry.version = Some(41));
+        stored.order.version = 41;
+        let mut account = Account::default();
+        entries.iter().for_each(|(place, entry)| account.take(*place, entry));
+        compare_by(&stored, &mut account, 1, floors).findings.len()
+    };
+    assert_eq!((leapt(&[40]), leapt(&[39]), leapt(&[])), (0, 1, 1));
+}
+
 fn verify(stored: &StoredOrder, mut account: Account, entries: &[(Place, AppliedEntry)], first_kept: i64) -> Compared {
     entries.iter().for_each(|(place, entry)| account.take(*place, entry));
-    compare(stored, &mut account, &[lane(first_kept)], &Policy::default())
+    compare_by(stored, &mut account, first_kept, &[])
 }
 
 /// What is found when a row or its journal is changed.
@@ -178,5 +197,5 @@ fn facts_that_rest_are_woken_by_the_next_entry() {
     }
     let mut account = accounts.remove(&stored.order_id).unwrap();
     assert_eq!(*account.facts(), stored.order.facts);
-    assert!(compare(&stored, &mut account, &[lane(1)], &Policy::default()).findings.is_empty());
+    assert!(compare_by(&stored, &mut account, 1, &[]).findings.is_empty());
 }

@@ -24,7 +24,8 @@ impl LaneWork<'_> {
             let firing = if is_held { Firing::Expiries } else { Firing::All };
             fire(&mut locked.order.facts, &self.rules.policy, (until, firing), order_id)
         });
-        let change = locked.order.say(&self.rules.policy);
+        // A mark of `recover` asks for the view as it is; whatever else brings us here may as well say it.
+        let change = locked.order.say_again(&self.rules.policy);
         if let Some(change) = change {
             let fact = fired.last().map(|fired| (&fired.event, None));
             let record = self.status_record(order_id, &locked.order, &change, fact)?;
@@ -70,7 +71,8 @@ impl LaneWork<'_> {
         change: Option<&Change>,
     ) -> Result<()> {
         let after = locked.order.standing();
-        let before = change.map_or(after, |change| (after.0 - 1, change.previous_status().unwrap_or(after.1)));
+        let before =
+            change.map_or(after, |change| (change.previous_version, change.previous_status().unwrap_or(after.1)));
         let fact = fired.last().map(|fired| (&fired.event, None));
         let sent = self.ask(order_id, &mut locked.order, fact)?;
         let mut entry = Entry {

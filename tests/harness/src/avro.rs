@@ -186,13 +186,13 @@ fn maybe<T>(value: Option<T>, out: &mut Vec<u8>, write: impl FnOnce(T, &mut Vec<
     }
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn text(text: &str, out: &mut Vec<u8>) {
     long(text.len() as i64, out);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// Zigzag, then seven bits a byte, lowest first.
-fn long(number: i64, out: &mut Vec<u8>) {
+pub(crate) fn long(number: i64, out: &mut Vec<u8>) {
     let mut left = ((number << 1) ^ (number >> 63)).cast_unsigned();
     while left >= 0x80 {
         out.push((left & 0x7f) as u8 | 0x80);

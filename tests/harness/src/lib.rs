@@ -3,19 +3,24 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`traffic`], [`event`], [`avro`], [`schemas`] | records from a seed, as bytes: pure |
+//! | [`hostile`] | records that somebody made who means no good, and what must become of each: pure |
 //! | [`produce`], [`simulate`] | records into Kafka |
 //! | [`flow`] | the same without an end, until somebody ends it |
 //! | [`services`] | who answers commands, at once, late, twice or never |
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
+//! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
+//! | [`model`] | the protocol as a small state machine, explored with the product's own decisions |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
+//! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
-//! | [`proxy`] | a link to a server that can be cut |
+//! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
+//! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
@@ -23,6 +28,8 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod certificates;
+pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod commit_thief;
@@ -33,6 +40,9 @@ pub mod demo;
 pub mod deployment;
 pub mod event;
 pub mod flow;
+pub mod hostile;
+pub mod kafka_admin;
+pub mod model;
 pub mod mutants;
 pub mod output;
 pub mod positions;
@@ -42,10 +52,12 @@ pub mod proxy;
 pub mod registry;
 pub mod registry_front;
 pub mod schemas;
+pub mod servers;
 pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod tls_front;
 pub mod topic_log;
 pub mod topics;
 pub mod traffic;

@@ -56,7 +56,7 @@ impl Mark {
 /// # Errors
 /// Kafka does not answer.
 pub fn committed(brokers: &str, group: &str, partitions: &[Partition]) -> Result<BTreeMap<Partition, Committed>> {
-    committed_of(&self::group(brokers, group)?, partitions)
+    committed_of(&self::group(brokers, group)?, partitions, PATIENCE)
 }
 
 /// A client that may ask for a group's offsets.
@@ -66,12 +66,17 @@ fn group(brokers: &str, group: &str) -> Result<BaseConsumer> {
     Ok(config.create()?)
 }
 
-fn committed_of(group: &BaseConsumer, partitions: &[Partition]) -> Result<BTreeMap<Partition, Committed>> {
+/// [`committed`], asked over a connection that stays open.
+pub(crate) fn committed_of(
+    group: &BaseConsumer,
+    partitions: &[Partition],
+    at_most: Duration,
+) -> Result<BTreeMap<Partition, Committed>> {
     let mut asked = TopicPartitionList::new();
     for partition in partitions {
         asked.add_partition(&partition.topic, partition.number);
     }
-    let answer = group.committed_offsets(asked, PATIENCE).context("the group's offsets cannot be read")?;
+    let answer = group.committed_offsets(asked, at_most).context("the group's offsets cannot be read")?;
     let mut offsets = BTreeMap::new();
     for element in answer.elements() {
         element.error().context("the group's offsets cannot be read")?;
@@ -156,7 +161,7 @@ impl Lag {
     /// # Errors
     /// Kafka does not answer.
     pub fn has_reached(&self, ends: &Ends) -> Result<bool> {
-        let committed = committed_of(&self.group, &self.partitions)?;
+        let committed = committed_of(&self.group, &self.partitions, PATIENCE)?;
         Ok(ends
             .iter()
             .all(|(partition, end)| *end == 0 || committed.get(partition).is_some_and(|at| at.offset >= *end)))
@@ -167,7 +172,7 @@ impl Lag {
     /// # Errors
     /// Kafka does not answer.
     pub fn offsets(&self) -> Result<i64> {
-        let committed = committed_of(&self.group, &self.partitions)?;
+        let committed = committed_of(&self.group, &self.partitions, PATIENCE)?;
         let mut lag = 0;
         for partition in &self.partitions {
             let extent = self.reader.extent(partition)?;

@@ -75,6 +75,10 @@ impl Registry {
     /// # Errors
     /// The registry does not answer, or its answer is no Avro schema.
     pub async fn schema(&self, id: u32) -> Result<Option<Schema>> {
+        // Registries number schemas in 32 bits with a sign, and have no common answer to more.
+        if i32::try_from(id).is_err() {
+            return Ok(None);
+        }
         let answer = self.http.get(format!("{}/schemas/ids/{id}", self.url)).send().await;
         let answer = answer.with_context(|| format!("registry at `{}` does not answer", self.url))?;
         match answer.status().as_u16() {

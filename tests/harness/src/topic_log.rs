@@ -60,7 +60,7 @@ impl LogRecord {
     /// The value of the first header of that name, as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+        let (_, value) = self.headers.iter().rev().find(|(key, _)| key == name)?;
         str::from_utf8(value.as_deref()?).ok()
     }
 }

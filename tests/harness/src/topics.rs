@@ -134,7 +134,7 @@ impl Default for Layout {
 }
 
 /// The largest record that topics made here take: more than a worker's own limit, so that the worker gets to refuse one.
-pub const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
 /// Makes the topics; those that exist stay as they are. Dead letters get one partition.
 ///

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no worker outlives the value that started it, whichever way its owner ends; nothing else is ever signalled.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -12,12 +13,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::servers::orphans;
 use crate::wait;
 
 /// The binary under test.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
+    /// Programs that end in becoming it, each with its arguments.
+    by_way_of: Vec<OsString>,
     environment: Vec<(String, String)>,
 }
 
@@ -25,7 +29,14 @@ impl Program {
     /// The program at this path; in integration tests `env!("CARGO_BIN_EXE_orderstream")`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), environment: Vec::new() }
+        Self { path: path.into(), by_way_of: Vec::new(), environment: Vec::new() }
+    }
+
+    /// The same, started by way of programs that become it: `["env", "A=b"]`. Their process id is the worker's.
+    #[must_use]
+    pub fn by_way_of(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.by_way_of.extend(words.into_iter().map(Into::into));
+        self
     }
 
     /// The `orderstream` that was built beside this very program.
@@ -92,22 +103,18 @@ impl Program {
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("`{}` cannot be written", log.display()))?;
-        let child = self
-            .command()
-            .args(["run", "--config"])
-            .arg(config)
-            .env("ORDERSTREAM__METRICS__LISTEN", metrics.to_string())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("`{}` cannot be started", self.path.display()))?;
+        let mut command = self.command();
+        command.args(["run", "--config"]).arg(config).env("ORDERSTREAM__METRICS__LISTEN", metrics.to_string());
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = orphans::spawn(command)?;
         Ok(Worker { name: name.to_owned(), child, log, metrics })
     }
 
     /// The program in an environment without settings of its own: the configuration file alone decides.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut words = self.by_way_of.iter().cloned().chain([self.path.clone().into_os_string()]);
+        let mut command = Command::new(words.next().expect("the program itself is the last word"));
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(orderstream::config::PREFIX) {
                 command.env_remove(name);

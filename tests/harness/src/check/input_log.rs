@@ -170,12 +170,12 @@ fn micros(millis: i64) -> Timestamp {
 }
 
 fn evidence(record: &LogRecord) -> Evidence<'_> {
-    let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+    let weight = |(name, value): &(String, Option<Bytes>)| 64 + name.len() + value.as_ref().map_or(0, Bytes::len);
     Evidence {
         key: record.key.as_deref(),
         value: record.value.as_deref(),
         schema_id_header: schema_id_header(record),
-        header_bytes: record.headers.iter().map(|(name, value)| name.len() + length(value)).sum(),
+        header_bytes: record.headers.iter().map(weight).sum(),
     }
 }
 

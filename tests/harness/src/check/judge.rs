@@ -22,7 +22,7 @@ pub struct Evidence<'a> {
     pub value: Option<&'a [u8]>,
     /// The header that may name the schema.
     pub schema_id_header: Option<&'a [u8]>,
-    /// Bytes of all headers together.
+    /// Bytes of all headers together, 64 for each beside its name and value.
     pub header_bytes: usize,
 }
 

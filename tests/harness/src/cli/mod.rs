@@ -1,10 +1,12 @@
-//! The command line of `harness`: simulate, services, check, demo, trial, crash-points, mutants; one file a command.
+//! The command line of `harness`; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
+mod chaos;
 mod check;
 mod crash_points;
 mod demo;
+mod model;
 mod mutants;
 mod services;
 mod simulate;
@@ -40,12 +42,16 @@ enum Command {
     Check(check::Arguments),
     /// Shows two workers at work, kills one, and reports; needs a running stack (`make up`).
     Demo(demo::Arguments),
+    /// Explores a model of the protocol, and walks through it; shows why each of its mechanisms is needed.
+    Model(model::Arguments),
     /// Lets workers die at every crash point under traffic, and checks; needs a running stack.
     CrashPoints(crash_points::Arguments),
     /// Switches off one mechanism at a time and shows that a test fails; needs the sources, cargo and a running stack.
     Mutants(mutants::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
+    /// Breaks everything around real workers on a schedule made from a seed, heals it, and checks; starts its own servers.
+    Chaos(chaos::Arguments),
 }
 
 /// Runs the command that this process was started with.
@@ -67,9 +73,11 @@ pub fn main() -> ExitCode {
                 Command::Services(arguments) => services::run(arguments).await,
                 Command::Check(arguments) => check::run(arguments).await,
                 Command::Demo(arguments) => demo::run(arguments).await,
+                Command::Model(arguments) => model::run(arguments).await,
                 Command::CrashPoints(arguments) => crash_points::run(arguments).await,
                 Command::Mutants(arguments) => mutants::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
+                Command::Chaos(arguments) => chaos::run(arguments).await,
             }
         })
     });

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde::Serialize;
 
@@ -30,6 +30,9 @@ pub use crate::output::OrderCommand as Asked;
 
 /// How long one look for commands takes at most.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the registry may take to answer.
+const REGISTRY: Duration = Duration::from_secs(60);
 
 /// How services go about it.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +126,13 @@ impl Services {
             }
             last_heard = Instant::now();
             let ids: Vec<u32> = heard.iter().filter_map(|value| output::schema_id(Some(value))).collect();
-            self.schemas.learn(ids).await?;
+            // The registry may be away for a moment.
+            while let Err(error) = self.schemas.learn(ids.clone()).await {
+                if last_heard.elapsed() > REGISTRY {
+                    return Err(error);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
             for value in heard {
                 let command = OrderCommand::read(&self.schemas.readers(), Some(&value))?;
                 self.answer(&command)?;
@@ -140,6 +149,7 @@ impl Services {
             match self.consumer.poll(Duration::ZERO) {
                 Some(Ok(message)) => heard.extend(message.payload().map(<[u8]>::to_vec)),
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if passes(&error) => {}
                 Some(Err(error)) => return Err(error).context("commands cannot be read"),
                 None => return Ok(heard),
             }
@@ -158,4 +168,19 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// Whether a consumer goes on by itself after an error: brokers that are away, or do not lead any more.
+fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+        )
+    )
 }

@@ -1,0 +1,191 @@
+//! After the last healing: everything is published within a minute, comes to rest, and is compared; then the finale, and the logs.
+//!
+//! Invariant: whatever does not come about is a finding that says what was waited for; only the harness's own failures are errors.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use orderstream::ids::Timestamp;
+use tokio::time::Instant;
+
+use super::drive::{self, Roll};
+use super::finale;
+use super::report::Outcome;
+use super::run::{Answering, Options};
+use super::schedule::Schedule;
+use super::timeline::{Happened, Timeline};
+use super::verdict::{self, Finding, Sort};
+use super::watcher::Watcher;
+use super::world::{CANARY, World};
+use crate::check;
+use crate::database;
+use crate::simulate::WentIn;
+
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the world may take to be whole after the last healing, before the product is asked for anything.
+const WHOLE: Duration = Duration::from_secs(60);
+/// How long time may take to come to rest: a command's attempts, and whatever an answer leads to.
+const REST: Duration = Duration::from_secs(120);
+/// What keeps a deployment from rest: orders for which time has something to do within the next minute, marks, journal rows that are
+/// not known to be published.
+const NOT_AT_REST: &str = "select (select count(*) from orders where next_deadline < now() + interval '1 minute')
+    + (select count(*) from dead_letters where state = 'replay') + (select count(*) from marks)";
+
+/// What a run has come to when its schedule is through.
+pub(super) struct Ending<'a> {
+    pub options: &'a Options,
+    pub schedule: Schedule,
+    pub world: World,
+    pub roll: Roll,
+    pub watcher: Watcher,
+    pub began: Instant,
+    pub faults: Vec<Happened>,
+    pub went_in: WentIn,
+    pub answering: Answering,
+}
+
+/// Waits for what must come about, and judges.
+pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
+    let Ending { options, schedule, mut world, roll, watcher, began, mut faults, went_in, answering } = ending;
+    let mut findings = Vec::new();
+    let healed = faults.iter().map(|happened| happened.healed).max().unwrap_or_else(|| began.elapsed());
+    if !until(&mut world, &roll, WHOLE, async |world| Ok(world.missing().await.is_empty())).await? {
+        anyhow::bail!("the world does not heal: {}", world.missing().await.join("; "));
+    }
+    let asked = began.elapsed();
+    let published = |watcher: &Watcher| {
+        let lanes = watcher.published_since(asked)?;
+        Some(lanes.values().all(|lane| lane.committed >= lane.end))
+    };
+    let within = options.catch_up.saturating_sub(asked.saturating_sub(healed));
+    let caught_up = until(&mut world, &roll, within, async |_| Ok(published(&watcher) == Some(true))).await?;
+    let caught_up = caught_up.then(|| began.elapsed().saturating_sub(healed));
+    let timeline = || Timeline { samples: watcher.timeline().samples, faults: faults.clone() };
+    if caught_up.is_none() {
+        findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));
+    }
+    let (mut checked, mut tally) = (None, None);
+    if caught_up.is_some() {
+        at_rest(options, &mut world, &roll, &mut findings).await?;
+        tally = Some(keep(&mut world, &roll, answering.end()).await??);
+        let asked = began.elapsed();
+        let published = async |_: &mut World| {
+            Ok(watcher
+                .published_since(asked)
+                .is_some_and(|lanes| lanes.values().all(|lane| lane.committed >= lane.end)))
+        };
+        if until(&mut world, &roll, options.catch_up, published).await? {
+            world.dismiss().await?;
+            drive::call(&world, &roll);
+            let until = Timestamp(jiff::Timestamp::now().as_microsecond());
+            let verdict = check::check_as_of(world.deployment(), until).await.context("the checker")?;
+            findings.extend(verdict::of_checker(&verdict));
+            checked = Some(verdict);
+        } else {
+            findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));
+        }
+    }
+    if let (Some(fault), true) = (&schedule.finale, checked.is_some()) {
+        faults.push(finale::hold(&mut world, &roll, (fault, options.plan.workers), began, &mut findings).await?);
+    }
+    findings.extend(world.findings().into_iter().map(|words| Finding::new(Sort::Exit, words)));
+    let notes = watcher.notes();
+    drop(watcher);
+    findings.extend(verdict::of_falls(&notes.falls));
+    for (worker, metrics) in &notes.metrics {
+        findings.extend(verdict::of_text(&format!("metrics of {worker}"), metrics, &[CANARY]));
+    }
+    findings.extend(of_logs(&world)?);
+    let timeline = Timeline { samples: notes.samples, faults };
+    findings.extend(verdict::of_memory(&timeline));
+    Ok(Outcome {
+        plan: options.plan.clone(),
+        schedule,
+        timeline,
+        healed,
+        caught_up,
+        went_in,
+        services: tally.unwrap_or_default(),
+        ended: ended(&world),
+        stale_answers: notes.stale_answers,
+        verdict: checked,
+        findings,
+    })
+}
+
+/// Looks after the world until something else is done.
+pub(super) async fn keep<T>(world: &mut World, roll: &Roll, work: impl Future<Output = T>) -> Result<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = tokio::time::sleep(LOOK) => {
+                world.tend()?;
+                drive::call(world, roll);
+            }
+        }
+    }
+}
+
+/// Looks after the world until a condition holds; false where it does not come to hold in that time.
+pub(super) async fn until(
+    world: &mut World,
+    roll: &Roll,
+    at_most: Duration,
+    mut condition: impl AsyncFnMut(&mut World) -> Result<bool>,
+) -> Result<bool> {
+    let deadline = Instant::now() + at_most;
+    loop {
+        world.tend()?;
+        drive::call(world, roll);
+        if condition(world).await? {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What nobody will ever understand is given up, so that what waits for it may go on; then time has to come to rest.
+async fn at_rest(options: &Options, world: &mut World, roll: &Roll, findings: &mut Vec<Finding>) -> Result<()> {
+    let config = world.directory().join("orderstream.toml");
+    let discard = ["dead-letters", "discard", "--all", "--yes", "--note", "malformed for good"];
+    options.program.run(&config, &discard).context("dead letters cannot be discarded")?;
+    let mut connection = database::connect(&world.deployment().stack.database).await?;
+    let mut left = 0;
+    let rested = until(world, roll, REST, async |_| {
+        left = sqlx::query_scalar::<_, i64>(NOT_AT_REST).fetch_one(&mut connection).await?;
+        Ok(left == 0)
+    });
+    if !rested.await? {
+        let words = format!("time does not come to rest: {left} orders and marks are left after {} s", REST.as_secs());
+        findings.push(Finding::new(Sort::Stall, words));
+    }
+    Ok(())
+}
+
+/// How workers ended that no fault had ended.
+fn ended(world: &World) -> BTreeMap<String, usize> {
+    let mut ended = BTreeMap::new();
+    for exit in world.crew.exits().iter().filter(|exit| !exit.asked) {
+        *ended.entry(format!("{}, {}", exit.worker, exit.status)).or_default() += 1;
+    }
+    ended
+}
+
+/// Panics and secrets in whatever the workers logged. Their logs are kept in the run's directory: the disks they lie on go with the
+/// world.
+fn of_logs(world: &World) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for member in world.crew.members() {
+        let Ok(log) = std::fs::read(member.log()) else { continue };
+        let name = format!("{}.log", member.name);
+        std::fs::write(world.directory().join(&name), &log)?;
+        findings.extend(verdict::of_text(&name, &String::from_utf8_lossy(&log), &[CANARY]));
+    }
+    Ok(findings)
+}

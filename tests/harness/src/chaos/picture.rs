@@ -1,0 +1,407 @@
+//! The timeline of a run as a picture: throughput, lag, memory, and the faults as labelled bars, over one axis of time.
+//!
+//! Pure: SVG as text, without scripts and fonts of its own. Invariant: a gap in what was seen is a gap in the line.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::fault::{Kind, Target};
+use super::timeline::{Happened, Series, Timeline};
+
+/// The plots, from their left edge to the picture's left and right margins.
+const LEFT: f64 = 76.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 84.0;
+/// The plots are at least and at most so wide, and else so wide a second.
+const WIDTH: (f64, f64, f64) = (1_100.0, 3_600.0, 4.0);
+/// Between two panels: room for the times of one and the title of the next.
+const GAP: f64 = 48.0;
+/// A row of faults, and the bar in it.
+const ROW: f64 = 17.0;
+const BAR: f64 = 11.0;
+/// An 11 pixel letter, on average.
+const LETTER: f64 = 5.9;
+/// Without an answer for longer than this, a line is interrupted.
+const INTERRUPTED: Duration = Duration::from_millis(3_500);
+
+const APPLIED: &str = "#2563eb";
+const PUBLISHED: &str = "#059669";
+const LAG: &str = "#d97706";
+const INK: &str = "#1f2937";
+const FAINT: &str = "#6b7280";
+const MEMORY: [&str; 6] = ["#7c3aed", "#db2777", "#0891b2", "#65a30d", "#b45309", "#475569"];
+
+/// Draws it. `title` says what was run, `subtitle` what came of it, `healed` when the last fault was.
+#[must_use]
+pub fn draw(timeline: &Timeline, title: &str, subtitle: &str, healed: Duration) -> String {
+    let last = timeline.samples.last().map_or(healed, |sample| sample.at).max(healed);
+    let (least, most, a_second) = WIDTH;
+    let seconds = last.as_secs_f64().max(1.0);
+    let width = (seconds * a_second).clamp(least, most);
+    let mut picture = Picture { svg: String::new(), y: TOP, width, seconds, healed };
+    picture.rates(timeline);
+    picture.lag(timeline);
+    picture.memory(timeline);
+    picture.faults(&timeline.faults);
+    picture.close(title, subtitle)
+}
+
+struct Picture {
+    svg: String,
+    /// Where the next panel begins.
+    y: f64,
+    width: f64,
+    seconds: f64,
+    healed: Duration,
+}
+
+impl Picture {
+    fn rates(&mut self, timeline: &Timeline) {
+        let (applied, published) = (timeline.applied_rate(), timeline.published_rate());
+        let scale = Scale::of(applied.iter().chain(&published).map(|(_, value)| *value));
+        let key = [("applied to the database", APPLIED), ("published to Kafka", PUBLISHED)];
+        self.panel("records a second", &key, 150.0, &scale, plain);
+        self.line(&applied, APPLIED, 150.0, &scale, false);
+        self.line(&published, PUBLISHED, 150.0, &scale, false);
+        self.y += 150.0 + GAP;
+    }
+
+    fn lag(&mut self, timeline: &Timeline) {
+        let lag = timeline.lag();
+        let scale = Scale::of(lag.iter().map(|(_, value)| *value));
+        self.panel("lag: records that went in and are not published yet", &[], 110.0, &scale, plain);
+        self.line(&lag, LAG, 110.0, &scale, true);
+        self.y += 110.0 + GAP;
+    }
+
+    fn memory(&mut self, timeline: &Timeline) {
+        let memory = timeline.memory();
+        let scale = Scale::of(memory.values().flatten().map(|(_, value)| *value / MIB));
+        let key: Vec<(&str, &str)> = memory.keys().copied().zip(MEMORY.into_iter().cycle()).collect();
+        self.panel("resident memory of each worker, MiB", &key, 80.0, &scale, plain);
+        for (series, colour) in memory.values().zip(MEMORY.into_iter().cycle()) {
+            let series: Series = series.iter().map(|(at, bytes)| (*at, bytes / MIB)).collect();
+            self.line(&series, colour, 80.0, &scale, false);
+        }
+        self.y += 80.0 + GAP;
+    }
+
+    fn faults(&mut self, faults: &[Happened]) {
+        let rows = rows(faults, |happened| self.span(happened));
+        let height = ROW * rows.iter().map(|row| row + 1).max().unwrap_or(1) as f64 + 6.0;
+        let key: Vec<(&str, &str)> = Group::ALL.iter().map(|group| (group.word(), group.colour())).collect();
+        self.panel("what was broken, from injection to healing", &key, height, &Scale { top: 0.0, step: 0.0 }, plain);
+        for (happened, row) in faults.iter().zip(rows) {
+            let y = self.y + 4.0 + ROW * row as f64;
+            let (from, until) = (self.x(happened.injected), self.x(happened.healed));
+            let (bar, colour) = ((until - from).max(2.5), Group::of(happened.fault.kind).colour());
+            let (name, did) = (label(happened), escaped(&format!("{}: {}", happened.fault, happened.did)));
+            let opacity = if happened.took_place { 0.85 } else { 0.25 };
+            // What would leave the picture on the right stands on the left of its bar.
+            let (text_x, anchor) = match self.is_left(happened) {
+                true => (from - 4.0, "end"),
+                false => (from + bar + 4.0, "start"),
+            };
+            let text_y = y + BAR - 1.5;
+            _ = write!(
+                self.svg,
+                "<g><title>{did}</title>\
+                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
+                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>\n",
+                escaped(&name)
+            );
+        }
+        self.y += height;
+    }
+
+    /// A panel's frame: title, key, grid, values, times.
+    fn panel(&mut self, title: &str, key: &[(&str, &str)], height: f64, scale: &Scale, value: fn(f64) -> String) {
+        let (top, bottom, right) = (self.y, self.y + height, LEFT + self.width);
+        let healed = self.x(self.healed);
+        _ = writeln!(
+            self.svg,
+            "<text x='{LEFT}' y='{:.1}' class='title'>{title}</text>\n\
+             <rect x='{LEFT}' y='{top:.1}' width='{:.1}' height='{height:.1}' class='back'/>\n\
+             <rect x='{healed:.1}' y='{top:.1}' width='{:.1}' height='{height:.1}' class='calm'/>",
+            top - 8.0,
+            self.width,
+            right - healed,
+        );
+        let mut x = right;
+        for (words, colour) in key.iter().rev() {
+            x -= words.len() as f64 * LETTER + 24.0;
+            let y = top - 17.0;
+            _ = writeln!(
+                self.svg,
+                "<rect x='{x:.1}' y='{y:.1}' width='11' height='11' rx='2' fill='{colour}'/>\
+                 <text x='{:.1}' y='{:.1}' class='label'>{}</text>",
+                x + 15.0,
+                top - 8.0,
+                escaped(words)
+            );
+        }
+        for mark in scale.marks() {
+            let y = bottom - height * mark / scale.top;
+            _ = writeln!(
+                self.svg,
+                "<line x1='{LEFT}' y1='{y:.1}' x2='{right:.1}' y2='{y:.1}' class='grid'/>\
+                 <text x='{:.1}' y='{:.1}' class='value'>{}</text>",
+                LEFT - 6.0,
+                y + 4.0,
+                value(mark)
+            );
+        }
+        let step = step_of_time(self.seconds, self.width);
+        for second in (0..).map(|number| f64::from(number) * step).take_while(|second| *second <= self.seconds) {
+            let x = self.x(Duration::from_secs_f64(second));
+            let (y, time) = (bottom + 12.0, format!("{}:{:02}", (second / 60.0) as u64, (second % 60.0) as u64));
+            _ = writeln!(
+                self.svg,
+                "<line x1='{x:.1}' y1='{top:.1}' x2='{x:.1}' y2='{bottom:.1}' class='grid'/>\
+                 <text x='{x:.1}' y='{y:.1}' class='time'>{time}</text>"
+            );
+        }
+    }
+
+    /// A line, or an area down to the axis, in as many parts as it takes.
+    fn line(&mut self, series: &Series, colour: &str, height: f64, scale: &Scale, is_area: bool) {
+        let bottom = self.y + height;
+        for part in series.chunk_by(|one, next| next.0 - one.0 <= INTERRUPTED) {
+            let point = |(at, value): &(Duration, f64)| {
+                format!("{:.1},{:.1}", self.x(*at), bottom - height * (value / scale.top).min(1.0))
+            };
+            let points: Vec<String> = part.iter().map(point).collect();
+            let points = points.join(" ");
+            if is_area {
+                let (from, until) = (self.x(part[0].0), self.x(part[part.len() - 1].0));
+                let area = format!("{from:.1},{bottom:.1} {points} {until:.1},{bottom:.1}");
+                _ = writeln!(self.svg, "<polygon points='{area}' fill='{colour}' fill-opacity='0.25'/>");
+            }
+            _ = writeln!(
+                self.svg,
+                "<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.4' stroke-linejoin='round'/>"
+            );
+        }
+    }
+
+    fn x(&self, at: Duration) -> f64 {
+        LEFT + self.width * at.as_secs_f64() / self.seconds
+    }
+
+    /// From where to where a bar and its label go.
+    fn span(&self, happened: &Happened) -> (f64, f64) {
+        let (from, until) = (self.x(happened.injected), self.x(happened.healed).max(self.x(happened.injected) + 2.5));
+        match self.is_left(happened) {
+            true => (from - width(happened), until + 8.0),
+            false => (from, until + width(happened)),
+        }
+    }
+
+    fn is_left(&self, happened: &Happened) -> bool {
+        self.x(happened.healed) + width(happened) > LEFT + self.width + RIGHT
+    }
+
+    fn close(self, title: &str, subtitle: &str) -> String {
+        let (width, height) = (LEFT + self.width + RIGHT, self.y + 28.0);
+        let (title, subtitle) = (escaped(title), escaped(subtitle));
+        format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0}' height='{height:.0}' \
+             viewBox='0 0 {width:.0} {height:.0}' font-family='Inter, Helvetica, Arial, sans-serif'>\n\
+             <style>\n\
+             .title {{ font-size: 13px; font-weight: 600; fill: {INK} }}\n\
+             .label {{ font-size: 11px; fill: {INK} }}\n\
+             .value {{ font-size: 11px; fill: {FAINT}; text-anchor: end }}\n\
+             .time {{ font-size: 10px; fill: {FAINT}; text-anchor: middle }}\n\
+             .grid {{ stroke: #e5e7eb; stroke-width: 1 }}\n\
+             .back {{ fill: #fafafa; stroke: #d1d5db }}\n\
+             .calm {{ fill: #d1fae5; fill-opacity: 0.45 }}\n\
+             </style>\n\
+             <rect width='100%' height='100%' fill='#ffffff'/>\n\
+             <text x='{LEFT}' y='30' font-size='19' font-weight='700' fill='{INK}'>{title}</text>\n\
+             <text x='{LEFT}' y='50' font-size='13' fill='{FAINT}'>{subtitle}</text>\n\
+             {}</svg>\n",
+            self.svg
+        )
+    }
+}
+
+const MIB: f64 = 1_048_576.0;
+
+/// The values of a panel's axis.
+struct Scale {
+    top: f64,
+    step: f64,
+}
+
+impl Scale {
+    /// From 0 to a round number not below any value.
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let most = values.fold(1.0, f64::max);
+        let magnitude = 10_f64.powf((most / 4.0).log10().floor());
+        let step =
+            [1.0, 2.0, 2.5, 5.0, 10.0].map(|round| round * magnitude).into_iter().find(|step| step * 4.0 >= most);
+        let step = step.unwrap_or(10.0 * magnitude);
+        Self { top: (most / step).ceil() * step, step }
+    }
+
+    fn marks(&self) -> impl Iterator<Item = f64> {
+        let count = if self.step > 0.0 { (self.top / self.step).round() as u32 } else { 0 };
+        (0..=count).filter(move |_| count > 0).map(|number| f64::from(number) * self.step)
+    }
+}
+
+/// Who is struck, for the colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Worker,
+    Broker,
+    Link,
+    Database,
+    Registry,
+    Inputs,
+}
+
+impl Group {
+    const ALL: [Self; 6] = [Self::Worker, Self::Broker, Self::Link, Self::Database, Self::Registry, Self::Inputs];
+
+    fn of(kind: Kind) -> Self {
+        match kind.targets()[0] {
+            Target::Worker(_) | Target::Workers => Self::Worker,
+            Target::Broker(_) => Self::Broker,
+            Target::Link(_) => Self::Link,
+            Target::Postgres => Self::Database,
+            Target::Registry => Self::Registry,
+            Target::Inputs => Self::Inputs,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Broker => "broker",
+            Self::Link => "network",
+            Self::Database => "database",
+            Self::Registry => "registry",
+            Self::Inputs => "inputs",
+        }
+    }
+
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Worker => "#7c3aed",
+            Self::Broker => "#dc2626",
+            Self::Link => "#0284c7",
+            Self::Database => "#d97706",
+            Self::Registry => "#0d9488",
+            Self::Inputs => "#6b7280",
+        }
+    }
+}
+
+/// What stands beside a bar; of one thing that there is only once, its name is said by the kind.
+fn label(happened: &Happened) -> String {
+    let fault = &happened.fault;
+    match fault.target {
+        Target::Postgres | Target::Registry | Target::Inputs | Target::Workers => fault.kind.to_string(),
+        Target::Worker(_) | Target::Broker(_) | Target::Link(_) => format!("{} {}", fault.kind, fault.target),
+    }
+}
+
+/// How wide a label is, with a little air.
+fn width(happened: &Happened) -> f64 {
+    label(happened).chars().count() as f64 * LETTER + 14.0
+}
+
+/// The first row for each in which it covers nobody.
+fn rows(faults: &[Happened], span: impl Fn(&Happened) -> (f64, f64)) -> Vec<usize> {
+    let mut ends: Vec<f64> = Vec::new();
+    let row = |happened: &Happened| {
+        let (from, until) = span(happened);
+        let free = ends.iter().position(|end| *end <= from).unwrap_or(ends.len());
+        if free == ends.len() {
+            ends.push(until);
+        } else {
+            ends[free] = until;
+        }
+        free
+    };
+    faults.iter().map(row).collect()
+}
+
+/// Seconds between two marks of the time axis, so that they do not touch.
+fn step_of_time(seconds: f64, width: f64) -> f64 {
+    let least = seconds / (width / 60.0);
+    [5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0].into_iter().find(|step| *step >= least).unwrap_or(600.0)
+}
+
+fn plain(value: f64) -> String {
+    if value >= 10_000.0 { format!("{}k", value / 1_000.0) } else { format!("{value}") }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::schedule::{Plan, Schedule};
+    use super::super::timeline::{Published, Sample, Stored};
+    use super::*;
+
+    /// Two minutes in which everything goes well but for 20 seconds without an answer.
+    fn timeline() -> Timeline {
+        let sample = |second: u64| {
+            let moved = i64::try_from(second * 200).unwrap();
+            let stored = Stored { applied: moved, ..Stored::default() };
+            let published = Published { committed: moved - i64::try_from(second % 7).unwrap() * 40, end: moved };
+            let answers = !(50..70).contains(&second);
+            Sample {
+                at: Duration::from_secs(second),
+                stored: answers.then(|| BTreeMap::from([(0, stored)])),
+                published: answers.then(|| BTreeMap::from([(0, published)])),
+                workers: BTreeMap::from([("worker-1".to_owned(), 60_000_000 + second * 100_000)]),
+            }
+        };
+        let plan = Plan { seed: 7, lasts: Duration::from_mins(2), kinds: Kind::ALL.to_vec(), workers: 3 };
+        let happened = |fault: super::super::fault::Fault| {
+            let (injected, healed) = (fault.at, fault.until());
+            Happened { fault, did: "a <broker> & its 'port'".to_owned(), took_place: true, injected, healed }
+        };
+        let faults = Schedule::of(&plan).faults.into_iter().map(happened).collect();
+        Timeline { samples: (0..130).map(sample).collect(), faults }
+    }
+
+    #[test]
+    fn every_fault_stands_in_the_picture_with_its_name_and_no_two_labels_of_a_row_touch() {
+        let timeline = timeline();
+        let picture = draw(&timeline, "a title", "lost 0 & doubled 0", Duration::from_mins(2));
+        for happened in &timeline.faults {
+            assert!(picture.contains(&label(happened)), "{}", happened.fault);
+        }
+        assert!(
+            picture.contains("lost 0 &amp; doubled 0")
+                && picture.contains("a &lt;broker&gt; &amp; its &apos;port&apos;")
+        );
+    }
+
+    #[test]
+    fn a_line_is_interrupted_where_nothing_was_seen() {
+        let lines = draw(&timeline(), "", "", Duration::from_mins(2)).matches("<polyline").count();
+        // Applied, published and lag in two parts each, and memory in one.
+        assert_eq!(lines, 7);
+    }
+
+    #[test]
+    fn nothing_that_was_seen_is_a_picture_too() {
+        let picture = draw(&Timeline::default(), "nothing", "", Duration::ZERO);
+        assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && !picture.contains("NaN"));
+    }
+
+    #[test]
+    fn an_axis_ends_at_a_round_number() {
+        let tops = [3.0, 400.0, 7_310.0, 0.0].map(|most| Scale::of([most].into_iter()).top);
+        assert_eq!(tops, [3.0, 400.0, 8_000.0, 1.0]);
+    }
+}
