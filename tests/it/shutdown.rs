@@ -41,19 +41,11 @@ async fn stage_with_link(test: &str) -> (Stage, Link, Worker) {
 #[tokio::test]
 async fn a_worker_whose_log_has_no_room_works_on_and_stops_in_good_order() {
     let stage = Stage::new("full_log", 2).await;
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("linux has it");
-    let mut worker = std::process::Command::new(env!("CARGO_BIN_EXE_orderstream"))
-        .args(["run", "--config"])
-        .arg(stage.config_path())
-        .env("ORDERSTREAM__METRICS__LISTEN", "127.0.0.1:0")
-        .stderr(full)
-        .spawn()
-        .expect("a worker starts");
+    std::os::unix::fs::symlink("/dev/full", stage.logs().join("w1.log")).expect("a link");
+    let worker = stage.worker("w1");
     stage.send(20, 1).await;
     stage.all_published(60).await;
-    let pid = rustix::process::Pid::from_child(&worker);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
-    assert_eq!(worker.wait().expect("it ends").code(), Some(0));
+    worker.stop(GOODBYE).await.expect("a good end");
     stage.check().await;
     stage.strike().await;
 }

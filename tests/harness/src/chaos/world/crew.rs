@@ -27,6 +27,8 @@ const DISMISSAL: Duration = Duration::from_secs(40);
 const LOG_MIB: u64 = 256;
 const MAY_END_WITH: [i32; 2] = [69, 75];
 const CONFIGURATION: i32 = 78;
+/// What a second SIGTERM makes of an orderly stop.
+const AT_ONCE: i32 = 143;
 /// SIGKILL and SIGTERM.
 const ENDED_BY: [i32; 2] = [9, 15];
 
