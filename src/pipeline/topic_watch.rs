@@ -73,7 +73,7 @@ impl TopicWatch {
         }
     }
 
-    /// Asks Kafka; none where it does not answer.
+    /// Asks Kafka; none where it does not answer, or does not let us see.
     async fn look(&self, observer: &Arc<Observer>) -> Option<Look> {
         let (observer, config, identity) = (observer.clone(), self.config.clone(), self.identity.clone());
         let topics = self.process.rules.topics.clone();
