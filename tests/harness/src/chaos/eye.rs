@@ -150,6 +150,9 @@ struct InKafka {
     falling_since: Option<Instant>,
 }
 
+/// How far each lane is published, and every number that must never fall, by name.
+type Answer = (BTreeMap<i32, Published>, Vec<(String, i64)>);
+
 impl InKafka {
     fn look(mut self, seen: &Mutex<Seen>, end: &AtomicBool) {
         while !end.load(Ordering::Relaxed) {
@@ -172,7 +175,7 @@ impl InKafka {
     }
 
     /// The lanes, and the numbers that must not fall.
-    fn ask(&self) -> Result<(BTreeMap<i32, Published>, Vec<(String, i64)>)> {
+    fn ask(&self) -> Result<Answer> {
         let committed = positions::committed_of(&self.group, &self.partitions, PATIENCE)?;
         let ends = self.ends()?;
         let (mut lanes, mut numbers): (BTreeMap<i32, Published>, _) = (BTreeMap::new(), Vec::new());

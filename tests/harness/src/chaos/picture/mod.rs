@@ -107,11 +107,11 @@ impl Picture {
                 false => (from + bar + 4.0, "start"),
             };
             let text_y = y + BAR - 1.5;
-            _ = write!(
+            _ = writeln!(
                 self.svg,
                 "<g><title>{did}</title>\
                  <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
-                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>\n",
+                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>",
                 escaped(&name)
             );
         }

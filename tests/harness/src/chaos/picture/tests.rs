@@ -20,7 +20,8 @@ fn timeline() -> Timeline {
             workers: BTreeMap::from([("worker-1".to_owned(), 60_000_000 + second * 100_000)]),
         }
     };
-    let plan = Plan { seed: 7, lasts: Duration::from_mins(2), kinds: crate::chaos::fault::Kind::ALL.to_vec(), workers: 3 };
+    let plan =
+        Plan { seed: 7, lasts: Duration::from_mins(2), kinds: crate::chaos::fault::Kind::ALL.to_vec(), workers: 3 };
     let happened = |fault: crate::chaos::fault::Fault| {
         let (injected, healed) = (fault.at, fault.until());
         Happened { fault, did: "a <broker> & its 'port'".to_owned(), took_place: true, injected, healed }
