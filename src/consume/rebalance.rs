@@ -35,9 +35,6 @@ pub trait Owner: Send + Sync {
     /// Drains what can be drained and ends every tenure.
     fn give_back(&self, why: End);
 
-    /// What is wrong with the topics themselves, where an assignment is not what it should be.
-    fn trouble_with_topics(&self) -> Option<String>;
-
     /// Stops the process: the assignment is one that must not be worked on. The text says why and what to do.
     fn refuse(&self, text: String);
 
@@ -100,7 +97,7 @@ impl Handover {
         let lanes = match self.topics.lanes(offered) {
             Ok(lanes) => lanes,
             Err(text) => {
-                self.refuse(self.owner.trouble_with_topics().unwrap_or(text));
+                self.refuse(text);
                 return assignment;
             }
         };

@@ -280,11 +280,6 @@ impl Owner for LaneOwner {
         metrics::LANES_OWNED.set_count(0, &[]);
     }
 
-    fn trouble_with_topics(&self) -> Option<String> {
-        let error = self.look_at_topics().err()?;
-        (error.fate() == Fate::Misconfigured).then(|| error.to_string())
-    }
-
     fn refuse(&self, text: String) {
         // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
         let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));

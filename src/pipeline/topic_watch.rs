@@ -73,7 +73,7 @@ impl TopicWatch {
         }
     }
 
-    /// Asks Kafka; none where it does not answer.
+    /// Asks Kafka; none where it does not answer, or does not let us see.
     async fn look(&self, observer: &Arc<Observer>) -> Option<Look> {
         let (observer, config, identity) = (observer.clone(), self.config.clone(), self.identity.clone());
         let topics = self.process.rules.topics.clone();
@@ -88,13 +88,13 @@ impl TopicWatch {
                     };
                 }
                 Err(error @ TopicError::Missing(_)) => look.inputs = Some(error.to_string()),
-                Err(TopicError::Unreachable(_)) => return None,
+                Err(_) => return None,
             }
             look.ids = observer.topic_ids(&names).ok()?;
             match outputs::look(&observer, &outputs::names(&config)) {
                 Ok(now) => look.output_topics = now,
                 Err(error @ TopicError::Missing(_)) => look.outputs = Some(error.to_string()),
-                Err(TopicError::Unreachable(_)) => return None,
+                Err(_) => return None,
             }
             Some(look)
         };

@@ -28,6 +28,10 @@ const DOUBTFUL: Duration = Duration::from_millis(350);
 pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
 /// librdkafka takes up to a fifth off (`RD_KAFKA_RETRY_JITTER_PERCENT`).
 const _: () = assert!(REQUEST_RETRY.as_millis() * 8 / 10 > DOUBTFUL.as_millis());
+/// After how long without a byte a connection is closed. librdkafka (2.12.1) asks for the group's coordinator anew only when one of
+/// its connections comes or goes: a producer whose question was lost with the coordinator would wait for ever in
+/// `send_offsets_to_transaction`, whatever time-out that was given. Closing an idle connection makes it ask.
+const CONNECTION_IDLE_MS: &str = "15000";
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
@@ -101,6 +105,7 @@ impl Producer {
             .set("linger.ms", "0")
             .set("retry.backoff.ms", REQUEST_RETRY.as_millis().to_string())
             .set("retry.backoff.max.ms", "1000")
+            .set("connections.max.idle.ms", CONNECTION_IDLE_MS)
             .create_with_context(Deliveries::of(&settings.kafka))?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })

@@ -319,3 +319,23 @@ async fn the_event_that_show_prints_is_one_that_fold_reads() {
     assert_eq!((&view["payment"], &view["captured_minor"]), (&json!("PAID"), &json!(500)));
     stage.strike().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_whose_row_somebody_spoiled_is_refused_alone() {
+    let stage = Stage::new("replay_spoiled", 1).await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    for order in ["spoiled", "torn"] {
+        sender.bad(&stage, Input::Payment, "bad_framing", raw(order, None));
+    }
+    sender.assert_kept(&stage).await;
+    let spoil = r#"update dead_letters set headers = '[["a", "not hex"]]', record_timestamp = 'infinity' where id = 1"#;
+    stage.execute(spoil).await;
+    assert_eq!(letters(&stage, "replay --yes").code, DATA);
+    let refused = actions(&stage).await.into_iter().filter(|(_, action, _)| action == "refused");
+    let notes: Vec<String> = refused.filter_map(|(_, _, note)| note).collect();
+    assert!(notes.len() == 2 && notes[0].starts_with("apply_failed: its row in dead_letters was changed"), "{notes:?}");
+    assert!(notes[1].starts_with("bad_framing: the value is null"), "{notes:?}");
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}

@@ -4,13 +4,15 @@
 //! |---|---|
 //! | the database restored from an older backup | [`restored`] |
 //! | the group's offsets moved, deleted; strangers in the group | [`offsets`] |
-//! | input topics made again, emptied, added, widened | [`inputs`] |
+//! | input topics made again, emptied | [`inputs`] |
+//! | input topics added, widened | [`growth`] |
 //! | output topics made again, widened | [`outputs`] |
 //! | the wrong database, two deployments in one group | [`deployments`] |
 //!
 //! More of them are in `takeover`, `protocol` and `setup`. `deploy/runbooks` has the same errors as pages.
 
 mod deployments;
+mod growth;
 mod inputs;
 mod offsets;
 mod outputs;

@@ -76,7 +76,6 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     traffic.await.expect("nobody panics");
     stage.until(30, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
     stage.all_published(40).await;
-    assert!(metric(&worker, "orderstream_positions_lost_total").await >= 1.0);
     worker.must_run().expect("nobody stopped it");
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.check().await;

@@ -3,6 +3,7 @@
 //! Every password here is a canary: a text that stands nowhere else, so that it can be searched for. Invariant: workers reach the
 //! servers only over TLS and with rights of their own; plain and almighty ways are for the harness alone.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -73,8 +74,7 @@ impl Secured {
         };
         let stage = Stage::on(&stack, "security", 1).await;
         let cluster = Mutex::new(cluster);
-        let secured =
-            Self { authority, stranger, cluster, postgres, registry, registry_tls_port, front, stage, directory };
+        let secured = Self { authority, cluster, postgres, registry, registry_tls_port, front, stage, directory };
         secured.grant_rights();
         secured.make_roles().await;
         secured
@@ -153,9 +153,7 @@ impl Secured {
     /// Gives Postgres another certificate, and waits until it shows it to a command that trusts it.
     pub async fn install(&self, name: &str) {
         for (from, to) in [("pem", "server.crt"), ("key", "server.key")] {
-            let target = self.postgres.data().join(to);
-            std::fs::copy(self.directory.join(format!("{name}.{from}")), &target).expect("copied");
-            give_to_server(&target).expect("given");
+            lend(&self.directory.join(format!("{name}.{from}")), &self.postgres.data().join(to));
         }
         self.administer("select pg_reload_conf()").await;
     }
@@ -217,6 +215,13 @@ fn write(directory: &Path, name: &str, text: &str) {
     std::fs::write(directory.join(name), text).expect("written");
 }
 
+/// Copies a file for the database server alone, which takes no key that others may read.
+fn lend(from: &Path, to: &Path) {
+    std::fs::copy(from, to).expect("copied");
+    std::fs::set_permissions(to, PermissionsExt::from_mode(0o600)).expect("its owner's alone");
+    give_to_server(to).expect("given");
+}
+
 fn issue(authority: &Authority, hosts: &[&str], valid: Valid) -> Issued {
     authority.issue("server", hosts, valid).expect("issued")
 }
@@ -262,12 +267,7 @@ async fn postgres(directory: &Path) -> Postgres {
     let settings = Settings::default();
     let mut postgres = Postgres::start_in(directory, &settings).await.expect("postgres");
     for (from, to) in [("server.pem", "server.crt"), ("server.key", "server.key"), ("ca.pem", "clients.crt")] {
-        let target = postgres.data().join(to);
-        std::fs::copy(directory.join(from), &target).expect("copied");
-        give_to_server(&target).expect("given");
-        let mut permissions = std::fs::metadata(&target).expect("there").permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-        std::fs::set_permissions(&target, permissions).expect("its owner's alone");
+        lend(&directory.join(from), &postgres.data().join(to));
     }
     let on = [
         ("ssl", "on"),

@@ -135,10 +135,16 @@ async fn all_lanes_are_taken(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// The services that answer commands meanwhile.
+/// The services that answer commands meanwhile; told to end when this is dropped.
 pub(super) struct Answering {
     end: Arc<AtomicBool>,
     task: JoinHandle<Result<Tally>>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Answering {
@@ -153,8 +159,8 @@ impl Answering {
         Ok(Self { end, task })
     }
 
-    pub(super) async fn end(self) -> Result<Tally> {
+    pub(super) async fn end(mut self) -> Result<Tally> {
         self.end.store(true, Ordering::Relaxed);
-        self.task.await?.context("the services that answer commands")
+        (&mut self.task).await?.context("the services that answer commands")
     }
 }

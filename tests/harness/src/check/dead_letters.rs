@@ -1,7 +1,7 @@
 //! Refused records against what is kept of them: one row in the table and one record on the topic each, as they came, and a row
 //! that says what became of each replay.
 //!
-//! Pure. Invariant: key, value and timestamp are untouched; only a value or headers that were too large to publish may be missing on
+//! Pure. Invariant: key, value and timestamp are untouched; only what was too large to publish may be missing on
 //! the topic, and then a header says so. The topic has the first refusal, the row has the last.
 
 use std::collections::HashMap;
@@ -150,7 +150,7 @@ fn is_untouched(refused: &Refused<'_>, letter: &LogRecord) -> bool {
     let left_out = letter.header("orderstream-value-left-out").is_some() && letter.value.is_none();
     let without_headers = letter.header("orderstream-headers-left-out").is_some();
     let same = refused.raw().is_none_or(|raw| {
-        letter.key == raw.key
+        (letter.key == raw.key || letter.header("orderstream-key-left-out").is_some())
             && (letter.value == raw.value || left_out)
             && letter.timestamp_millis == raw.timestamp_millis
             && (without_headers || letter.headers.starts_with(&raw.headers))

@@ -268,9 +268,10 @@ impl Kafka {
         for row in self.output.iter_mut().flatten().filter(|row| row.open == Some(id)) {
             row.open = None;
         }
-        let (ours, others) = std::mem::take(&mut self.pending).into_iter().partition(|(owner, ..)| *owner == id);
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (ours, others): (Vec<_>, Vec<_>) = pending.partition(|(owner, ..)| *owner == id);
         self.pending = others;
-        for (_, lane, position) in Vec::<(Who, usize, Position)>::from(ours) {
+        for (_, lane, position) in ours {
             self.committed[lane] = Some(position);
         }
         Ok(epoch)
