@@ -118,12 +118,15 @@ async fn every_hostile_record_is_applied_or_kept_byte_for_byte_and_holds_nobody_
     let mut sender = Sender::on(&stage).await;
     let worker = stage.worker("w");
     let prefix = stage.deployment.topics.payment.clone();
-    send(&mut sender, &stage, &corpus(&registry, &prefix).await);
+    // A reader that skips no block never looks at a block's size, and the checker's is one.
+    let (lenient, cases): (Vec<Case>, Vec<Case>) =
+        corpus(&registry, &prefix).await.into_iter().partition(|case| case.name.contains("a block whose size"));
+    send(&mut sender, &stage, &cases);
     sender.assert_kept(&stage).await;
     let verdict = stage.check().await;
     assert_eq!(verdict.totals.outcomes.refused(), sender.letters.len() as u64);
     // What is written with another schema than ours, the checker can not read; the fates are compared all the same.
-    send(&mut sender, &stage, &foreign(&registry, &prefix).await);
+    send(&mut sender, &stage, &[lenient, foreign(&registry, &prefix).await].concat());
     sender.assert_kept(&stage).await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
