@@ -102,14 +102,17 @@ unsafe fn ask<C: ClientContext, T>(
         }
         send(handle, options, queue);
         let event = native::rd_kafka_queue_poll(queue, millis);
-        let answer = match native::rd_kafka_event_error(event) {
-            _ if event.is_null() => Err(timed_out()),
-            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => read(event),
-            error => Err(KafkaError::MetadataFetch(error.into()).into()),
-        };
-        if !event.is_null() {
+        let answer = if event.is_null() {
+            // No answer in time; librdkafka reads the error of any event, also of one that is not there.
+            Err(timed_out())
+        } else {
+            let answer = match native::rd_kafka_event_error(event) {
+                native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => read(event),
+                error => Err(KafkaError::MetadataFetch(error.into()).into()),
+            };
             native::rd_kafka_event_destroy(event);
-        }
+            answer
+        };
         native::rd_kafka_AdminOptions_destroy(options);
         native::rd_kafka_queue_destroy(queue);
         answer
@@ -188,4 +191,23 @@ unsafe fn listed(operations: *const Operation, count: usize) -> Vec<Operation> {
     }
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(operations, count) }.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+
+    use super::*;
+
+    #[test]
+    fn a_question_that_nobody_answers_in_time_is_an_error() {
+        // It takes connections and says nothing, as a broker does that was put to sleep.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("bound").to_string();
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address).create().expect("a client");
+        let timeout = Duration::from_millis(50);
+        assert!(matches!(topics(client.client(), &["t".to_owned()], timeout), Err(TopicError::Unreachable(_))));
+        assert!(matches!(group(client.client(), "g", timeout), Err(TopicError::Unreachable(_))));
+    }
 }
