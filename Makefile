@@ -3,7 +3,7 @@
 LOCAL := deploy/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status clean-stack demo trial chaos crash-points mutants fuzz test lint fmt clippy build
+.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz test lint fmt clippy build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ crash-points: ## Kill workers at every crash point under traffic, and check (TIM
 
 mutants: ## Switch off one mechanism at a time and show that a test fails (ONLY=name,name)
 	@$(LOCAL)/prove.sh mutants
+
+model: ## Explore the model of the protocol, and walk through it (WALKS=20000 STEPS=300 SEED=1 WITHOUT=mechanism)
+	@cargo run --quiet --package orderstream-harness -- model $(if $(WITHOUT),--without $(WITHOUT))
+	@$(if $(WITHOUT),:,cargo run --quiet --package orderstream-harness -- model --walks $(or $(WALKS),20000) --steps $(or $(STEPS),300) --seed $(or $(SEED),1))
 
 test: ## Run all checks and tests, as CI does
 	@$(LOCAL)/test.sh

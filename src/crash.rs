@@ -115,7 +115,7 @@ points! {
 pub const fn at(_: Point) {}
 
 #[cfg(feature = "crash-points")]
-pub use armed::{ACTS, VARIABLE, arm, at};
+pub use armed::{VARIABLE, arm, at};
 
 #[cfg(feature = "crash-points")]
 mod armed {
@@ -134,11 +134,11 @@ mod armed {
     const WAIT: Duration = Duration::from_secs(1);
 
     /// What a point can do, by name.
-    pub const ACTS: [(&str, Act); 3] = [("kill", Act::Kill), ("freeze", Act::Freeze), ("wait", Act::Wait)];
+    const ACTS: [(&str, Act); 3] = [("kill", Act::Kill), ("freeze", Act::Freeze), ("wait", Act::Wait)];
 
     /// What a point does at its pass.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum Act {
+    enum Act {
         /// SIGKILL: no destructor runs, nothing is flushed.
         Kill,
         /// SIGSTOP: the process keeps what it holds until somebody continues it.

@@ -32,7 +32,8 @@
 //! 8. Killing the process at any instant is safe; nothing is cleaned up by leaving well, it only goes faster.
 //!
 //! Not promised: anything to consumers in read_uncommitted; order across orders; anything after offsets were reset by hand or
-//! partitions were added to an output topic.
+//! partitions were added to an output topic. What orderstream answers to that and to other errors of operators is in
+//! `deploy/runbooks`: it stops, or goes on, and says which and why.
 //!
 //! # Where to start reading
 //!
@@ -60,6 +61,8 @@
 //! | pursuit | since when an obligation is owed and how often its command was sent; belongs to the row, not to the facts |
 //! | register | where a fact lives; keeps the latest value, four keep the earliest |
 //! | view | everything that is derived from an order's facts and told downstream |
+//! | version floor | what versions leapt to at a recovery of the database: whatever is said next of an order is above |
+//! | operation | what a person changed of a deployment while no worker ran |
 //! | dead letter | an input record that cannot be applied, kept byte for byte with the reason |
 
 pub mod cli;

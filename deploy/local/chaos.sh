@@ -9,7 +9,7 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$HERE/stack/settings.sh"
 
 cd "$REPOSITORY"
-"$HERE/setup.sh"
+"$HERE/setup.sh" chaos
 cargo build --release --workspace
 arguments=(--minutes "${MINUTES:-5}" --seed "${SEED:-1}" --workers "${WORKERS:-3}" --rate "${RATE:-500}")
 [[ -z ${FAULTS:-} ]] || arguments+=(--faults "$FAULTS")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the stack and the build need and this machine lacks, from Debian's packages; one line for each step.
 #
-# usage: setup.sh [stack]   with `stack` only what the stack needs, not what the build needs
+# usage: setup.sh [stack|chaos]   with `stack` only what the stack needs, not what the build needs; with `chaos` also what some
+#                                 faults of `make chaos` and of the tests need
 set -euo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -16,7 +17,7 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 main() {
     local -a missing
-    [[ $# == 0 || $* == stack ]] || fail "$USAGE" "the only argument is \`stack\`, not \`$*\`"
+    [[ $# == 0 || $* == stack || $* == chaos ]] || fail "$USAGE" "the only argument is \`stack\` or \`chaos\`, not \`$*\`"
     mapfile -t missing < <(missing_packages "$@")
     if ((${#missing[@]} > 0)); then
         install_packages "${missing[@]}"
@@ -32,6 +33,7 @@ main() {
 missing_packages() {
     missing_for_stack
     [[ $* == stack ]] || missing_for_build
+    [[ $* != chaos ]] || missing_for_chaos
 }
 
 missing_for_stack() {
@@ -51,6 +53,11 @@ missing_for_build() {
     has_library zlib || echo zlib1g-dev
     # Not linked against, but one of librdkafka's sources includes its header.
     has_library libcurl || echo libcurl4-openssl-dev
+}
+
+# Lets the wall clock of one process jump.
+missing_for_chaos() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
 }
 
 has() {

@@ -15,7 +15,7 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 main() {
     [[ $# == 0 || $* == lint ]] || fail "$USAGE" "the only argument is \`lint\`, not \`$*\`"
     cd "$REPOSITORY"
-    step setup "$HERE/setup.sh"
+    step setup "$HERE/setup.sh" chaos
     step format cargo fmt --all --check
     step format-fuzz cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
     step clippy cargo clippy --workspace --all-targets -- -D warnings

@@ -22,8 +22,10 @@ mod orders;
 mod output;
 mod recover;
 mod rederive;
+mod repartition;
 mod run;
 pub mod schema;
+mod topics;
 mod verify;
 
 use std::fmt::Display;
@@ -76,6 +78,13 @@ enum Command {
         orderstream recover --input-topic payments --from earliest --yes\n\n\
         Exit code 75 means that somebody works on it, 78 that an option is needed to go on; the message says which.")]
     Recover(recover::RecoverArgs),
+    /// Moves orders to other lanes after partitions were added to the input topics; without --yes it only counts them.
+    #[command(after_help = "Example:\n  orderstream repartition --config orderstream.toml --yes\n\n\
+        Exit code 75 means that somebody works on it: stop all workers first.")]
+    Repartition(repartition::RepartitionArgs),
+    /// About the input topics.
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
     /// Derives every order anew under this release's rules and this configuration's policy.
     ///
     /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
@@ -154,6 +163,8 @@ impl Command {
             }
             Self::Graph(args) => print(&graph::drawn(&args)),
             Self::Recover(args) => args.run(),
+            Self::Repartition(args) => args.run(),
+            Self::Topics(command) => command.run(),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Order(command) => command.run(),

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
+use serde::Serialize;
+
 use super::exit::Exit;
 use super::{complain, database, in_runtime, logging};
 use crate::config::Config;
@@ -24,6 +27,16 @@ const TRANSACTIONS_END_WITHIN: Duration = Duration::from_secs(90);
 const LEFT_WITHIN: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// Where a partition is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum From {
+    /// From the first record that Kafka has.
+    Earliest,
+    /// Behind the last record that Kafka has.
+    Latest,
+}
+
 /// Why a command does not do what it was asked to.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -39,19 +52,25 @@ impl Refusal {
         Self::Because(Exit::Config, text.into())
     }
 
+    /// Somebody claimed a lane between the look and the change.
+    pub fn somebody_came() -> Self {
+        let text = "somebody claimed a lane while this command looked: stop all workers, then run it again; nothing was changed";
+        Self::Because(Exit::TempFail, text.to_owned())
+    }
+
     /// Kafka does not do what it was asked for.
     pub fn kafka(error: impl std::fmt::Display) -> Self {
         Self::Because(Exit::Unavailable, format!("kafka: {error}"))
     }
 }
 
-impl From<persist::Error> for Refusal {
+impl std::convert::From<persist::Error> for Refusal {
     fn from(error: persist::Error) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<TopicError> for Refusal {
+impl std::convert::From<TopicError> for Refusal {
     fn from(error: TopicError) -> Self {
         match error {
             TopicError::Unreachable(_) | TopicError::Troubled(..) => {

@@ -14,6 +14,7 @@ pub mod inlet;
 pub mod limits;
 pub mod observer;
 mod outside;
+pub mod partitioner;
 pub mod poll;
 pub mod rebalance;
 pub mod record;

@@ -65,16 +65,25 @@ pub struct Tenure {
 /// How a lane stands: two that are equal a minute apart, with work, mean that it hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    applied: Seq,
-    published: Seq,
-    is_queued: bool,
+    /// The last journal row that the database confirmed.
+    pub applied: Seq,
+    /// The last one that Kafka confirmed.
+    pub published: Seq,
+    /// Whether records wait to be applied.
+    pub is_queued: bool,
 }
 
 impl Standing {
     /// Whether anything waits to be applied or published.
     #[must_use]
     pub fn has_work(self) -> bool {
-        self.is_queued || self.applied > self.published
+        self.is_queued || self.is_unpublished()
+    }
+
+    /// Whether a row waits to be published.
+    #[must_use]
+    pub fn is_unpublished(self) -> bool {
+        self.applied > self.published
     }
 }
 

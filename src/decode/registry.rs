@@ -167,7 +167,7 @@ impl Registry {
 
     fn no_answer(&self, text: &str) -> RegistryError {
         // What the files hold may have changed: the next call begins with that.
-        self.clients.forget();
+        self.clients.failed();
         let remedy = if text.contains("status 401") {
             Some("correct registry.username and registry.password".to_owned())
         } else if text.contains("status 403") {

@@ -1,10 +1,10 @@
 //! How the registry lets us in: address, credentials and the authority of its certificate, and the client made of them.
 //!
-//! A client that failed is dropped, and the next call makes another from what the files hold then: passwords and certificates can be
-//! rotated under a running process. Invariant: credentials leave this file only inside requests.
+//! After a failure it is looked whether the files hold something else by now, and then another client is made: passwords and
+//! certificates can be rotated under a running process. Invariant: credentials leave this file only inside requests.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,10 +28,18 @@ pub(super) struct Client {
     /// For the calls of `schema_registry_converter`.
     pub settings: SrSettings,
     http: reqwest::Client,
-    credentials: Option<(String, Option<String>)>,
+    username: Option<String>,
+    held: Held,
 }
 
-/// The client that serves until it fails.
+/// What the files held when a client was made of it.
+#[derive(PartialEq, Eq)]
+struct Held {
+    password: Option<String>,
+    authorities: Option<Vec<u8>>,
+}
+
+/// The client that serves as long as the files hold the same.
 pub(super) struct Clients {
     access: Access,
     current: Mutex<Option<Arc<Client>>>,
@@ -51,34 +59,41 @@ impl Access {
         Self { username: Some(username.to_owned()), password, ..self }
     }
 
-    /// Makes a client of what the files hold now.
-    fn client(&self) -> Result<Client, String> {
+    /// What the files hold now.
+    fn held(&self) -> Result<Held, String> {
         let password = self.password.as_ref().map(Secret::current);
+        let authorities = self.ca_file.as_ref().map(|path| std::fs::read(path).map_err(|error| unusable(path, &error)));
+        Ok(Held { password, authorities: authorities.transpose()? })
+    }
+
+    fn client(&self) -> Result<Client, String> {
+        let held = self.held()?;
         let mut settings = SrSettings::new_builder(self.url.clone());
         settings.set_timeout(self.timeout);
         if let Some(username) = &self.username {
-            settings.set_basic_authorization(username, password.as_deref());
+            settings.set_basic_authorization(username, held.password.as_deref());
         }
         Ok(Client {
-            settings: settings.build_with(self.builder()?).map_err(|error| described(&error))?,
-            http: self.builder()?.timeout(self.timeout).build().map_err(|error| chain(&error))?,
-            credentials: self.username.clone().map(|username| (username, password)),
+            settings: settings.build_with(self.builder(&held)?).map_err(|error| described(&error))?,
+            http: self.builder(&held)?.timeout(self.timeout).build().map_err(|error| chain(&error))?,
+            username: self.username.clone(),
+            held,
         })
     }
 
-    fn builder(&self) -> Result<reqwest::ClientBuilder, String> {
+    fn builder(&self, held: &Held) -> Result<reqwest::ClientBuilder, String> {
         let builder = reqwest::Client::builder();
-        let Some(path) = &self.ca_file else { return Ok(builder) };
-        let refused = |error: &dyn Error| {
-            format!(
-                "registry.ssl_ca_file = `{}` cannot be used ({}): name a file of PEM certificates",
-                path.display(),
-                chain(error)
-            )
-        };
-        let pem = std::fs::read(path).map_err(|error| refused(&error))?;
-        Ok(builder.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(|error| refused(&error))?))
+        let Some((path, pem)) = self.ca_file.as_ref().zip(held.authorities.as_ref()) else { return Ok(builder) };
+        Ok(builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(|error| unusable(path, &error))?))
     }
+}
+
+fn unusable(path: &Path, error: &dyn Error) -> String {
+    format!(
+        "registry.ssl_ca_file = `{}` cannot be used ({}): name a file of PEM certificates",
+        path.display(),
+        chain(error)
+    )
 }
 
 impl From<&config::Registry> for Access {
@@ -96,8 +111,8 @@ impl Client {
     /// A request to set something.
     pub fn put(&self, url: String) -> reqwest::RequestBuilder {
         let request = self.http.put(url);
-        match &self.credentials {
-            Some((username, password)) => request.basic_auth(username, password.as_ref()),
+        match &self.username {
+            Some(username) => request.basic_auth(username, self.held.password.as_ref()),
             None => request,
         }
     }
@@ -119,9 +134,12 @@ impl Clients {
         }
     }
 
-    /// Gives the client up.
-    pub fn forget(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Gives the client up if it was made of something else than the files hold now. Making one reads all certificates of the
+    /// system, which costs more than a hundred look-ups: a registry that is ill must not keep us busy with that.
+    pub fn failed(&self) {
+        let held = self.access.held();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.take_if(|client| held.as_ref().is_err() || held.as_ref().is_ok_and(|held| *held != client.held));
     }
 }
 
@@ -146,4 +164,27 @@ pub(super) fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_failed_serves_on_until_the_password_is_another() {
+        let path = std::env::temp_dir().join(format!("orderstream-registry-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "before").expect("a file");
+        let secret = Secret::new("before").of_file(path.to_str().expect("text"));
+        let access = Access::to("http://127.0.0.1:9", Duration::from_secs(1)).with_user("me", Some(secret));
+        let clients = Clients::of(access).expect("a client");
+        let first = clients.client().expect("the first");
+        clients.failed();
+        assert!(Arc::ptr_eq(&first, &clients.client().expect("the same")));
+        std::fs::write(&path, "after").expect("a file");
+        assert!(Arc::ptr_eq(&first, &clients.client().expect("nothing failed")));
+        clients.failed();
+        let second = clients.client().expect("another");
+        assert_eq!(second.held.password.as_deref(), Some("after"));
+        std::fs::remove_file(&path).expect("removed");
+    }
 }

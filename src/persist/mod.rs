@@ -1,7 +1,8 @@
 //! Postgres: the only place with SQL. State, checkpoints and journal move together in one transaction a batch.
 //!
 //! `pipeline::apply` calls these in the order of DESIGN section 3; each file owns one table. Invariant: nothing but the owner
-//! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal.
+//! of a lane, proven by the compare-and-set of [`lanes::fence`], writes the lane's row, its checkpoints and its journal; but for
+//! commands that hold all lanes while no worker runs ([`recovery`], [`widening`]).
 
 pub mod access;
 pub mod archive;
@@ -32,6 +33,7 @@ pub mod retention;
 pub mod settle;
 pub mod snapshot;
 pub mod visits;
+pub mod widening;
 
 pub use connection::{DatabaseClock, Settings};
 pub use error::{DENIED, Error, Fate, Result};

@@ -44,7 +44,7 @@ pub struct LaneOwner {
     writers: Vec<UnboundedSender<ToWriter>>,
     transactional_id: String,
     identity: Identity,
-    observer: Observer,
+    observer: Arc<Observer>,
     drain_timeout: Duration,
     runtime: Handle,
     tenures: Tenures,
@@ -98,7 +98,7 @@ impl LaneOwner {
             writers: parts.writers,
             transactional_id: parts.transactional_id,
             identity: parts.identity,
-            observer: parts.observer,
+            observer: Arc::new(parts.observer),
             drain_timeout: parts.drain_timeout,
             runtime: Handle::current(),
             tenures: parts.tenures,
@@ -178,25 +178,6 @@ impl LaneOwner {
         )))
     }
 
-    /// Whoever else is in the group is given lanes that nobody applies then. Best effort: an answer that does not come is no news.
-    fn look_for_strangers(&self) {
-        let members = self.observer.members(&self.identity.group).unwrap_or_default();
-        // Where nobody has our name, `kafka.properties` gives all of us another one.
-        let strangers: Vec<String> = members
-            .iter()
-            .filter(|_| members.iter().any(Member::is_ours))
-            .filter(|member| !member.is_ours())
-            .map(|member| format!("`{}` at {}", member.client_id, member.host))
-            .collect();
-        if !strangers.is_empty() {
-            tracing::warn!(
-                "the group `{}` has members that are no workers of orderstream ({}): nobody applies what the lanes hold that they are given; stop them, or give them a group of their own",
-                self.identity.group,
-                strangers.join(", ")
-            );
-        }
-    }
-
     /// Lets running batches end, publishes what they left, and says so in the database; up to a deadline.
     async fn drain(&self, tenures: &BTreeMap<Lane, Arc<Tenure>>) {
         let drained = tokio::time::timeout(self.drain_timeout, async {
@@ -272,13 +253,15 @@ impl Owner for LaneOwner {
         tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
         let _ = self.process.relay.send(ToRelay::Open(openings));
         crash::at(Point::RelayOpened);
-        self.look_for_strangers();
         let inlets = inlets.into_iter().map(|(opening, inlet)| {
             let _ = inlet.writer.send(ToWriter::Open(opening));
             inlet
         });
         let inlets = inlets.collect();
         crash::at(Point::TenuresOpened);
+        // Not here: it asks every broker, and one that is away would hold up the lanes.
+        let (observer, group) = (self.observer.clone(), self.identity.group.clone());
+        self.runtime.spawn_blocking(move || look_for_strangers(&observer, &group));
         Some(inlets)
     }
 
@@ -298,11 +281,31 @@ impl Owner for LaneOwner {
     }
 
     fn refuse(&self, text: String) {
-        self.process.shutdown.stop(Exit::Config, text);
+        // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
+        let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));
+        self.process.shutdown.stop(Exit::Config, changed.map_or(text, |error| error.to_string()));
     }
 
     fn observe(&self, ends: &Ends) {
         let tenures = self.tenures.lock();
         observe::lag(ends, &tenures, self.process.now());
+    }
+}
+
+/// Whoever else is in the group is given lanes that nobody applies then. Best effort: an answer that does not come is no news.
+fn look_for_strangers(observer: &Observer, group: &str) {
+    let members = observer.members(group).unwrap_or_default();
+    // Where nobody has our name, `kafka.properties` gives all of us another one.
+    let strangers: Vec<String> = members
+        .iter()
+        .filter(|_| members.iter().any(Member::is_ours))
+        .filter(|member| !member.is_ours())
+        .map(|member| format!("`{}` at {}", member.client_id, member.host))
+        .collect();
+    if !strangers.is_empty() {
+        tracing::warn!(
+            "the group `{group}` has members that are no workers of orderstream ({}): nobody applies what the lanes hold that they are given; stop them, or give them a group of their own",
+            strangers.join(", ")
+        );
     }
 }

@@ -21,6 +21,7 @@ mod quarantine;
 mod retention;
 mod run;
 mod start;
+mod topic_watch;
 mod upkeep;
 mod visiting;
 mod watchdog;

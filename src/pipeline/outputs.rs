@@ -1,6 +1,6 @@
 //! The topics that are published to: a change of theirs stops nobody, and is told once.
 //!
-//! Looked at when a worker starts and with every look of the upkeep. Invariant: what is told here is about what consumers find;
+//! Looked at when a worker starts and every few seconds (`topic_watch`). Invariant: what is told here is about what consumers find;
 //! whether a record is published, and once, never depends on it.
 
 use crate::config::Config;

@@ -18,6 +18,7 @@ use super::journal_reader::JournalReader;
 use super::lookout::Lookout;
 use super::process::{self, Process};
 use super::start::{self, Found, Refusal};
+use super::topic_watch::TopicWatch;
 use super::upkeep::{self, Upkeep};
 use super::watchdog;
 use super::writer::Writer;
@@ -110,7 +111,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         process: process.clone(),
         writers: channels,
         transactional_id,
-        identity: found.identity,
+        identity: found.identity.clone(),
         observer,
         drain_timeout: config.worker.drain_timeout,
         tenures: tenures.clone(),
@@ -125,6 +126,8 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     };
     let census = tokio::spawn(census::keep(database.clone()));
     let lookout = tokio::spawn(lookout.keep());
+    let topic_watch = TopicWatch { config: config.clone(), process: process.clone(), identity: found.identity };
+    let topic_watch = tokio::spawn(topic_watch.keep());
     let upkeep = Upkeep { config: config.clone(), database, database_id: found.database_id };
     let upkeep = tokio::spawn(upkeep::keep(upkeep));
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
@@ -145,6 +148,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     crash::at(Point::ShutdownRelayed);
     census.abort();
     upkeep.abort();
+    topic_watch.abort();
     watchdog.abort();
     Ok(())
 }

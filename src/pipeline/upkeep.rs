@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::retention::{Fate, Published, fate, first_kept};
-use super::{outputs, start};
+use super::start;
 use crate::config::Config;
 use crate::crash::{self, Point};
 use crate::ids::{Lane, Timestamp};
@@ -65,22 +65,9 @@ impl Upkeep {
             self.remove_dead_letters(connection).await?;
             dropped = self.drop_days(connection).await?;
         }
-        self.look_at_outputs(connection).await?;
         let oldest = oldest_day(connection).await?;
         metrics::JOURNAL_OLDEST_SECONDS.set(oldest, &[]);
         Ok(made && dropped)
-    }
-
-    /// Tells what became of the topics that are published to since somebody looked last.
-    async fn look_at_outputs(&self, connection: &mut PgConnection) -> Result<()> {
-        let (config, instance) = (self.config.clone(), self.database.instance.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let observer = start::observer(&config, &instance).map_err(|refusal| refusal.text)?;
-            outputs::look(&observer, &outputs::names(&config)).map_err(|error| error.to_string())
-        });
-        let looked = looked.await.unwrap_or_else(|error| Err(error.to_string()));
-        let now = looked.map_err(|text| Error::passing("kafka_metadata", text))?;
-        outputs::tell_changes(connection, &now).await
     }
 
     async fn remove_dead_letters(&self, connection: &mut PgConnection) -> Result<()> {

@@ -13,6 +13,7 @@ pub mod names;
 pub mod plan;
 pub mod position;
 pub mod producer;
+mod recycle;
 pub mod relay;
 pub mod schemas;
 pub mod status_event;

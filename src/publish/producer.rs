@@ -23,9 +23,15 @@ use crate::persist::journal_format::EmittedRecord;
 
 /// A transactional call that takes longer than this leaves doubt about what the broker will still do.
 const DOUBTFUL: Duration = Duration::from_millis(350);
-/// How long librdkafka waits before it repeats a request: longer than [`DOUBTFUL`], so that a repeated request shows as time
+/// How long librdkafka waits before it repeats a request: so much longer than [`DOUBTFUL`] that a repeated request shows as time
 /// (a disconnect is no error event; and a request that was repeated may arrive twice).
 pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
+/// librdkafka takes up to a fifth off (`RD_KAFKA_RETRY_JITTER_PERCENT`).
+const _: () = assert!(REQUEST_RETRY.as_millis() * 8 / 10 > DOUBTFUL.as_millis());
+/// After how long without a byte a connection is closed. librdkafka (2.12.1) asks for the group's coordinator anew only when one of
+/// its connections comes or goes: a producer whose question was lost with the coordinator would wait for ever in
+/// `send_offsets_to_transaction`, whatever time-out that was given. Closing an idle connection makes it ask.
+const CONNECTION_IDLE_MS: &str = "15000";
 const DRAIN_POLL: Duration = Duration::from_micros(500);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
@@ -99,6 +105,7 @@ impl Producer {
             .set("linger.ms", "0")
             .set("retry.backoff.ms", REQUEST_RETRY.as_millis().to_string())
             .set("retry.backoff.max.ms", "1000")
+            .set("connections.max.idle.ms", CONNECTION_IDLE_MS)
             .create_with_context(Deliveries::of(&settings.kafka))?;
         inner.init_transactions(timeout)?;
         Ok(Self { inner, timeout })

@@ -9,29 +9,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
-use super::plan::{self, Duty, Failure, Heed, Next, Situation, TooOften};
+use super::plan::{self, Duty, Heed, Next, Situation, TooOften};
 use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
+use super::recycle::Trouble;
 use super::takeover;
 use crate::cli::exit::Exit;
-use crate::consume::access;
 use crate::consume::tenure::{End, Tenure};
 use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq};
 use crate::metrics;
 use crate::order::Source;
-use crate::persist::{self, journal_format::EmittedRecord};
+use crate::persist::journal_format::EmittedRecord;
 use crate::retry::Retry;
 
 /// What one transaction carries at most, so that it ends well before its time-out.
 pub(super) const TRANSACTION_BYTES: usize = 8 << 20;
-/// How long after a rebalance other owners may fence us in good order.
-const AFTER_REBALANCE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(1);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
@@ -64,11 +61,11 @@ pub struct Relay {
     /// A transaction of ours failed and may be open; a new producer with our id ends it.
     own_left: bool,
     closing: Option<oneshot::Sender<()>>,
-    retry: Retry,
-    failures: u32,
+    pub(super) retry: Retry,
+    pub(super) failures: u32,
     turn: usize,
-    fences: TooOften,
-    opened_at: Instant,
+    pub(super) fences: TooOften,
+    pub(super) opened_at: Instant,
 }
 
 impl Relay {
@@ -298,65 +295,5 @@ impl Relay {
             ready = vec![ready[self.turn % ready.len()]];
         }
         Ok(ready)
-    }
-
-    /// Doubt means recycle: nothing that was in memory about Kafka is believed any more.
-    fn recycle(&mut self, error: &KafkaError) -> Duration {
-        self.failures += 1;
-        let cause = match plan::failure(error) {
-            Failure::Generation => {
-                metrics::FENCED.increment(1, &["generation"]);
-                self.lanes.values().for_each(|lane| {
-                    lane.tenure.end(End::Generation);
-                });
-                "generation"
-            }
-            Failure::Fenced => {
-                metrics::FENCED.increment(1, &["producer"]);
-                // A new owner of lanes that we left in a hurry ends our transactions too: only a fence far from a rebalance counts.
-                if self.opened_at.elapsed() > AFTER_REBALANCE && self.fences.count(Instant::now()) {
-                    let id = &self.setup.transactional_id;
-                    let text = format!(
-                        "another process uses the transactional id `{id}`: instance id used twice; give each process its own `kafka.instance`, or none"
-                    );
-                    self.setup.shutdown.stop(Exit::Config, text);
-                }
-                "fenced"
-            }
-            Failure::Doubt => "error",
-        };
-        metrics::PRODUCER_RECYCLES.increment(1, &[cause]);
-        let missing = access::missing_right(error);
-        tracing::warn!(%error, cause, failures = self.failures, missing, "publishing failed: making a new producer and reading the positions again");
-        self.forget();
-        self.retry.because(missing.map_or("kafka_publish", |_| "kafka_access")).next_delay()
-    }
-
-    fn wait_for_database(&mut self, error: &persist::Error) -> Duration {
-        match error.fate() {
-            persist::Fate::Retry(cause) => {
-                self.retry.because(cause);
-                tracing::warn!(%error, "reading the journal, trying again");
-            }
-            fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
-        }
-        self.retry.next_delay()
-    }
-
-    fn forget(&mut self) {
-        self.producer = None;
-        self.lanes.values_mut().for_each(|lane| lane.position = None);
-    }
-}
-
-/// What kept a transaction from happening.
-enum Trouble {
-    Kafka(KafkaError),
-    Database(persist::Error),
-}
-
-impl From<KafkaError> for Trouble {
-    fn from(error: KafkaError) -> Self {
-        Self::Kafka(error)
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use orderstream_harness::crash::{self, case, program::Act, program::CrashProgram};
+use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::watch::Place;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
@@ -52,7 +53,7 @@ async fn workers_that_are_killed_at_every_crash_point_lose_and_double_nothing() 
 async fn the_ordinary_program_has_no_crash_points() {
     let points = crashing().points;
     let program = std::fs::read(ordinary()).expect("the program under test");
-    let has = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    let has = |text: &str| memchr::memmem::find(&program, text.as_bytes()).is_some();
     assert!(has("lanes taken over"), "texts of the program can be found in it");
     let found: Vec<&String> = points.iter().filter(|point| has(point)).collect();
     assert!(found.is_empty() && !has("ORDERSTREAM_CRASH_AT"), "{found:?} are in the ordinary program");
@@ -68,6 +69,38 @@ async fn a_producer_whose_call_took_long_is_not_used_again() {
     worker.must_run().expect("it only waited");
     assert_eq!(metric(&worker, "orderstream_producer_recycles_total{cause=\"slow\"}").await, 1.0);
     worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage.check().await;
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_offsets_are_sent_kafka_has_the_records() {
+    let stage = Stage::new("drained", 2).await.with_short_sessions();
+    stage.send(60, 82).await;
+    let drained = crashing().armed("relay.drained", 1, Act::Kill);
+    let mut worker = drained.start(&stage.config_path(), "drained", &stage.logs()).expect("a worker starts");
+    worker.wait(Duration::from_secs(60)).await.expect("it dies there");
+    let reader = LogReader::on(&stage.deployment.stack.brokers).expect("kafka answers");
+    let partitions = reader.partitions(&stage.deployment.topics.status).expect("kafka answers");
+    let has_records = |partition| reader.has_open_transaction(partition).expect("kafka answers");
+    assert!(partitions.iter().any(has_records), "nothing of the transaction had arrived");
+    let next = stage.worker("next");
+    stage.all_published(60).await;
+    next.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage.check().await;
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_was_committed_and_not_noted_is_not_published_again() {
+    let stage = Stage::new("unnoted", 2).await.with_short_sessions();
+    stage.send(60, 83).await;
+    let unnoted = crashing().armed("relay.committed", 1, Act::Kill);
+    let mut worker = unnoted.start(&stage.config_path(), "unnoted", &stage.logs()).expect("a worker starts");
+    worker.wait(Duration::from_secs(60)).await.expect("it dies there");
+    let next = stage.worker("next");
+    stage.all_published(60).await;
+    next.stop(Duration::from_secs(20)).await.expect("exit code 0");
     stage.check().await;
     stage.strike().await;
 }

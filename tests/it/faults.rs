@@ -10,6 +10,7 @@ use orderstream_harness::chaos::fault::{Fault, Kind, Target};
 use orderstream_harness::chaos::inject::{heal, inject};
 use orderstream_harness::chaos::world::{Plan, World};
 use orderstream_harness::check;
+use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::traffic::{Shape, Traffic};
@@ -58,14 +59,12 @@ async fn every_kind_of_fault_takes_place_and_leaves_nothing_behind() {
             }
         }
     }
-    end.store(true, Ordering::SeqCst);
+    drop(end);
     eprintln!("{} records went in", feed.await.expect("no panic"));
     world.probe.flush().expect("probes are delivered");
     let deployment = world.deployment().clone();
-    tended_until(&mut world, "everything to be published", async |_| {
-        positions::lag(&deployment).is_ok_and(|lag| lag == 0)
-    })
-    .await;
+    tended_until(&mut world, "everything to be published", async |_| lag(&deployment).await.is_ok_and(|lag| lag == 0))
+        .await;
     world.dismiss().await.expect("workers stop");
     let verdict = check::check(&deployment).await.expect("the checker can read everything");
     eprintln!("{}", verdict.text());
@@ -91,8 +90,17 @@ fn targets(kind: Kind) -> Vec<Target> {
     some.take(if one { 1 } else { 9 }).collect()
 }
 
+/// Says that it is over, however that comes: a thread that feeds would keep a failed test from ending.
+struct End(Arc<AtomicBool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Traffic until it is told to end.
-async fn feed(world: &World) -> (Arc<AtomicBool>, tokio::task::JoinHandle<u64>) {
+async fn feed(world: &World) -> (End, tokio::task::JoinHandle<u64>) {
     let deployment = world.deployment();
     let mut producer = Producer::open(&deployment.stack, &deployment.topics).await.expect("a producer");
     let end = Arc::new(AtomicBool::new(false));
@@ -108,7 +116,7 @@ async fn feed(world: &World) -> (Arc<AtomicBool>, tokio::task::JoinHandle<u64>) 
         producer.flush().expect("delivered");
         producer.sent()
     });
-    (end, feed)
+    (End(end), feed)
 }
 
 /// Waits until nothing is missing any more, and every lane goes on.
@@ -124,6 +132,11 @@ async fn whole(world: &mut World) {
     let deployment = world.deployment().clone();
     tended_until(world, "the lag to be small", async |_| positions::lag(&deployment).is_ok_and(|lag| lag < 2_000))
         .await;
+}
+
+async fn lag(deployment: &Deployment) -> anyhow::Result<i64> {
+    let deployment = deployment.clone();
+    tokio::task::spawn_blocking(move || positions::lag(&deployment)).await?
 }
 
 async fn tended_until(world: &mut World, what: &str, mut condition: impl AsyncFnMut(&mut World) -> bool) {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use orderstream_harness::mutants::table;
+
 /// The packages that do I/O, each with the folders or files of `src/` that may name it.
 const HOMES: [(&str, &[&str]); 9] = [
     ("sqlx", &["persist/"]),
@@ -185,6 +187,29 @@ fn the_scenarios_are_all_there() {
         let names: BTreeSet<&str> = cases.iter().filter_map(|case| case["name"].as_str()).collect();
         assert!(cases.len() >= at_least, "{name} has {} cases", cases.len());
         assert_eq!(names.len(), cases.len(), "{name}: every case has a name of its own");
+    }
+}
+
+#[test]
+fn every_mutant_still_applies_and_the_tests_that_must_catch_it_exist() {
+    let mutants = table::read(repository()).expect("the table of mutants");
+    let sources = sources(&["src", "tests/it"]);
+    let mut names = BTreeSet::new();
+    for mutant in &mutants {
+        assert!(names.insert(&mutant.name), "`{}` is there twice", mutant.name);
+        assert!(!mutant.edits.is_empty() && !mutant.caught_by.is_empty(), "`{}` says too little", mutant.name);
+        mutant.files(repository()).expect("its text occurs once");
+        for test in &mutant.caught_by {
+            let (module, name) = test.rsplit_once("::").expect("the path of a test");
+            let (folder, module) = match module.strip_prefix("it::") {
+                Some(module) => ("tests/it/", module),
+                None => ("src/", module.trim_end_matches("::tests")),
+            };
+            let place = format!("{folder}{}", module.replace("::", "/"));
+            let is_there =
+                |source: &Source| source.name.starts_with(&place) && source.text.contains(&format!("fn {name}("));
+            assert!(sources.iter().any(is_there), "`{}`: there is no test `{test}`", mutant.name);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ async fn a_worker_that_is_killed_between_any_two_steps_of_a_batch_loses_and_doub
     let mut holds = Holds::in_database(&stage.database).await;
     for (number, step) in (1..).zip(Step::ALL) {
         holds.hold(step).await;
-        stage.send(60, number).await;
+        stage.send_flawed(60, number).await;
         let mut worker = stage.worker("killed");
         stage.until(30, &format!("a writer to come to {step:?}"), async || Ok(holds.waiting(step).await > 0)).await;
         worker.must_run().expect("it is held, not ended");

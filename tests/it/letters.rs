@@ -39,7 +39,7 @@ struct Said {
 
 impl Letter {
     /// The letter as it is to be found on the topic, if it lacks there what it says that it lacks.
-    fn as_said(mut self, said: &Said) -> Self {
+    fn once_said(mut self, said: &Said) -> Self {
         if said.without_value {
             self.value = None;
         }
@@ -123,7 +123,7 @@ impl Sender {
         let mut topic: Vec<Said> =
             output::dead_letters(&stage.deployment).expect("the topic").iter().map(said).collect();
         topic.sort_by(|one, other| one.letter.cmp(&other.letter));
-        let kept: Vec<Letter> = table.into_iter().zip(&topic).map(|(letter, said)| letter.as_said(said)).collect();
+        let kept: Vec<Letter> = table.into_iter().zip(&topic).map(|(letter, said)| letter.once_said(said)).collect();
         assert_same(&topic.into_iter().map(|said| said.letter).collect::<Vec<_>>(), &kept, "the topic");
         assert_eq!(orders(stage).await, self.orders, "the orders");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::holds::{Holds, Step};
 use crate::stage::Stage;
 use crate::under_load::lanes_of;
 
@@ -43,6 +44,35 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
     stage.all_published(60).await;
     third.must_run().expect("nobody stopped it");
     third.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    stage.check().await;
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_that_are_not_drained_in_time_are_given_back_all_the_same_and_nobody_works_on_them() {
+    let mut stage = Stage::new("undrained", LANES).await.with_short_sessions();
+    stage.config.set("worker.drain_timeout", "1s").set("worker.writers", 1);
+    stage.configure();
+    let mut holds = Holds::in_database(&stage.database).await;
+    holds.hold(Step::Decided).await;
+    stage.send(60, 22).await;
+    let first = stage.worker("first");
+    stage.until(30, "a batch to be under way", async || Ok(holds.waiting(Step::Decided).await > 0)).await;
+    let second = stage.worker("second");
+    stage.until(30, "the drain to end", async || Ok(first.log()?.contains("lanes not drained in time"))).await;
+    stage
+        .until(30, "both workers to share the lanes", async || {
+            Ok(lanes_of(&first).await == LANES / 2 && lanes_of(&second).await == LANES / 2)
+        })
+        .await;
+    holds.let_go(Step::Decided).await;
+    stage.all_published(60).await;
+    // Had a tenure lived on, its batch would have asked the database what became of it, and would have been refused.
+    assert!(!first.log().expect("a log").contains("another process claimed lanes of ours"));
+    for mut worker in [first, second] {
+        worker.must_run().expect("nobody stopped it");
+        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    }
     stage.check().await;
     stage.strike().await;
 }

@@ -39,6 +39,18 @@ async fn stage_with_link(test: &str) -> (Stage, Link, Worker) {
 }
 
 #[tokio::test]
+async fn a_worker_whose_log_has_no_room_works_on_and_stops_in_good_order() {
+    let stage = Stage::new("full_log", 2).await;
+    std::os::unix::fs::symlink("/dev/full", stage.logs().join("w1.log")).expect("a link");
+    let worker = stage.worker("w1");
+    stage.send(20, 1).await;
+    stage.all_published(60).await;
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.check().await;
+    stage.strike().await;
+}
+
+#[tokio::test]
 async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     let stage = Stage::new("sigterm", 4).await;
     let worker = stage.worker("w1");

@@ -113,6 +113,21 @@ async fn a_lane_that_another_claimed_is_given_up_at_the_next_batch_and_taken_ane
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_whose_last_row_another_hand_moved_is_given_up_at_the_next_batch() {
+    let stage = Stage::new("last_row", LANES).await.with_short_sessions();
+    stage.send(60, 71).await;
+    let worker = stage.worker("fenced");
+    stage.all_published(30).await;
+    // The claim is still ours, and somebody else wrote a row under it.
+    stage.execute("update lanes set last_seq = last_seq + 1").await;
+    stage.send(60, 72).await;
+    let refused = async || Ok(worker.log()?.contains("another process claimed lanes of ours"));
+    stage.until(30, "the fence to refuse the batch", refused).await;
+    drop(worker);
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_another_hand_moved_stops_with_both_numbers() {
     let stage = Stage::new("moved", LANES).await.with_short_sessions();
     stage.send(60, 69).await;

@@ -27,6 +27,12 @@ impl Stage {
         self.load(orders, seed, u32::MAX).await.await.expect("nobody panics");
     }
 
+    /// Sends it with some malformed records in it.
+    pub async fn send_flawed(&self, orders: u64, seed: u64) {
+        let shape = Shape { malformed: 0.05, ..Shape::usual(orders, seed, now_micros()) };
+        self.begin(shape, u32::MAX).await.0.all().await.expect("kafka takes the records");
+    }
+
     /// Sends it meanwhile, at most so many records a second.
     pub async fn load(&self, orders: u64, seed: u64, rate: u32) -> JoinHandle<()> {
         let Flow(flow) = self.start(orders, seed, rate).await;
@@ -39,7 +45,11 @@ impl Stage {
     }
 
     async fn start(&self, orders: u64, seed: u64, rate: u32) -> Flow {
-        let shape = Shape { malformed: 0.0, in_flight: 200, ..Shape::usual(orders, seed, now_micros()) };
+        self.begin(Shape { malformed: 0.0, ..Shape::usual(orders, seed, now_micros()) }, rate).await
+    }
+
+    async fn begin(&self, shape: Shape, rate: u32) -> Flow {
+        let shape = Shape { in_flight: 200, ..shape };
         Flow(flow::Flow::start(self.producer().await, Traffic::new(shape), rate))
     }
 

@@ -17,7 +17,7 @@ use crate::publish::position::Mark;
 
 /// A deployment as it stands.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     pub lanes: Vec<LaneFound>,
     pub partitions: Vec<PartitionFound>,
     /// Orders, and archived ones.
@@ -28,14 +28,14 @@ pub(super) struct Found {
 
 /// A lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LaneFound {
+pub(in crate::cli) struct LaneFound {
     pub row: LaneRow,
     pub position: Position,
 }
 
 /// What the group's offsets say of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+pub(in crate::cli) enum Position {
     /// Published up to this row, under this epoch at most.
     Sound(Seq, Epoch),
     /// Nothing that can be believed: a worker goes on from what the database remembers.
@@ -48,7 +48,7 @@ pub(super) enum Position {
 
 /// An input partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct PartitionFound {
+pub(in crate::cli) struct PartitionFound {
     pub topic: String,
     pub partition: Lane,
     pub next_offset: NextOffset,
@@ -62,7 +62,7 @@ pub(super) struct PartitionFound {
 /// How a checkpoint lies to what Kafka has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(in crate::cli) enum State {
     /// Kafka has what comes next.
     Sound,
     /// Records were deleted before they were read.

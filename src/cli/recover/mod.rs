@@ -7,7 +7,7 @@
 //! Workers do the rest: they read again from the checkpoints and tell every marked order under a version above any that was
 //! published. Invariant: broken off anywhere, it has lost nothing, and the same command again does what is left.
 
-mod found;
+pub(super) mod found;
 mod plan;
 mod report;
 
@@ -16,15 +16,16 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::dead_letters::by::ByArgs;
 use super::exit::Exit;
-use super::offline::{Offline, Refusal, with_offline};
+use super::offline::{From, Offline, Refusal, with_offline};
 use super::output::{Output, progress};
 use super::{ConfigFile, complain, with_config};
 use crate::ids::{Lane, NextOffset};
+use crate::persist::deployment::Identity;
 use crate::persist::letters::By;
 use crate::persist::{DatabaseClock, operations, recovery};
 use crate::publish::position::Mark;
 use found::Found;
-use plan::{Allowed, From, Plan};
+use plan::{Allowed, Plan};
 use report::Report;
 
 /// Orders that one statement looks at.
@@ -66,7 +67,10 @@ impl RecoverArgs {
     }
 
     async fn recover(&self, offline: &mut Offline) -> Result<Exit, Refusal> {
-        if let Some(text) = offline.now.difference(&offline.stored) {
+        // Partitions that were added are the business of `repartition`, which needs database and Kafka to agree.
+        let lane_count = offline.stored.lane_count.max(offline.now.lane_count);
+        let stored = Identity { lane_count, ..offline.stored.clone() };
+        if let Some(text) = offline.now.difference(&stored) {
             return Err(Refusal::config(text));
         }
         offline.nobody_works().await?;
@@ -132,11 +136,7 @@ async fn begin(offline: &mut Offline, report: &Report, by: &By) -> Result<i64, R
     let recovery = report.plan.recovery(&report.found, report.floor);
     let written = recovery::write(&mut offline.connection, &recovery, by, &report.what()).await?;
     let Some(operation) = written else {
-        return Err(Refusal::Because(
-            Exit::TempFail,
-            "somebody claimed a lane while this command looked: stop all workers, then run it again; nothing was changed"
-                .to_owned(),
-        ));
+        return Err(Refusal::somebody_came());
     };
     let mut positions = Vec::new();
     for partition in &report.found.partitions {

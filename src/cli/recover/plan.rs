@@ -3,22 +3,12 @@
 //! Invariant: nothing that can still be read is ever skipped without the option that says so, and a deployment that is sound is
 //! left alone.
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::found::{Found, LaneFound, PartitionFound, Position, State};
+use crate::cli::offline::From;
 use crate::ids::NextOffset;
 use crate::persist::recovery::{NewCheckpoint, Recovery, Seizure};
-
-/// Where an input topic is read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum From {
-    /// From the first record that Kafka has.
-    Earliest,
-    /// Behind the last record that Kafka has.
-    Latest,
-}
 
 /// What the person who calls it allows.
 #[derive(Clone, Debug, Default)]

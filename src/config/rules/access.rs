@@ -151,7 +151,7 @@ impl Rules<'_> {
     fn database_url_says_only_what_is_understood(&mut self) {
         let strangers = self.database_parameters().into_iter().filter(|name| {
             let known = |known: &&str| name == *known || (known.ends_with('[') && name.starts_with(*known));
-            !DATABASE_PARAMETERS.iter().any(|parameter| known(parameter))
+            !DATABASE_PARAMETERS.iter().any(known)
         });
         if self.database_url_is_cut_to_pieces() {
             let text = "database.url has an @ behind its host: write what is special in a password as %40 for @, %2F for /, %3F for ? and %23 for #";

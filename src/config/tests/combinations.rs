@@ -18,8 +18,7 @@ fn sasl_needs_its_three_settings_and_they_need_it() {
         refused(sasl, &format!("kafka.security_protocol = `sasl_ssl` needs kafka.{needed}: give it"));
     }
     refused("[kafka]\nsasl_username = \"u\"\n", "kafka.sasl_username has no effect");
-    let credentials =
-        "sasl_mechanism = \"PLAIN\"\nsasl_username = \"u\"\nsasl_password = \"p\"\nssl_ca_file = \"/ca\"\n";
+    let credentials = "sasl_mechanism = \"PLAIN\"\nsasl_username = \"u\"\nsasl_password = \"p\"\n";
     assert_eq!(accepted(&format!("{sasl}{credentials}")).kafka.sasl_mechanism, Some(SaslMechanism::Plain));
 }
 
@@ -37,7 +36,62 @@ fn certificates_need_tls_and_keys_go_in_pairs() {
     refused(&format!("{tls}ssl_certificate_file = \"/c\"\n"), "needs kafka.ssl_key_file");
     refused(&format!("{tls}ssl_key_file = \"/k\"\n"), "needs kafka.ssl_certificate_file");
     refused(&format!("{tls}ssl_key_password = \"p\"\n"), "kafka.ssl_key_password needs kafka.ssl_key_file");
-    accepted(&format!("{tls}ssl_certificate_file = \"/c\"\nssl_key_file = \"/k\"\n"));
+    let pem = Temporary::holding(&format!("{CERTIFICATE}-----BEGIN PRIVATE KEY-----\n"));
+    accepted(&format!("{tls}ssl_certificate_file = \"{0}\"\nssl_key_file = \"{0}\"\n", pem.path()));
+    refused("[database]\nssl_key_file = \"/k\"\n", "database.ssl_key_file needs database.ssl_certificate_file");
+}
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n";
+
+#[test]
+fn files_of_certificates_are_looked_at() {
+    let tls = "[kafka]\nsecurity_protocol = \"ssl\"\n";
+    refused(
+        &format!("{tls}ssl_ca_file = \"/nonexistent\"\n"),
+        "kafka.ssl_ca_file = `/nonexistent`: it cannot be read (",
+    );
+    let empty = Temporary::holding("");
+    refused(
+        &format!("{tls}ssl_ca_file = \"{}\"\n", empty.path()),
+        "it holds no certificate: name a file of PEM that does",
+    );
+    let one = Temporary::holding(CERTIFICATE);
+    let keyless = format!("{tls}ssl_certificate_file = \"{0}\"\nssl_key_file = \"{0}\"\n", one.path());
+    refused(&keyless, "it holds no private key");
+    let two = Temporary::holding(&CERTIFICATE.repeat(2));
+    accepted(&format!("{tls}ssl_ca_file = \"{}\"\n", two.path()));
+    let database =
+        |file: &Temporary| format!("[database]\nssl_mode = \"verify-full\"\nssl_ca_file = \"{}\"\n", file.path());
+    accepted(&database(&one));
+    refused(&database(&two), "it holds several certificates, and only the first would be trusted");
+}
+
+#[test]
+fn an_authority_is_named_only_where_it_is_asked() {
+    let one = Temporary::holding(CERTIFICATE);
+    let file = format!("ssl_ca_file = \"{}\"\n", one.path());
+    refused(&format!("[database]\n{file}"), "database.ssl_ca_file has no effect without database.ssl_mode");
+    refused(
+        &format!("[database]\nssl_mode = \"require\"\n{file}"),
+        "with database.ssl_mode = `require`: write verify-full",
+    );
+    refused(&format!("[registry]\n{file}"), "registry.ssl_ca_file has no effect with an http URL");
+    let https = [("ORDERSTREAM__REGISTRY__URL", "https://registry")];
+    assert!(read_with(&format!("[registry]\n{file}"), &https).is_ok());
+    let in_url = [("ORDERSTREAM__DATABASE__URL", "postgres://u@d/o?sslmode=verify-ca")];
+    assert!(read_with(&format!("[database]\n{file}"), &in_url).is_ok());
+}
+
+#[test]
+fn the_urls_say_only_what_is_understood() {
+    let database = |url| read_with("", &[("ORDERSTREAM__DATABASE__URL", url)]);
+    assert!(database("postgres://u:p@d/o?sslmode=require&options%5Bsearch_path%5D=x&application_name=y").is_ok());
+    assert!(
+        database("postgres://u@d/o?sslmod=require").unwrap_err().contains("1 parameter(s) that are not understood")
+    );
+    assert!(database("postgres://u:1/2@d/o").unwrap_err().contains("%2F for /"));
+    let registry = |url| read_with("", &[("ORDERSTREAM__REGISTRY__URL", url)]);
+    assert!(registry("http://registry/?a=b").unwrap_err().contains("write only the base URL"));
 }
 
 #[test]

@@ -23,6 +23,27 @@ fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     read(text, &[&REQUIRED, variables].concat())
 }
 
+/// A file that is gone with the test.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn holding(text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("orderstream-config-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn three_settings_are_enough() {
     let config = read_with("", &[]).unwrap();

@@ -2,26 +2,6 @@
 
 use super::*;
 
-struct Temporary(std::path::PathBuf);
-
-impl Temporary {
-    fn holding(text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("orderstream-config-{}", uuid::Uuid::new_v4()));
-        std::fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn a_secret_may_come_from_a_file_named_in_either_source() {
     let file = Temporary::holding("hunter2\n");
@@ -86,6 +66,12 @@ fn no_secret_is_ever_printed() {
         ("ORDERSTREAM__DATABASE__URL", "postgres://u:hunter2@db"),
         ("ORDERSTREAM__DATABASE__PASWORD", "hunter2"),
         ("ORDERSTREAM__REGISTRY__URL", "http://u:hunter2@registry"),
+        ("ORDERSTREAM__REGISTRY__URL", "ftp://u:hunter2@registry"),
+        ("ORDERSTREAM__REGISTRY__URL", "http://u:1234?hunter2@registry"),
+        ("ORDERSTREAM__REGISTRY__URL", "http://registry/apis?token=hunter2"),
+        ("ORDERSTREAM__DATABASE__URL", "postgres://u@db/o?pasword=hunter2"),
+        ("ORDERSTREAM__DATABASE__URL", "postgres://u:12/hunter2@db/o"),
+        ("ORDERSTREAM__KAFKA__PROPERTIES__HTTPS_PROXY", "http://u:hunter2@proxy"),
     ];
     let from_files = texts.map(|text| read_with(text, &[]));
     let from_variables = variables.map(|variable| read_with("", &[variable]));

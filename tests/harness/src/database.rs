@@ -2,6 +2,8 @@
 //!
 //! Invariant: only databases that were made here, recognisable by the prefix of their name, are ever dropped.
 
+use std::path::Path;
+use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
@@ -49,6 +51,30 @@ impl Database {
     /// The server does not answer.
     pub async fn connect(&self) -> Result<PgConnection> {
         connect(&self.url).await
+    }
+
+    /// Writes a backup of it to a file, whoever is at work in it.
+    ///
+    /// # Errors
+    /// `pg_dump` is not there or fails.
+    pub fn back_up(&self, file: &Path) -> Result<()> {
+        run(Command::new("pg_dump").arg("--format=custom").arg("--file").arg(file).arg(self.plain_url()))
+    }
+
+    /// Puts a backup in the place of it, whoever is still connected.
+    ///
+    /// # Errors
+    /// The server refuses, or `pg_restore` is not there or fails.
+    pub async fn restore(&self, file: &Path) -> Result<()> {
+        self.drop().await?;
+        let mut connection = self.on_server().await?;
+        connection.execute(AssertSqlSafe(format!("create database \"{}\"", self.name))).await?;
+        run(Command::new("pg_restore").arg("--exit-on-error").arg("--dbname").arg(self.plain_url()).arg(file))
+    }
+
+    /// The URL without the parameters that only sqlx knows.
+    fn plain_url(&self) -> &str {
+        self.url.split('?').next().unwrap_or(&self.url)
     }
 
     /// Drops it, whoever is still connected.
@@ -100,5 +126,18 @@ pub async fn drop_leftovers(stack: &Stack, prefix: &str) -> Result<()> {
     for row in rows {
         Database::named(stack, row.try_get(0)?)?.drop().await?;
     }
+    Ok(())
+}
+
+/// Runs one of Postgres's own programs.
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("`{program}` cannot be started"))?;
+    ensure!(
+        output.status.success(),
+        "`{program}` ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }

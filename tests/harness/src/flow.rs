@@ -42,8 +42,8 @@ impl Flow {
     ///
     /// # Errors
     /// Kafka did not take a record.
-    pub async fn all(self) -> Result<()> {
-        self.task.await.context("the sending thread")?
+    pub async fn all(mut self) -> Result<()> {
+        (&mut self.task).await.context("the sending thread")?
     }
 
     /// Ends it, in the middle of many orders.
@@ -53,5 +53,12 @@ impl Flow {
     pub async fn end(self) -> Result<()> {
         self.end.store(true, Ordering::SeqCst);
         self.all().await
+    }
+}
+
+impl Drop for Flow {
+    /// Whoever failed waits for its threads, so they must end.
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::SeqCst);
     }
 }

@@ -12,12 +12,15 @@
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
+//! | [`mutants`] | the product with one mechanism switched off, and who notices |
+//! | [`model`] | the protocol as a small state machine, explored with the product's own decisions |
 //! | [`stack`], [`topics`], [`registry`], [`database`], [`stage`] | the servers, and what is made in them |
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
 //! | [`registry_front`] | a registry that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
+//! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
@@ -25,6 +28,7 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod certificates;
 pub mod chaos;
 pub mod check;
 pub mod cli;
@@ -37,7 +41,9 @@ pub mod deployment;
 pub mod event;
 pub mod flow;
 pub mod hostile;
+pub mod kafka_admin;
 pub mod model;
+pub mod mutants;
 pub mod output;
 pub mod positions;
 pub mod produce;
@@ -51,6 +57,7 @@ pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod tls_front;
 pub mod topic_log;
 pub mod topics;
 pub mod traffic;

@@ -60,7 +60,7 @@ pub fn committed(brokers: &str, group: &str, partitions: &[Partition]) -> Result
 }
 
 /// A client that may ask for a group's offsets.
-pub(crate) fn group(brokers: &str, group: &str) -> Result<BaseConsumer> {
+fn group(brokers: &str, group: &str) -> Result<BaseConsumer> {
     let mut config = stack::client(brokers);
     config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
     Ok(config.create()?)

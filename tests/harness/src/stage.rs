@@ -165,11 +165,18 @@ async fn lock(stack: &Stack) -> Result<PgConnection> {
 
 /// Removes what bears the prefix of a kind.
 async fn clear_leftovers(stack: &Stack, kind: &str) -> Result<()> {
-    let prefix = format!("{kind}-");
-    let names = topics::list(&stack.brokers, |name| name.starts_with(&prefix))?;
+    clear(stack, &format!("{kind}-"), &format!("{kind}_")).await
+}
+
+/// Removes topics, groups and subjects whose names begin so, and databases whose names begin otherwise.
+///
+/// # Errors
+/// A server does not answer.
+pub async fn clear(stack: &Stack, prefix: &str, of_databases: &str) -> Result<()> {
+    let names = topics::list(&stack.brokers, |name| name.starts_with(prefix))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     topics::delete(&stack.brokers, &names).await?;
-    topics::delete_groups(&stack.brokers, |name| name.starts_with(&prefix)).await?;
-    Registry::at(&stack.registry)?.forget(&prefix).await?;
-    database::drop_leftovers(stack, &format!("{kind}_")).await
+    topics::delete_groups(&stack.brokers, |name| name.starts_with(prefix)).await?;
+    Registry::at(&stack.registry)?.forget(prefix).await?;
+    database::drop_leftovers(stack, of_databases).await
 }

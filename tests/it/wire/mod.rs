@@ -93,8 +93,10 @@ impl Wired {
 impl Drop for Wired {
     fn drop(&mut self) {
         drop(self.cluster.take());
-        // What is left of it is of no use, and nobody is there to tell.
-        _ = std::fs::remove_dir_all(&self.directory);
+        // After a failure somebody may look; else what is left of it is of no use.
+        if !std::thread::panicking() {
+            _ = std::fs::remove_dir_all(&self.directory);
+        }
     }
 }
 

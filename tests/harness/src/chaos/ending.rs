@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::drive::{self, Roll};
 use super::finale;
 use super::report::Outcome;
-use super::run::{Answering, CANARY, Options};
+use super::run::{Answering, Options};
 use super::schedule::Schedule;
 use super::timeline::{Happened, Timeline};
 use super::verdict::{self, Finding, Sort};
 use super::watcher::Watcher;
-use super::world::World;
+use super::world::{CANARY, World};
 use crate::check;
 use crate::database;
 use crate::simulate::WentIn;
@@ -66,10 +66,12 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
     if caught_up.is_none() {
         findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));
     }
-    let (mut checked, mut tally) = (None, None);
     if caught_up.is_some() {
         at_rest(options, &mut world, &roll, &mut findings).await?;
-        tally = Some(keep(&mut world, &roll, answering.end()).await??);
+    }
+    let tally = keep(&mut world, &roll, answering.end()).await??;
+    let mut checked = None;
+    if caught_up.is_some() {
         let asked = began.elapsed();
         let published = async |_: &mut World| {
             Ok(watcher
@@ -95,6 +97,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
     drop(watcher);
     findings.extend(verdict::of_falls(&notes.falls));
     for (worker, metrics) in &notes.metrics {
+        std::fs::write(world.directory().join(format!("{worker}.metrics")), metrics)?;
         findings.extend(verdict::of_text(&format!("metrics of {worker}"), metrics, &[CANARY]));
     }
     findings.extend(of_logs(&world)?);
@@ -107,7 +110,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         healed,
         caught_up,
         went_in,
-        services: tally.unwrap_or_default(),
+        services: tally,
         ended: ended(&world),
         stale_answers: notes.stale_answers,
         verdict: checked,

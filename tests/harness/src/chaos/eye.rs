@@ -18,6 +18,7 @@ use super::timeline::{Fall, Published, Stored, Tide};
 use crate::database;
 use crate::deployment::Deployment;
 use crate::positions::{self, Committed, Mark};
+use crate::stack;
 use crate::topic_log::{LogReader, Partition};
 
 /// How often each server is asked.
@@ -55,8 +56,17 @@ impl Eye {
         let (seen, end) = (Arc::new(Mutex::new(Seen::default())), Arc::new(AtomicBool::new(false)));
         let brokers = &deployment.stack.brokers;
         let partitions = positions::input_partitions(&LogReader::on(brokers)?, deployment)?;
-        let group = positions::group(brokers, &deployment.group)?;
-        let in_kafka = InKafka { group, partitions, tide: Tide::default(), falling_since: None };
+        let client = |isolation| {
+            let mut config = stack::client(brokers);
+            config.set("group.id", &deployment.group).set("enable.auto.commit", "false");
+            // Who asks a broker that sleeps should not have to wait for it.
+            config.set("isolation.level", isolation).set("socket.timeout.ms", "4000");
+            // A leader that is not there is asked for again only with the next look at the topics, every five minutes otherwise.
+            config.set("topic.metadata.refresh.interval.ms", "1000");
+            config.create().context("librdkafka refuses")
+        };
+        let (group, ends) = (client("read_uncommitted")?, client("read_committed")?);
+        let in_kafka = InKafka { group, ends, partitions, tide: Tide::default(), falling_since: None };
         tokio::task::spawn_blocking({
             let (seen, end) = (seen.clone(), end.clone());
             move || in_kafka.look(&seen, &end)
@@ -131,11 +141,17 @@ impl InDatabase {
 
 /// The one who asks Kafka.
 struct InKafka {
+    /// Gets what is committed at once, while a transaction that would commit more is open.
     group: BaseConsumer,
+    /// Sees partitions end before the first record of an open transaction.
+    ends: BaseConsumer,
     partitions: Vec<Partition>,
     tide: Tide,
     falling_since: Option<Instant>,
 }
+
+/// How far each lane is published, and every number that must never fall, by name.
+type Answer = (BTreeMap<i32, Published>, Vec<(String, i64)>);
 
 impl InKafka {
     fn look(mut self, seen: &Mutex<Seen>, end: &AtomicBool) {
@@ -159,7 +175,7 @@ impl InKafka {
     }
 
     /// The lanes, and the numbers that must not fall.
-    fn ask(&self) -> Result<(BTreeMap<i32, Published>, Vec<(String, i64)>)> {
+    fn ask(&self) -> Result<Answer> {
         let committed = positions::committed_of(&self.group, &self.partitions, PATIENCE)?;
         let ends = self.ends()?;
         let (mut lanes, mut numbers): (BTreeMap<i32, Published>, _) = (BTreeMap::new(), Vec::new());
@@ -183,7 +199,7 @@ impl InKafka {
             // In a request for offsets by time, this one means the latest.
             asked.add_partition_offset(&partition.topic, partition.number, Offset::End)?;
         }
-        let answer = self.group.offsets_for_times(asked, PATIENCE).context("partitions' ends cannot be read")?;
+        let answer = self.ends.offsets_for_times(asked, PATIENCE).context("partitions' ends cannot be read")?;
         let mut ends = Vec::new();
         for element in answer.elements() {
             element.error().context("partitions' ends cannot be read")?;

@@ -28,15 +28,13 @@ use super::inject::{self, Effect, Injected};
 use super::report::Outcome;
 use super::schedule::{Plan, Schedule};
 use super::watcher::Watcher;
-use super::world::{self, World};
+use super::world::{self, CANARY, World};
 use crate::config_file::ConfigFile;
 use crate::database;
 use crate::services::{self, From, Services, Tally};
 use crate::wait;
 use crate::worker::Program;
 
-/// A password that nothing else contains: it must not stand in any log, nor among metrics.
-pub const CANARY: &str = "canary-4f1b7c2e9d";
 /// Lanes: more than the largest crew has workers, so that each worker has some.
 const LANES: i32 = 8;
 /// How long workers may take to share the lanes at first.
@@ -137,10 +135,16 @@ async fn all_lanes_are_taken(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// The services that answer commands meanwhile.
+/// The services that answer commands meanwhile; told to end when this is dropped.
 pub(super) struct Answering {
     end: Arc<AtomicBool>,
     task: JoinHandle<Result<Tally>>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Answering {
@@ -155,8 +159,8 @@ impl Answering {
         Ok(Self { end, task })
     }
 
-    pub(super) async fn end(self) -> Result<Tally> {
+    pub(super) async fn end(mut self) -> Result<Tally> {
         self.end.store(true, Ordering::Relaxed);
-        self.task.await?.context("the services that answer commands")
+        (&mut self.task).await?.context("the services that answer commands")
     }
 }

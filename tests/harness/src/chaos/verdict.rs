@@ -15,7 +15,7 @@ use crate::check;
 /// What the README bounds, all full at once: 16 MiB in its lanes, 16 MiB in librdkafka, 16 MiB for the relay, and four writers with a
 /// batch of 8 MiB in and 8 MiB out each, that is 112 MiB; for code, threads, librdkafka's own and the allocator's slack as much again,
 /// less than which a debug build without load does not take.
-pub const MEMORY_BOUND: u64 = 2 * 112 << 20;
+pub const MEMORY_BOUND: u64 = (2 * 112) << 20;
 
 /// Within which time after the last healing everything that went in must be published.
 pub const CATCH_UP: Duration = Duration::from_secs(60);

@@ -79,7 +79,7 @@ impl<'a> Replay<'a> {
             };
             let cause = entry.event.as_ref().map(|event| self.cause(lane, &entry, event));
             let told = match compares {
-                Compares::Now => publishes.change(&order, cause.as_ref(), findings),
+                Compares::Now => publishes.change(&order, cause.as_ref(), entry.version, findings),
                 Compares::Later => None,
             };
             let commands = publishes.commands(&order, entry.sent.len(), findings);
@@ -176,10 +176,19 @@ impl Publishes {
         all
     }
 
-    /// The change that a fact caused, or the next that none did.
-    fn change(&mut self, order: &OrderId, cause: Option<&Cause>, findings: &mut Findings) -> Option<StatusChanged> {
+    /// The change that a fact caused. Of those that none did, the next, if it is the one that leads to this version: commands may
+    /// be sent again in the very row in which another is given up, and only that changes the order.
+    fn change(
+        &mut self,
+        order: &OrderId,
+        cause: Option<&Cause>,
+        version: Option<i64>,
+        findings: &mut Findings,
+    ) -> Option<StatusChanged> {
         let key = (order.clone(), cause.cloned());
-        let (place, change) = self.changes.get_mut(&key)?.pop_front()?;
+        let waiting = self.changes.get_mut(&key)?;
+        let (place, change) =
+            waiting.pop_front_if(|(_, change)| cause.is_some() || Some(change.envelope.order_version) == version)?;
         self.in_turn(order, place, || format!("version {}", change.envelope.order_version), findings);
         Some(change)
     }

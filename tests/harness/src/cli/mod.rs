@@ -1,4 +1,4 @@
-//! The command line of `harness`: simulate, services, check, demo, model, trial, crash-points, chaos; one file a command.
+//! The command line of `harness`; one file a command.
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
@@ -7,6 +7,7 @@ mod check;
 mod crash_points;
 mod demo;
 mod model;
+mod mutants;
 mod services;
 mod simulate;
 mod target;
@@ -45,6 +46,8 @@ enum Command {
     Model(model::Arguments),
     /// Lets workers die at every crash point under traffic, and checks; needs a running stack.
     CrashPoints(crash_points::Arguments),
+    /// Switches off one mechanism at a time and shows that a test fails; needs the sources, cargo and a running stack.
+    Mutants(mutants::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
     /// Breaks everything around real workers on a schedule made from a seed, heals it, and checks; starts its own servers.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
                 Command::Demo(arguments) => demo::run(arguments).await,
                 Command::Model(arguments) => model::run(arguments).await,
                 Command::CrashPoints(arguments) => crash_points::run(arguments).await,
+                Command::Mutants(arguments) => mutants::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
                 Command::Chaos(arguments) => chaos::run(arguments).await,
             }

@@ -8,10 +8,13 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::model::bounds::{Bounds, Mechanism, Without};
-use crate::model::explore::{Trace, explore};
+use crate::model::explore::{Explored, Trace, explore};
 use crate::model::state::World;
 use crate::model::walk::walk;
 use crate::model::worlds;
+
+/// Walks, where nobody says how many: some seconds.
+const DEFAULT_WALKS: u64 = 2_000;
 
 /// What `model` can be told.
 #[derive(Debug, Args)]
@@ -19,9 +22,9 @@ use crate::model::worlds;
     after_help = "Example:\n  harness model --walks 20000 --steps 400 --seed 7\n  harness model --without captured-generation"
 )]
 pub(super) struct Arguments {
-    /// How many random walks, in a larger world than those that are explored.
-    #[arg(long, default_value_t = 2_000)]
-    walks: u64,
+    /// Only walks by chance, so many times, through a world larger than those that can be seen whole.
+    #[arg(long)]
+    walks: Option<u64>,
     /// How many steps a walk takes at most before it heals.
     #[arg(long, default_value_t = 300)]
     steps: u64,
@@ -31,7 +34,7 @@ pub(super) struct Arguments {
     /// A mechanism of the protocol to switch off; may be given again. Searches for the shortest way to a broken promise.
     #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
     without: Vec<Mechanism>,
-    /// Explores this world in place of those that are chosen, as `processes=2,lanes=1,records=2,batch=1,crashes=1`; other faults
+    /// This world in place of those that are chosen, as `processes=2,lanes=1,records=2,batch=1,crashes=1`; other faults
     /// are evictions, cuts, repeats, give-ups, rebalances, expiries, time-outs.
     #[arg(long, value_name = "BOUNDS")]
     world: Option<Bounds>,
@@ -48,33 +51,39 @@ fn mechanism(name: &str) -> Result<Mechanism, String> {
 pub(super) async fn run(arguments: Arguments) -> Result<bool> {
     tokio::task::spawn_blocking(move || {
         let without = Without::these(&arguments.without);
-        let worlds: Vec<Bounds> = match arguments.world {
-            Some(world) => vec![world],
-            None if arguments.without.is_empty() => worlds::SEEN_WHOLE.to_vec(),
-            None => arguments.without.iter().map(|mechanism| worlds::that_needs(*mechanism)).collect(),
+        let is_whole = match arguments.walks {
+            None => explore_all(&arguments, without),
+            Some(_) => true,
         };
-        for bounds in worlds {
-            let since = Instant::now();
-            let explored = explore(World { bounds, without });
-            println!(
-                "{bounds}: {} states, {} steps between them, the longest way {} steps, {:.1} s",
-                explored.states,
-                explored.steps,
-                explored.depth - 1,
-                since.elapsed().as_secs_f64()
-            );
-            if let Some(trace) = explored.breach {
-                return Ok(tell(&trace));
-            }
-        }
-        let since = Instant::now();
-        let bounds = arguments.world.unwrap_or(worlds::WALKED);
-        let walked = walk(World { bounds, without }, arguments.seed, arguments.walks, arguments.steps);
-        let (walks, steps, took) = (walked.walks, walked.steps, since.elapsed().as_secs_f64());
-        println!("{bounds}: {walks} walks, {steps} steps, seed {}, {took:.1} s", arguments.seed);
-        Ok(walked.breach.is_none_or(|trace| tell(&trace)))
+        let is_walked = arguments.walks.is_some() || (arguments.without.is_empty() && arguments.world.is_none());
+        Ok(is_whole && (!is_walked || walk_through(&arguments, without)))
     })
     .await?
+}
+
+fn explore_all(arguments: &Arguments, without: Without) -> bool {
+    let worlds: Vec<Bounds> = match arguments.world {
+        Some(world) => vec![world],
+        None if arguments.without.is_empty() => [worlds::SEEN_WHOLE, worlds::SEEN_WHOLE_IN_MINUTES].concat(),
+        None => arguments.without.iter().map(|mechanism| worlds::that_needs(*mechanism)).collect(),
+    };
+    worlds.into_iter().all(|bounds| {
+        let since = Instant::now();
+        let Explored { states, steps, depth, breach } = explore(World { bounds, without });
+        let took = since.elapsed().as_secs_f64();
+        println!("{bounds}: {states} states, {steps} steps between them, the longest way {depth}, {took:.1} s");
+        breach.is_none_or(|trace| tell(&trace))
+    })
+}
+
+fn walk_through(arguments: &Arguments, without: Without) -> bool {
+    let since = Instant::now();
+    let bounds = arguments.world.unwrap_or(worlds::WALKED);
+    let walks = arguments.walks.unwrap_or(DEFAULT_WALKS);
+    let walked = walk(World { bounds, without }, arguments.seed, walks, arguments.steps);
+    let (walks, steps, took) = (walked.walks, walked.steps, since.elapsed().as_secs_f64());
+    println!("{bounds}: {walks} walks, {steps} steps, seed {}, {took:.1} s", arguments.seed);
+    walked.breach.is_none_or(|trace| tell(&trace))
 }
 
 fn tell(trace: &Trace) -> bool {

@@ -103,12 +103,15 @@ fn texts(corpus: &mut Corpus, input: Input) {
     }
 }
 
+/// A block of an array as it stands in the bytes: its count, its size where it says one, its items.
+type Block<'a> = (i64, Option<i64>, &'a [u8]);
+
 /// Lines in blocks: as nobody would write them and all must read them, and as they cannot be.
 fn blocks(corpus: &mut Corpus, input: Input) {
     let line = |number: u8| [&[2, b'0' + number][..], &[0, 2]].concat();
     let two = [line(1), line(2)].concat();
     let size = |bytes: usize| i64::try_from(bytes).expect("a few");
-    let blocks: [(&str, Fate, Vec<(i64, Option<i64>, &[u8])>); 12] = [
+    let blocks: [(&str, Fate, Vec<Block<'_>>); 12] = [
         ("two blocks", None, vec![(1, None, &two[..4]), (1, None, &two[4..]), (0, None, &[])]),
         ("a block with its size", None, vec![(-2, Some(size(two.len())), &two), (0, None, &[])]),
         ("blocks of both kinds", None, vec![(-1, Some(4), &two[..4]), (1, None, &two[4..]), (0, None, &[])]),

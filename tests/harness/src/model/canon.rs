@@ -103,8 +103,10 @@ impl State {
                 producer.batches -= process.relay.batches;
                 process.relay.batches = 0;
             }
+            // A producer that is not the present one is refused, whatever it counts.
+            Some(process) => (producer.batches, process.relay.batches) = (0, 0),
             None if producer.transaction != Transaction::Open => *producer = Producer::default(),
-            Some(_) | None => {}
+            None => producer.batches = 0,
         }
     }
 }

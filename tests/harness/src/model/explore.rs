@@ -50,7 +50,9 @@ impl Searched {
     fn keeps(&self, state: &State) -> bool {
         let mut first = self.breach.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
-            *first = promise::judge(state).and_then(|()| self.world.heals(state, &self.healed)).err();
+            let judged = promise::judge(state, self.world.without);
+            let breach = judged.and_then(|()| self.world.heals(state, &self.healed)).err();
+            *first = breach.filter(|breach| breach.is_here(state, self.world.without));
             return first.is_none();
         }
         true
@@ -89,5 +91,10 @@ pub fn explore(world: World) -> Explored {
         steps: path.into_actions(),
         breach,
     });
-    Explored { states: checker.unique_state_count(), steps: checker.state_count(), depth: checker.max_depth(), breach }
+    Explored {
+        states: checker.unique_state_count(),
+        steps: checker.state_count(),
+        depth: checker.max_depth().saturating_sub(1),
+        breach,
+    }
 }

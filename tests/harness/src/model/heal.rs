@@ -61,7 +61,7 @@ impl World {
                 return Err(Breach::Slow(format!("nobody else ends what {} left open", super::tell::name(id))));
             }
             state = self.after(&state, step).canon();
-            promise::judge(&state)?;
+            promise::judge(&state, self.without)?;
         }
         Err(Breach::Stuck(format!("it goes round in circles, and {}", rest(&state))))
     }

@@ -151,6 +151,33 @@ impl Kafka {
         }
     }
 
+    /// Handles a request that was held up. What opens a transaction is a request of its own and goes before it; where none is open,
+    /// records and offsets are refused (KIP-890, part 1).
+    ///
+    /// # Errors
+    /// As the broker answers.
+    pub fn arrive(&mut self, request: &Request) -> Result<u8, Code> {
+        match request {
+            Request::Produce(id, ..) | Request::Offsets(id, ..) if !self.is_open(*id) => {
+                Err(Code::InvalidTransactionalState)
+            }
+            Request::Produce(..)
+            | Request::Offsets(..)
+            | Request::Init { .. }
+            | Request::End(..)
+            | Request::PlainOffsets(_) => self.handle(request),
+        }
+    }
+
+    /// Only the first half of a request is handled: what opens the transaction, AddPartitionsToTxn or AddOffsetsToTxn.
+    pub fn handle_first_half(&mut self, request: &Request) {
+        if let Request::Produce(id, epoch, ..) | Request::Offsets(id, epoch, ..) = request
+            && let Ok(producer) = self.current(*id, *epoch)
+        {
+            producer.transaction = Transaction::Open;
+        }
+    }
+
     /// The committed positions of these lanes; none while one of them is in an unfinished transaction.
     #[must_use]
     pub fn positions(&self, lanes: &[usize], wait_for_stable: bool) -> Option<Vec<Option<Position>>> {
@@ -241,9 +268,10 @@ impl Kafka {
         for row in self.output.iter_mut().flatten().filter(|row| row.open == Some(id)) {
             row.open = None;
         }
-        let (ours, others) = std::mem::take(&mut self.pending).into_iter().partition(|(owner, ..)| *owner == id);
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (ours, others): (Vec<_>, Vec<_>) = pending.partition(|(owner, ..)| *owner == id);
         self.pending = others;
-        for (_, lane, position) in Vec::<(Who, usize, Position)>::from(ours) {
+        for (_, lane, position) in ours {
             self.committed[lane] = Some(position);
         }
         Ok(epoch)

@@ -255,7 +255,7 @@ impl World {
             Step::Arrive(place) => {
                 let request = state.late.remove(place);
                 // Whom the answer would be for has stopped to wait.
-                let _ = state.kafka.handle(&request);
+                let _ = state.kafka.arrive(&request);
             }
             Step::Cut(place, lane, sent) => {
                 state.left.cuts -= 1;
@@ -311,6 +311,7 @@ impl World {
             }
             Fate::GivenUp => {
                 state.left.give_ups -= 1;
+                state.kafka.handle_first_half(&request);
                 state.late.push(request);
                 self.failed(state, place, Code::OperationTimedOut);
             }

@@ -69,7 +69,7 @@ fn sentence(world: &World, state: &State, step: Step, after: &State) -> String {
         Step::Relay(place, fate) => relay(world, state, place, fate, after),
         Step::Arrive(place) => {
             let mut kafka = state.kafka.clone();
-            let answer = match kafka.handle(&state.late[place]) {
+            let answer = match kafka.arrive(&state.late[place]) {
                 Ok(_) => "is carried out".to_owned(),
                 Err(code) => format!("is refused: {code}"),
             };

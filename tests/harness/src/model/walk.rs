@@ -41,7 +41,7 @@ pub fn walk(world: World, seed: u64, walks: u64, steps: u64) -> Walked {
             way.push(step);
             walked.steps += 1;
             state = world.after(&state, step);
-            if let Err(breach) = promise::judge(&state) {
+            if let Err(breach) = promise::judge(&state, world.without) {
                 break Some(breach);
             }
         };
@@ -56,7 +56,7 @@ pub fn walk(world: World, seed: u64, walks: u64, steps: u64) -> Walked {
 /// A fault is chosen less often than ordinary work, or every walk would spend its faults before anything is under way.
 fn choose(possible: &[Step], dice: &mut Pcg64Mcg) -> Step {
     let ordinary: Vec<Step> = possible.iter().copied().filter(|step| !step.is_fault()).collect();
-    let among = if ordinary.is_empty() || dice.next_u32() % 8 == 0 { possible } else { &ordinary };
+    let among = if ordinary.is_empty() || dice.next_u32().is_multiple_of(8) { possible } else { &ordinary };
     among[dice.next_u32() as usize % among.len()]
 }
 
@@ -86,7 +86,7 @@ fn replay(world: World, steps: &[Step], like: &Breach) -> Option<(usize, Breach)
             return None;
         }
         state = world.after(&state, *step);
-        if let Err(breach) = promise::judge(&state) {
+        if let Err(breach) = promise::judge(&state, world.without) {
             return alike(&breach).then_some((number + 1, breach));
         }
     }

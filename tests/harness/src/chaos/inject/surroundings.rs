@@ -40,7 +40,10 @@ pub(super) fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)
     let (name, pid) = (member.name.clone(), member.process()?.pid());
     let (what, wound) = match fault.kind {
         Kind::ClockJump => {
-            let clock = member.clock.clone().context("clocks need Debian's package `faketime`: run `make setup`")?;
+            let clock = member
+                .clock
+                .clone()
+                .context("clocks need Debian's package `faketime`: run `deploy/local/setup.sh chaos`")?;
             let seconds = *fault.dice().pick(&JUMPS);
             clock.set(seconds)?;
             (format!("the wall clock of {name} jumps by {seconds:+} s"), What::Clock { clock, seconds, pid })

@@ -27,6 +27,8 @@ const DISMISSAL: Duration = Duration::from_secs(40);
 const LOG_MIB: u64 = 256;
 const MAY_END_WITH: [i32; 2] = [69, 75];
 const CONFIGURATION: i32 = 78;
+/// What a second SIGTERM makes of an orderly stop.
+const AT_ONCE: i32 = 143;
 /// SIGKILL and SIGTERM.
 const ENDED_BY: [i32; 2] = [9, 15];
 
@@ -289,7 +291,9 @@ impl Member {
     fn judged(&self, status: ExitStatus, may_stop: bool) -> Option<String> {
         let good = match (status.code(), status.signal()) {
             (Some(code), _) => {
-                MAY_END_WITH.contains(&code) || (code == 0 && self.asked) || (code == CONFIGURATION && may_stop)
+                MAY_END_WITH.contains(&code)
+                    || ([0, AT_ONCE].contains(&code) && self.asked)
+                    || (code == CONFIGURATION && may_stop)
             }
             // Also from before it could listen to signals.
             (None, Some(signal)) => self.asked && ENDED_BY.contains(&signal),

@@ -46,6 +46,8 @@ use crate::worker::Program;
 
 /// The role of the workers: owner of their database and nothing more, so that limits of the server hold for them and not for us.
 pub const ROLE: &str = "worker";
+/// The workers' password, which nothing else contains: it must not stand in any log, nor among metrics.
+pub const CANARY: &str = "canary-4f1b7c2e9d";
 /// Workers that only some faults call in: one more, and one that comes and goes.
 pub const SPARES: u8 = 2;
 /// The listener for whoever goes around the links.
@@ -198,14 +200,14 @@ fn listener_of(party: usize) -> String {
 async fn give_to_workers(database: &Database) -> Result<String> {
     let mut connection = database.connect().await?;
     let statements = format!(
-        "do $$ begin create role {ROLE} login password '{ROLE}'; exception when duplicate_object then null; end $$;
+        "do $$ begin create role {ROLE} login password '{CANARY}'; exception when duplicate_object then null; end $$;
          alter database {DATABASE} owner to {ROLE}"
     );
     connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statements))).await.context("the workers' role")?;
     connection.close().await?;
     let (scheme, rest) = database.url().split_once("://").context("the URL has no `://`")?;
     let (_, server) = rest.rsplit_once('@').context("the URL names a user")?;
-    Ok(format!("{scheme}://{ROLE}:{ROLE}@{server}"))
+    Ok(format!("{scheme}://{ROLE}:{CANARY}@{server}"))
 }
 
 /// A session of ours beside the workers', around all links.

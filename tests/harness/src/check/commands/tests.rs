@@ -78,6 +78,19 @@ fn commands_that_are_sent_sent_again_given_up_and_answered_after_all_are_fine() 
 }
 
 #[test]
+fn one_command_may_be_sent_again_in_the_row_in_which_another_is_given_up() {
+    let policy = Policy { command_retry: Micros::from_seconds(10), command_attempts: 2, ..Policy::default() };
+    let mut history = History::new(policy);
+    cancelled(&mut history);
+    let lines = json!([{"line_id": "1", "quantity": 1}]);
+    history.pass(10).reminds().hears("inventory", "RESERVED", json!({"reservation_id": "res-2", "lines": lines}));
+    history.pass(10).reminds();
+    let outcomes: Vec<Outcome> = history.rows.last().unwrap().entries.iter().map(|entry| entry.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Reminded, Outcome::Unanswered]);
+    assert!(found(&history).is_clean(), "{:?}", found(&history));
+}
+
+#[test]
 fn without_a_command_topic_none_is_sent_and_one_that_is_sent_is_invented() {
     let mut history = History::without_commands(Policy::default());
     cancelled(&mut history);

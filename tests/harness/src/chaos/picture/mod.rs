@@ -2,11 +2,17 @@
 //!
 //! Pure: SVG as text, without scripts and fonts of its own. Invariant: a gap in what was seen is a gap in the line.
 
+mod axis;
+mod bars;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::fault::{Kind, Target};
 use super::timeline::{Happened, Series, Timeline};
+use axis::{Scale, plain, step_of_time};
+use bars::{Group, LETTER, label, rows, width};
 
 /// The plots, from their left edge to the picture's left and right margins.
 const LEFT: f64 = 76.0;
@@ -19,8 +25,6 @@ const GAP: f64 = 48.0;
 /// A row of faults, and the bar in it.
 const ROW: f64 = 17.0;
 const BAR: f64 = 11.0;
-/// An 11 pixel letter, on average.
-const LETTER: f64 = 5.9;
 /// Without an answer for longer than this, a line is interrupted.
 const INTERRUPTED: Duration = Duration::from_millis(3_500);
 
@@ -103,11 +107,11 @@ impl Picture {
                 false => (from + bar + 4.0, "start"),
             };
             let text_y = y + BAR - 1.5;
-            _ = write!(
+            _ = writeln!(
                 self.svg,
                 "<g><title>{did}</title>\
                  <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
-                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>\n",
+                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>",
                 escaped(&name)
             );
         }
@@ -227,181 +231,6 @@ impl Picture {
 
 const MIB: f64 = 1_048_576.0;
 
-/// The values of a panel's axis.
-struct Scale {
-    top: f64,
-    step: f64,
-}
-
-impl Scale {
-    /// From 0 to a round number not below any value.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let most = values.fold(1.0, f64::max);
-        let magnitude = 10_f64.powf((most / 4.0).log10().floor());
-        let step =
-            [1.0, 2.0, 2.5, 5.0, 10.0].map(|round| round * magnitude).into_iter().find(|step| step * 4.0 >= most);
-        let step = step.unwrap_or(10.0 * magnitude);
-        Self { top: (most / step).ceil() * step, step }
-    }
-
-    fn marks(&self) -> impl Iterator<Item = f64> {
-        let count = if self.step > 0.0 { (self.top / self.step).round() as u32 } else { 0 };
-        (0..=count).filter(move |_| count > 0).map(|number| f64::from(number) * self.step)
-    }
-}
-
-/// Who is struck, for the colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Worker,
-    Broker,
-    Link,
-    Database,
-    Registry,
-    Inputs,
-}
-
-impl Group {
-    const ALL: [Self; 6] = [Self::Worker, Self::Broker, Self::Link, Self::Database, Self::Registry, Self::Inputs];
-
-    fn of(kind: Kind) -> Self {
-        match kind.targets()[0] {
-            Target::Worker(_) | Target::Workers => Self::Worker,
-            Target::Broker(_) => Self::Broker,
-            Target::Link(_) => Self::Link,
-            Target::Postgres => Self::Database,
-            Target::Registry => Self::Registry,
-            Target::Inputs => Self::Inputs,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Broker => "broker",
-            Self::Link => "network",
-            Self::Database => "database",
-            Self::Registry => "registry",
-            Self::Inputs => "inputs",
-        }
-    }
-
-    fn colour(self) -> &'static str {
-        match self {
-            Self::Worker => "#7c3aed",
-            Self::Broker => "#dc2626",
-            Self::Link => "#0284c7",
-            Self::Database => "#d97706",
-            Self::Registry => "#0d9488",
-            Self::Inputs => "#6b7280",
-        }
-    }
-}
-
-/// What stands beside a bar; of one thing that there is only once, its name is said by the kind.
-fn label(happened: &Happened) -> String {
-    let fault = &happened.fault;
-    match fault.target {
-        Target::Postgres | Target::Registry | Target::Inputs | Target::Workers => fault.kind.to_string(),
-        Target::Worker(_) | Target::Broker(_) | Target::Link(_) => format!("{} {}", fault.kind, fault.target),
-    }
-}
-
-/// How wide a label is, with a little air.
-fn width(happened: &Happened) -> f64 {
-    label(happened).chars().count() as f64 * LETTER + 14.0
-}
-
-/// The first row for each in which it covers nobody.
-fn rows(faults: &[Happened], span: impl Fn(&Happened) -> (f64, f64)) -> Vec<usize> {
-    let mut ends: Vec<f64> = Vec::new();
-    let row = |happened: &Happened| {
-        let (from, until) = span(happened);
-        let free = ends.iter().position(|end| *end <= from).unwrap_or(ends.len());
-        if free == ends.len() {
-            ends.push(until);
-        } else {
-            ends[free] = until;
-        }
-        free
-    };
-    faults.iter().map(row).collect()
-}
-
-/// Seconds between two marks of the time axis, so that they do not touch.
-fn step_of_time(seconds: f64, width: f64) -> f64 {
-    let least = seconds / (width / 60.0);
-    [5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0].into_iter().find(|step| *step >= least).unwrap_or(600.0)
-}
-
-fn plain(value: f64) -> String {
-    if value >= 10_000.0 { format!("{}k", value / 1_000.0) } else { format!("{value}") }
-}
-
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::schedule::{Plan, Schedule};
-    use super::super::timeline::{Published, Sample, Stored};
-    use super::*;
-
-    /// Two minutes in which everything goes well but for 20 seconds without an answer.
-    fn timeline() -> Timeline {
-        let sample = |second: u64| {
-            let moved = i64::try_from(second * 200).unwrap();
-            let stored = Stored { applied: moved, ..Stored::default() };
-            let published = Published { committed: moved - i64::try_from(second % 7).unwrap() * 40, end: moved };
-            let answers = !(50..70).contains(&second);
-            Sample {
-                at: Duration::from_secs(second),
-                stored: answers.then(|| BTreeMap::from([(0, stored)])),
-                published: answers.then(|| BTreeMap::from([(0, published)])),
-                workers: BTreeMap::from([("worker-1".to_owned(), 60_000_000 + second * 100_000)]),
-            }
-        };
-        let plan = Plan { seed: 7, lasts: Duration::from_mins(2), kinds: Kind::ALL.to_vec(), workers: 3 };
-        let happened = |fault: super::super::fault::Fault| {
-            let (injected, healed) = (fault.at, fault.until());
-            Happened { fault, did: "a <broker> & its 'port'".to_owned(), took_place: true, injected, healed }
-        };
-        let faults = Schedule::of(&plan).faults.into_iter().map(happened).collect();
-        Timeline { samples: (0..130).map(sample).collect(), faults }
-    }
-
-    #[test]
-    fn every_fault_stands_in_the_picture_with_its_name_and_no_two_labels_of_a_row_touch() {
-        let timeline = timeline();
-        let picture = draw(&timeline, "a title", "lost 0 & doubled 0", Duration::from_mins(2));
-        for happened in &timeline.faults {
-            assert!(picture.contains(&label(happened)), "{}", happened.fault);
-        }
-        assert!(
-            picture.contains("lost 0 &amp; doubled 0")
-                && picture.contains("a &lt;broker&gt; &amp; its &apos;port&apos;")
-        );
-    }
-
-    #[test]
-    fn a_line_is_interrupted_where_nothing_was_seen() {
-        let lines = draw(&timeline(), "", "", Duration::from_mins(2)).matches("<polyline").count();
-        // Applied, published and lag in two parts each, and memory in one.
-        assert_eq!(lines, 7);
-    }
-
-    #[test]
-    fn nothing_that_was_seen_is_a_picture_too() {
-        let picture = draw(&Timeline::default(), "nothing", "", Duration::ZERO);
-        assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && !picture.contains("NaN"));
-    }
-
-    #[test]
-    fn an_axis_ends_at_a_round_number() {
-        let tops = [3.0, 400.0, 7_310.0, 0.0].map(|most| Scale::of([most].into_iter()).top);
-        assert_eq!(tops, [3.0, 400.0, 8_000.0, 1.0]);
-    }
 }

@@ -1,0 +1,159 @@
+//! No secret is shown anywhere: every command and a worker, at the most talkative, with servers that let them in and that do not.
+//!
+//! Searched for as it is, as URLs write it, and as base64 does, in whichever place of three it may begin.
+
+use std::time::Duration;
+
+use orderstream_harness::config_file::ConfigFile;
+use toml::Table;
+
+use super::secured::{Secured, base64, canary};
+
+const OF: [&str; 9] = ["plain", "scram", "scram2", "worker", "worker2", "registry", "reader", "property", "url"];
+
+/// Every command that reads a configuration, but `run`.
+const COMMANDS: [&[&str]; 14] = [
+    &["config", "check"],
+    &["migrate"],
+    &["schema", "register"],
+    &["order", "show", "ord-1"],
+    &["order", "history", "ord-1"],
+    &["order", "explain", "ord-1"],
+    &["orders", "list"],
+    &["journal", "export"],
+    &["dead-letters", "list"],
+    &["dead-letters", "show", "1"],
+    &["dead-letters", "replay", "--yes"],
+    &["rederive", "--dry-run"],
+    &["archive", "--older-than", "90d", "--yes"],
+    &["verify"],
+];
+
+pub async fn no_secret_is_shown_anywhere(secured: &Secured) {
+    let mut said: Vec<(String, String)> = Vec::new();
+    for (name, config) in configurations(secured).await {
+        for command in COMMANDS {
+            said.push((format!("{name}: {command:?}"), secured.run(&config, command).1));
+        }
+        let mut worker = secured.stage.worker_with(&format!("canary-{name}"), |usual| *usual = config.clone());
+        secured
+            .stage
+            .until(20, "a worker's first words", async || {
+                Ok(worker.log()?.contains("starting") || worker.ended()?.is_some())
+            })
+            .await;
+        if name == "good" {
+            secured
+                .stage
+                .until(40, "the worker to have its lane", async || {
+                    worker.must_run()?;
+                    Ok(worker.log()?.contains("lanes taken over"))
+                })
+                .await;
+            let metrics = reqwest::get(format!("http://{}/metrics", worker.metrics())).await.expect("metrics");
+            said.push((format!("{name}: metrics"), metrics.text().await.expect("text")));
+        } else {
+            // Long enough for a few attempts; most have ended by then.
+            _ = worker.wait(Duration::from_secs(3)).await;
+        }
+        for file in ["cmdline", "comm"] {
+            let shown = std::fs::read_to_string(format!("/proc/{}/{file}", worker.pid())).unwrap_or_default();
+            said.push((format!("{name}: {file}"), shown));
+        }
+        if worker.ended().expect("known").is_none() {
+            _ = worker.terminate();
+            _ = worker.wait(Duration::from_secs(25)).await;
+        }
+    }
+    for entry in std::fs::read_dir(secured.stage.logs()).expect("logs").flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "log") {
+            let text = String::from_utf8_lossy(&std::fs::read(entry.path()).expect("a log")).into_owned();
+            said.push((entry.path().display().to_string(), text));
+        }
+    }
+    assert!(said.iter().any(|(_, text)| text.contains("TRACE")), "nothing talks at the most talkative");
+    for of in OF {
+        for form in forms(&canary(of)) {
+            for (place, text) in &said {
+                if let Some(at) = text.find(&form) {
+                    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                    let shown: String = text[line..].chars().take(300).collect();
+                    panic!("the secret of `{of}` is shown ({place}):\n{shown}");
+                }
+            }
+        }
+    }
+}
+
+/// Good servers, and those that refuse, are not there, or are something else; wrong configurations too.
+async fn configurations(secured: &Secured) -> Vec<(&'static str, ConfigFile)> {
+    let mut good = secured.least().await;
+    good.unset("kafka.sasl_password_file").set("kafka.sasl_password", canary("scram2"));
+    good.unset("database.password_file").set("registry.password", canary("registry")).unset("registry.password_file");
+    let port = secured.postgres.port();
+    let database = secured.stage.database.name();
+    let in_url = |password: &str| {
+        let password = password.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        format!("postgres://orderstream_worker:{password}@127.0.0.1:{port}/{database}")
+    };
+    good.set("database.url", in_url(&canary("worker2")));
+    good.set("log.filter", "trace");
+    let properties = |pairs: &[(&str, &str)]| -> Table {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
+    };
+    let talkative = [("debug", "all"), ("log_level", "7"), ("ssl.keystore.password", &canary("property"))];
+    good.set("kafka.properties", properties(&talkative));
+    let changed = |change: &dyn Fn(&mut ConfigFile)| {
+        let mut config = good.clone();
+        change(&mut config);
+        config
+    };
+    let refused = changed(&|config| {
+        config.set("kafka.sasl_password", canary("url")).set("registry.password", canary("url"));
+        config.set("database.url", in_url(&canary("url")));
+    });
+    let away = changed(&|config| {
+        config.set("kafka.brokers", "127.0.0.1:1").set("registry.url", "https://127.0.0.1:1/apis");
+        config.set("database.url", in_url(&canary("url")).replace(&port.to_string(), "1"));
+    });
+    let untrusted = changed(&|config| {
+        for section in ["kafka", "database", "registry"] {
+            config.set(&format!("{section}.ssl_ca_file"), secured.file("stranger.pem"));
+        }
+    });
+    let misspelt = changed(&|config| {
+        config.set("kafka.properties", properties(&[("sasl.pasword", &canary("property"))]));
+    });
+    let impossible = changed(&|config| {
+        config.set("kafka.properties", properties(&[("socket.timeout.ms", &canary("property"))]));
+    });
+    let urls = changed(&|config| {
+        config.set("database.url", format!("{}?pasword={}", in_url(&canary("url")), canary("url")));
+        config.set("registry.url", format!("ftp://u:{}@registry", canary("url")));
+        config.set("kafka.sasl_pasword", canary("property"));
+    });
+    vec![
+        ("good", good.clone()),
+        ("refused", refused),
+        ("away", away),
+        ("untrusted", untrusted),
+        ("misspelt", misspelt),
+        ("impossible", impossible),
+        ("urls", urls),
+    ]
+}
+
+/// The forms in which a secret might be written.
+fn forms(secret: &str) -> Vec<String> {
+    let url = secret.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let mut forms = vec![secret.to_owned(), url.clone(), url.to_lowercase(), secret.replace('+', "%2B")];
+    for before in ["", "x", "xx"] {
+        let encoded = base64(&format!("{before}{secret}xx"));
+        // What its neighbours have a part in differs from place to place.
+        let whole = encoded.trim_end_matches('=');
+        let middle = &whole[if before.is_empty() { 0 } else { 4 }..whole.len() - 5];
+        forms.push(middle.to_owned());
+        forms.push(middle.replace('+', "-").replace('/', "_"));
+    }
+    forms
+}
