@@ -32,6 +32,11 @@ pub fn remedy(said: &str, names: Names) -> String {
         format!(
             "its certificate is not signed by an authority that we trust: name the one that signed it in {authority}"
         )
+    } else if any(&["certificate could not be verified"]) {
+        // librdkafka does not say more.
+        format!(
+            "its certificate has expired, is made out to another name than in {address}, or is not signed by an authority of {authority}"
+        )
     } else if any(&["alert", "certificate required", "client ssl authentication"]) {
         format!("it does not accept us: it may want a certificate, or another one, in {certificate}")
     } else if any(&["does not support tls", "wrong version number", "record layer", "packet length"]) {
@@ -54,6 +59,7 @@ mod tests {
             ("certificate verify failed (certificate has expired)", "give the server a new one"),
             ("certificate verify failed (unable to get local issuer certificate)", "in x.ssl_ca_file"),
             ("certificate verify failed (self-signed certificate in certificate chain)", "in x.ssl_ca_file"),
+            ("certificate verify failed: broker certificate could not be verified", "an authority of x.ssl_ca_file"),
             ("tlsv13 alert certificate required", "in x.ssl_certificate_file"),
             ("server does not support TLS", "correct x.url"),
             ("something new", "compare x.url, x.ssl_ca_file and x.ssl_certificate_file"),

@@ -71,6 +71,10 @@ impl Access {
                 Refused::Credentials(reason.to_owned())
             }
             Some(RDKafkaErrorCode::SSL) => Refused::Certificate(reason.to_owned()),
+            // With TLS 1.3 a broker judges our certificate after the handshake.
+            _ if reason.contains("SSL routines") && reason.contains(" alert ") => {
+                Refused::Certificate(reason.to_owned())
+            }
             _ => return false,
         };
         metrics::RETRIES.increment(1, &["kafka_access"]);
