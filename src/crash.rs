@@ -23,6 +23,8 @@ macro_rules! points {
 points! {
     /// Topics and database were looked at; the group is not joined yet.
     StartSettled = "start.settled",
+    /// The process has taken its transactional id; again after every doubt.
+    ProducerOpened = "start.producer_opened",
     /// Lanes are claimed, and their claim is not committed.
     Claimed = "takeover.claimed",
     /// The claim is committed, and nobody of the process knows it.
@@ -31,8 +33,6 @@ points! {
     RelayOpened = "takeover.relay_opened",
     /// Relay and writers have the tenures; nothing is assigned yet.
     TenuresOpened = "takeover.tenures_opened",
-    /// The relay has taken its transactional id over.
-    ProducerOpened = "takeover.producer_opened",
     /// A former owner's transaction is ended, and its id is still to be remembered.
     FormerEnded = "takeover.former_ended",
     /// Kafka said where lanes stand.

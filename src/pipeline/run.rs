@@ -63,6 +63,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let transactional_id = format!("{}-{instance}", config.kafka.group);
     let producer = producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes);
     let opened = start::producer(config, &producer, &transactional_id, shutdown).await?;
+    crash::at(Point::ProducerOpened);
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
     let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();

@@ -23,7 +23,7 @@ use crate::persist::journal_format::EmittedRecord;
 
 /// A transactional call that takes longer than this leaves doubt about what the broker will still do.
 const DOUBTFUL: Duration = Duration::from_millis(350);
-/// How long librdkafka waits before it repeats a request: so much longer than [`DOUBTFUL`] that a repeated request shows as time
+/// How long librdkafka waits before it repeats a request: so much longer than `DOUBTFUL` that a repeated request shows as time
 /// (a disconnect is no error event; and a request that was repeated may arrive twice).
 pub const REQUEST_RETRY: Duration = Duration::from_millis(500);
 /// librdkafka takes up to a fifth off (`RD_KAFKA_RETRY_JITTER_PERCENT`).
@@ -68,7 +68,7 @@ pub enum Trust {
 }
 
 /// Whether a request of a committed transaction may have been sent twice: it shows as time, since librdkafka waits longer than
-/// [`DOUBTFUL`] before it repeats one. The other copy may still arrive, in a later transaction of the same producer.
+/// `DOUBTFUL` before it repeats one. The other copy may still arrive, in a later transaction of the same producer.
 #[must_use]
 pub fn trust(calls_took: [Duration; 2], lost_a_broker: bool) -> Trust {
     if lost_a_broker || calls_took.iter().any(|took| *took > DOUBTFUL) { Trust::Doubtful } else { Trust::Fit }

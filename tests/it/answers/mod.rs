@@ -246,7 +246,7 @@ async fn a_server_that_is_not_there_is_said_so() {
     for command in commands {
         let (out, error) = said(&stage, command, 69);
         assert_eq!(out, "", "{command:?}");
-        assert_says(&error, &["orderstream: postgres: ", "onnection refused"]);
+        assert_says(&error, &["orderstream: postgres at `127.0.0.1:1`", "onnection refused"]);
     }
     assert_says(&said(&stage, &["order", "show", ""], 64).1, &["1 to 128 bytes"]);
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what happens when | [`super::schedule`], [`super::drive`] |
 //! | who looks on | [`super::watcher`] |
-//! | what is expected after the last healing | [`super::ending`] |
+//! | what is expected after the last healing | `ending` |
 //!
 //! Invariant: nothing that was started outlives the run, however it ends.
 
