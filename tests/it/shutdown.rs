@@ -54,7 +54,7 @@ async fn a_worker_whose_log_has_no_room_works_on_and_stops_in_good_order() {
 async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     let stage = Stage::new("sigterm", 4).await;
     let worker = stage.worker("w1");
-    let load = stage.load(600, 11, 1_500).await;
+    let load = stage.load(1_500, 11, 1_500).await;
     stage
         .until(30, "all lanes to be at work", async || {
             let lanes = "select count(*) from lanes where owner_transactional_id is not null and last_seq > 0";

@@ -125,7 +125,7 @@ async fn configurations(secured: &Secured) -> Vec<(&'static str, ConfigFile)> {
         config.set("kafka.properties", properties(&[("sasl.pasword", &canary("property"))]));
     });
     let impossible = changed(&|config| {
-        config.set("kafka.properties", properties(&[("socket.timeout.ms", &canary("property"))]));
+        config.set("kafka.properties", properties(&[("ssl.key.pem", &canary("property"))]));
     });
     let urls = changed(&|config| {
         config.set("database.url", format!("{}?pasword={}", in_url(&canary("url")), canary("url")));
