@@ -181,16 +181,16 @@ impl Stored {
         Ok(rows.bind(lane).fetch_all(&mut self.0).await?)
     }
 
-    /// The orders that appear in more than one lane.
+    /// The orders that appear in another lane than the one they are at home in, at some time or since they were moved.
     ///
     /// # Errors
     /// The query's failure.
     pub async fn orders_of_several_lanes(&mut self) -> Result<HashSet<OrderId>> {
         let rows = sqlx::query_scalar::<_, String>(
             "select order_id
-               from (select order_id, journal_rows from orders
-                     union all select order_id, journal_rows from archived_orders) as all_orders
-              where (select count(distinct r >> 40) from unnest(journal_rows) r) > 1",
+               from (select order_id, home_lane, journal_rows from orders
+                     union all select order_id, home_lane, journal_rows from archived_orders) as all_orders
+              where exists (select from unnest(journal_rows) r where r >> 40 <> home_lane)",
         );
         Ok(rows.fetch_all(&mut self.0).await?.into_iter().map(OrderId::from).collect())
     }
