@@ -83,8 +83,9 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["test.mock.num.brokers", "test.mock.broker.rtt"], "the mock broker keeps no transactional offsets: remove it"),
 ];
 
-/// Parts of names whose values are never shown.
-const SECRET_PARTS: [&str; 7] = ["pass", "secret", "token", ".pem", "oauthbearer.config", "private.key", ".cmd"];
+/// Parts of names whose values are never shown. All of `sasl.` and `ssl.`, since a misspelt name is no less a secret.
+const SECRET_PARTS: [&str; 9] =
+    ["pass", "secret", "token", ".pem", "oauthbearer.config", "private.key", ".cmd", "sasl.", "ssl."];
 
 /// Further librdkafka properties. Neither `Debug` nor `Display` shows values that look like secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
