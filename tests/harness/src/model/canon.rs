@@ -86,28 +86,35 @@ impl State {
         }
     }
 
-    /// The count of batches matters only to a batch that may arrive late; and of a process that is gone nothing matters but what
-    /// it left open.
+    /// The numbers of a producer's batches are only compared with each other, and only under its present epoch; of a process that
+    /// is gone nothing matters but what it left open, or on its way.
     fn forget_batches(&mut self, id: usize) {
-        let owner = |request: &Request| match request {
-            Request::Produce(owner, ..) | Request::Offsets(owner, ..) | Request::End(owner, _) => Some(*owner),
-            Request::Init { .. } | Request::PlainOffsets(_) => None,
-        };
-        if self.late.iter().any(|request| owner(request).is_some_and(|owner| usize::from(owner) == id)) {
-            return;
-        }
-        let producer = &mut self.kafka.producers[id];
-        match self.processes.iter_mut().find(|process| usize::from(process.who) == id) {
-            Some(process) if process.relay.producer == Some(producer.epoch) => {
-                debug_assert!(process.relay.batches <= producer.batches, "the broker counts first");
-                producer.batches -= process.relay.batches;
-                process.relay.batches = 0;
+        let is_awaited = self.late.iter().any(|request| match request {
+            Request::Produce(owner, ..) | Request::Offsets(owner, ..) | Request::End(owner, _) => {
+                usize::from(*owner) == id
             }
-            // A producer that is not the present one is refused, whatever it counts.
-            Some(process) => (producer.batches, process.relay.batches) = (0, 0),
-            None if producer.transaction != Transaction::Open => *producer = Producer::default(),
-            None => producer.batches = 0,
+            Request::Init { .. } | Request::PlainOffsets(_) => false,
+        });
+        let producer = &mut self.kafka.producers[id];
+        let process = self.processes.iter_mut().find(|process| usize::from(process.who) == id);
+        if process.is_none() && !is_awaited && producer.transaction != Transaction::Open {
+            *producer = Producer::default();
         }
+        let (epoch, mut compared, mut refused) = (producer.epoch, vec![&mut producer.batches], Vec::new());
+        if let Some(process) = process {
+            let is_present = process.relay.producer == Some(epoch);
+            if is_present { &mut compared } else { &mut refused }.push(&mut process.relay.batches);
+        }
+        for request in &mut self.late {
+            if let Request::Produce(owner, under, number, _) = request
+                && usize::from(*owner) == id
+            {
+                if *under == epoch { &mut compared } else { &mut refused }.push(number);
+            }
+        }
+        let least = compared.iter().map(|number| **number).min().unwrap_or_default();
+        compared.into_iter().for_each(|number| *number -= least);
+        refused.into_iter().for_each(|number| *number = 0);
     }
 }
 
