@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::access::Access;
@@ -23,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The client.
 pub struct Watermarks {
     client: BaseConsumer<Access>,
+    kafka: config::Kafka,
+    instance: String,
 }
 
 impl Watermarks {
@@ -31,9 +33,7 @@ impl Watermarks {
     /// # Errors
     /// A property that librdkafka does not take.
     pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
-        let mut settings = client::observer(kafka, instance);
-        settings.set("isolation.level", "read_uncommitted");
-        Ok(Self { client: settings.create_with_context(Access::of(kafka))? })
+        Ok(Self { client: create(kafka, instance)?, kafka: kafka.clone(), instance: instance.to_owned() })
     }
 
     /// The end of every input partition of these lanes: the offset that the next record will have. One request a broker, however
@@ -43,7 +43,11 @@ impl Watermarks {
     ///
     /// # Errors
     /// No broker is in reach.
-    pub fn ends(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
+    pub fn ends(
+        &mut self,
+        topics: &InputTopics,
+        lanes: &[Lane],
+    ) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
         // Serves what piled up for a client that nothing else polls: log lines and errors.
         while self.client.poll(Duration::ZERO).is_some() {}
         self.client.context().renew(self.client.client());
@@ -54,7 +58,15 @@ impl Watermarks {
             }
         }
         // The "timestamp" -1 asks for the end, as in the protocol's ListOffsets.
-        let answered = self.client.offsets_for_times(asked, TIMEOUT)?;
+        let answered = match self.client.offsets_for_times(asked, TIMEOUT) {
+            Ok(answered) => answered,
+            Err(error) => {
+                if knows_too_little(&error) {
+                    self.client = create(&self.kafka, &self.instance)?;
+                }
+                return Err(error);
+            }
+        };
         let mut ends: BTreeMap<Lane, Vec<(Source, NextOffset)>> = BTreeMap::new();
         for element in answered.elements() {
             if let (Ok(()), Some(source), Offset::Offset(end)) =
@@ -65,5 +77,28 @@ impl Watermarks {
         }
         ends.retain(|_, ends| ends.len() == topics.len());
         Ok(ends)
+    }
+}
+
+fn create(kafka: &config::Kafka, instance: &str) -> KafkaResult<BaseConsumer<Access>> {
+    let mut settings = client::observer(kafka, instance);
+    settings.set("isolation.level", "read_uncommitted");
+    settings.create_with_context(Access::of(kafka))
+}
+
+/// Whether the client itself, and no broker, says that there is no such topic or partition. One that learned of the topics while
+/// brokers came and went may say so for minutes (librdkafka keeps what it learned for `metadata.max.age.ms`, 15 minutes); a new one asks.
+fn knows_too_little(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_knows_too_little_is_told_from_a_broker_that_does_not_answer() {
+        assert!(knows_too_little(&KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition)));
+        assert!(!knows_too_little(&KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)));
     }
 }

@@ -75,7 +75,7 @@ impl Lookout {
         self.process.set_clock(at);
         let (watermarks, process) = (self.watermarks.clone(), self.process.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let watermarks = watermarks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut watermarks = watermarks.lock().unwrap_or_else(PoisonError::into_inner);
             watermarks.ends(&process.rules.topics, &lanes)
         });
         let ends = read.await.map_err(|error| Error::passing("kafka", error.to_string()))?;
