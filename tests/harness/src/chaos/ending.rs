@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use orderstream::ids::Timestamp;
+use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::drive::{self, Roll};
@@ -17,7 +18,7 @@ use super::schedule::Schedule;
 use super::timeline::{Happened, Timeline};
 use super::verdict::{self, Finding, Sort};
 use super::watcher::Watcher;
-use super::world::{CANARY, World};
+use super::world::{CANARY, PROBE, World};
 use crate::check;
 use crate::database;
 use crate::simulate::WentIn;
@@ -28,8 +29,9 @@ const LOOK: Duration = Duration::from_millis(250);
 const WHOLE: Duration = Duration::from_secs(60);
 /// How long time may take to come to rest: a command's attempts, and whatever an answer leads to.
 const REST: Duration = Duration::from_secs(120);
-/// What keeps a deployment from rest: orders for which time has something to do within the next minute, marks, journal rows that are
-/// not known to be published.
+/// Orders for which time has had something to do for longer than it needs where nothing is broken.
+const OVERDUE: &str = "select count(*) from orders where next_deadline < now() - interval '5 seconds'";
+/// What keeps a deployment from rest: orders for which time has something to do within the next minute, letters to be replayed, marks.
 const NOT_AT_REST: &str = "select (select count(*) from orders where next_deadline < now() + interval '1 minute')
     + (select count(*) from dead_letters where state = 'replay') + (select count(*) from marks)";
 
@@ -55,30 +57,29 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         anyhow::bail!("the world does not heal: {}", world.missing().await.join("; "));
     }
     let asked = began.elapsed();
-    let published = |watcher: &Watcher| {
-        let lanes = watcher.published_since(asked)?;
-        Some(lanes.values().all(|lane| lane.committed >= lane.end))
+    let is_published = |since: Duration| {
+        watcher.published_since(since).is_some_and(|lanes| lanes.values().all(|lane| lane.committed >= lane.end))
     };
     let within = options.catch_up.saturating_sub(asked.saturating_sub(healed));
-    let caught_up = until(&mut world, &roll, within, async |_| Ok(published(&watcher) == Some(true))).await?;
-    let caught_up = caught_up.then(|| began.elapsed().saturating_sub(healed));
-    let timeline = || Timeline { samples: watcher.timeline().samples, faults: faults.clone() };
+    let mut database = database::connect(&world.deployment().stack.database).await?;
+    let mut overdue = 0;
+    let caught_up = until(&mut world, &roll, within, async |_| {
+        overdue = sqlx::query_scalar::<_, i64>(OVERDUE).fetch_one(&mut database).await?;
+        Ok(overdue == 0 && is_published(asked))
+    });
+    let caught_up = caught_up.await?.then(|| began.elapsed().saturating_sub(healed));
     if caught_up.is_none() {
-        findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));
+        findings.extend(verdict::of_standing(&watcher.timeline(), overdue, options.catch_up));
     }
     if caught_up.is_some() {
+        findings.extend(verdict::of_probes(&refused_probes(&mut database).await?));
         at_rest(options, &mut world, &roll, &mut findings).await?;
     }
     let tally = keep(&mut world, &roll, answering.end()).await??;
     let mut checked = None;
     if caught_up.is_some() {
         let asked = began.elapsed();
-        let published = async |_: &mut World| {
-            Ok(watcher
-                .published_since(asked)
-                .is_some_and(|lanes| lanes.values().all(|lane| lane.committed >= lane.end)))
-        };
-        if until(&mut world, &roll, options.catch_up, published).await? {
+        if until(&mut world, &roll, options.catch_up, async |_| Ok(is_published(asked))).await? {
             world.dismiss().await?;
             drive::call(&world, &roll);
             let until = Timestamp(jiff::Timestamp::now().as_microsecond());
@@ -86,7 +87,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
             findings.extend(verdict::of_checker(&verdict));
             checked = Some(verdict);
         } else {
-            findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));
+            findings.extend(verdict::of_standing(&watcher.timeline(), 0, options.catch_up));
         }
     }
     if let (Some(fault), true) = (&schedule.finale, checked.is_some()) {
@@ -103,6 +104,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
     findings.extend(of_logs(&world)?);
     let timeline = Timeline { samples: notes.samples, faults };
     findings.extend(verdict::of_memory(&timeline));
+    findings.extend(verdict::of_faults(&schedule, &timeline, options.plan.lasts));
     Ok(Outcome {
         plan: options.plan.clone(),
         schedule,
@@ -151,6 +153,12 @@ pub(super) async fn until(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Why each probe that is a dead letter is one.
+async fn refused_probes(database: &mut PgConnection) -> Result<Vec<String>> {
+    let refused = "select reason || ': ' || explanation from dead_letters where order_id like $1 order by id";
+    Ok(sqlx::query_scalar(refused).bind(format!("{PROBE}%")).fetch_all(database).await?)
 }
 
 /// What nobody will ever understand is given up, so that what waits for it may go on; then time has to come to rest.

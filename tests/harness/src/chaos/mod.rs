@@ -10,7 +10,7 @@
 //! | [`eye`], [`watcher`] | who looks how far each lane is, past all that is broken, and writes it down |
 //! | `ending`, `finale` | what must come about after the last healing, and what nothing heals |
 //! | [`timeline`], [`picture`] | what was seen second by second, what that says, and a drawing of it |
-//! | [`verdict`], [`report`] | what is wrong, and what came of it |
+//! | [`verdict`], [`report`], [`series`] | what is wrong, and what came of one run and of several |
 
 pub mod drive;
 mod ending;
@@ -23,6 +23,7 @@ pub mod picture;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod series;
 pub mod timeline;
 pub mod verdict;
 pub mod watcher;

@@ -47,10 +47,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing is wrong.
+    /// Whether all was checked and nothing is wrong.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.verdict.is_some()
+    }
+
+    /// How many records went in, as far as is known.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.verdict.as_ref().map_or(self.went_in.records, |verdict| verdict.totals.input_records)
     }
 
     /// For programs.
@@ -68,7 +74,7 @@ impl Outcome {
             "schedule": self.schedule,
             "faults": timeline.faults,
             "faults_by_kind": named(timeline.faults_by_kind()),
-            "events": verdict.as_ref().map_or(self.went_in.records, |verdict| verdict.totals.input_records),
+            "events": self.events(),
             "orders": verdict.as_ref().map(|verdict| verdict.totals.orders),
             "lost": count(Class::Lost),
             "doubled": count(Class::Doubled),
@@ -147,7 +153,6 @@ impl Outcome {
     /// What came of it, in one line without colours.
     #[must_use]
     pub fn summary(&self) -> String {
-        let events = self.verdict.as_ref().map_or(self.went_in.records, |verdict| verdict.totals.input_records);
         let word = match &self.verdict {
             Some(verdict) => console::strip_ansi_codes(&verdict.summary()).into_owned(),
             None => "not checked".to_owned(),
@@ -161,7 +166,7 @@ impl Outcome {
             1 => "1 finding".to_owned(),
             more => format!("{more} findings"),
         };
-        format!("{} events, {faults} faults; {word}; {caught_up}; {findings}", HumanCount(events))
+        format!("{} events, {faults} faults; {word}; {caught_up}; {findings}", HumanCount(self.events()))
     }
 
     /// Recovery times by kind: how many, the one in the middle, and the longest, in seconds.

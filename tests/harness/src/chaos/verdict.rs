@@ -2,11 +2,14 @@
 //!
 //! Pure. Invariant: a finding says what was seen, where, and what had been allowed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::fault::Kind;
+use super::schedule::Schedule;
 use super::timeline::{Fall, Sample, Timeline};
 use crate::check;
 
@@ -19,6 +22,11 @@ pub const MEMORY_BOUND: u64 = (2 * 112) << 20;
 
 /// Within which time after the last healing everything that went in must be published.
 pub const CATCH_UP: Duration = Duration::from_secs(60);
+
+/// How many faults a minute must take place.
+pub const FAULTS_A_MINUTE: f64 = 5.0;
+/// How often a kind may be tried in vain: its victim can be away by another fault.
+const TRIES: usize = 3;
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +57,8 @@ pub enum Sort {
     Secret,
     /// What must be refused was not, or not clearly.
     NotRefused,
+    /// Faults did not take place.
+    NothingBroken,
 }
 
 impl Finding {
@@ -70,6 +80,7 @@ impl fmt::Display for Finding {
             Sort::Exit => "an exit",
             Sort::Secret => "a secret",
             Sort::NotRefused => "not refused",
+            Sort::NothingBroken => "nothing broken",
         };
         write!(f, "{sort}: {}", self.what)
     }
@@ -83,6 +94,34 @@ pub fn of_checker(verdict: &check::Verdict) -> Option<Finding> {
             verdict.findings.by_kind().map(|(kind, found)| format!("{}x {}", found.count, kind.words())).collect();
         Finding::new(Sort::Difference, kinds.join("; "))
     })
+}
+
+/// Probes are sound: one that is refused was taken for malformed while the registry could not be asked.
+#[must_use]
+pub fn of_probes(refused: &[String]) -> Option<Finding> {
+    let first = refused.first()?;
+    Some(Finding::new(Sort::Difference, format!("{} sound records became dead letters: {first}", refused.len())))
+}
+
+/// Whether so little was broken that the run says nothing: kinds that never took place although they were tried several times, and
+/// fewer faults than [`FAULTS_A_MINUTE`], or than half of what was planned where that is less.
+#[must_use]
+pub fn of_faults(schedule: &Schedule, timeline: &Timeline, lasts: Duration) -> Vec<Finding> {
+    let took_place = timeline.faults_by_kind();
+    let mut planned: BTreeMap<Kind, usize> = BTreeMap::new();
+    for fault in &schedule.faults {
+        *planned.entry(fault.kind).or_default() += 1;
+    }
+    let in_vain = planned.iter().filter(|(kind, tries)| **tries >= TRIES && !took_place.contains_key(kind));
+    let words = |(kind, tries): (&Kind, &usize)| format!("{kind} was tried {tries} times and never took place");
+    let mut findings: Vec<Finding> = in_vain.map(|in_vain| Finding::new(Sort::NothingBroken, words(in_vain))).collect();
+    let (happened, planned) = (timeline.took_place().count(), schedule.faults.len());
+    let least = (FAULTS_A_MINUTE * lasts.as_secs_f64() / 60.0).min(planned as f64 / 2.0);
+    if (happened as f64) < least {
+        let words = format!("{happened} of {planned} faults took place, {least:.0} at least say something");
+        findings.push(Finding::new(Sort::NothingBroken, words));
+    }
+    findings
 }
 
 /// Numbers that fell.
@@ -99,9 +138,24 @@ pub fn of_memory(timeline: &Timeline) -> Option<Finding> {
     Some(Finding::new(Sort::Memory, format!("{worker} had {peak} MiB resident, {bound} MiB are its bound")))
 }
 
-/// What each lane that is behind waits for.
+/// Why a run did not catch up: what each lane that is behind waits for, deadlines that are overdue, or that nobody could tell. Never
+/// empty.
 #[must_use]
-pub fn of_lanes_behind(timeline: &Timeline, waited: Duration) -> Vec<Finding> {
+pub fn of_standing(timeline: &Timeline, overdue: i64, waited: Duration) -> Vec<Finding> {
+    let mut findings = of_lanes_behind(timeline, waited);
+    let seconds = waited.as_secs();
+    if overdue > 0 {
+        let words = format!("{overdue} orders have deadlines that are overdue {seconds} s after the last healing");
+        findings.push(Finding::new(Sort::Stall, words));
+    }
+    if findings.is_empty() {
+        let words = format!("within {seconds} s after the last healing Kafka did not say that all is published");
+        findings.push(Finding::new(Sort::Stall, words));
+    }
+    findings
+}
+
+fn of_lanes_behind(timeline: &Timeline, waited: Duration) -> Vec<Finding> {
     let stored = timeline.samples.iter().rev().find_map(|sample: &Sample| sample.stored.as_ref());
     let words = |(lane, at): (i32, super::timeline::Published)| {
         let seconds = waited.as_secs();
@@ -138,9 +192,8 @@ pub fn of_text(place: &str, text: &str, secrets: &[&str]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::timeline::{Published, Stored};
+    use super::super::fault::{Fault, Target};
+    use super::super::timeline::{Happened, Published, Stored};
     use super::*;
 
     fn timeline(stored: Stored, published: Published, memory: u64) -> Timeline {
@@ -167,6 +220,48 @@ mod tests {
         assert!(of_lanes_behind(&unsent, waited)[0].what.ends_with("row 7 is not published, the database knows of 5"));
         let done = timeline(Stored::default(), Published { committed: 100, end: 100 }, 0);
         assert_eq!(of_lanes_behind(&done, waited), []);
+    }
+
+    #[test]
+    fn who_does_not_catch_up_is_never_without_a_finding() {
+        let waited = Duration::from_secs(60);
+        let silent = of_standing(&Timeline::default(), 0, waited);
+        assert!(silent[0].what.ends_with("Kafka did not say that all is published"), "{silent:?}");
+        let late = of_standing(&timeline(Stored::default(), Published::default(), 0), 87, waited);
+        assert_eq!(late[0].what, "87 orders have deadlines that are overdue 60 s after the last healing");
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_broke_says_so() {
+        let fault = |kind: Kind| Fault {
+            kind,
+            target: Target::Postgres,
+            at: Duration::ZERO,
+            lasts: Duration::from_secs(1),
+            chance: 0,
+        };
+        let kinds = [Kind::LocksHeld, Kind::LocksHeld, Kind::LocksHeld, Kind::PostgresCrash];
+        let faults = kinds.map(fault).to_vec();
+        let happened = |fault: &Fault, took_place| Happened {
+            fault: fault.clone(),
+            did: String::new(),
+            took_place,
+            injected: Duration::ZERO,
+            healed: Duration::from_secs(1),
+        };
+        let ran = |took_place: [bool; 4]| {
+            let faults = faults.iter().zip(took_place).map(|(fault, took)| happened(fault, took)).collect();
+            Timeline { faults, ..Timeline::default() }
+        };
+        let schedule = Schedule { faults: faults.clone(), finale: None };
+        let found =
+            |took| of_faults(&schedule, &ran(took), Duration::from_secs(30)).into_iter().map(|found| found.what);
+        let nothing: Vec<String> = found([false; 4]).collect();
+        assert_eq!(
+            nothing,
+            ["locks-held was tried 3 times and never took place", "0 of 4 faults took place, 2 at least say something"]
+        );
+        assert_eq!(found([true, false, false, true]).count(), 0);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use self::disk::Disk;
 pub use self::leaders::Leaders;
 pub use self::links::Links;
 pub use self::mouth::{Manner, Mouth};
-pub use self::probe::Probe;
+pub use self::probe::{PROBE, Probe};
 pub use self::servers::{Server, Servers};
 use super::inject::{Open, stops_workers};
 use crate::config_file::ConfigFile;

@@ -16,6 +16,8 @@ use crate::registry::Registry;
 use crate::schemas;
 use crate::topics::Input;
 
+/// What the ids of their orders begin with.
+pub const PROBE: &str = "probe-";
 /// Enough orders that several lanes have one.
 const ORDERS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,7 +54,7 @@ impl Probe {
         let id = tokio::time::timeout(PATIENCE, registering).await.context("the registry does not answer")??;
         let now = jiff::Timestamp::now().as_microsecond();
         let records = (0..ORDERS).map(|_| {
-            let order = format!("probe-{}", Uuid::new_v4());
+            let order = format!("{PROBE}{}", Uuid::new_v4());
             let mut value = self.producer.encode(&json!({
                 "topic": "payment", "kind": "PENDING", "event_id": Uuid::new_v4().to_string(), "order_id": order,
                 "occurred_at": now, "authorization_id": "probe",
