@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::access::Access;
@@ -19,12 +19,13 @@ use crate::ids::{Lane, NextOffset};
 use crate::order::Source;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// For how long the client believes what it once learned of a topic. librdkafka (2.12.1) takes a partition that had no leader just then
+/// for one without a leader until it learns anew, 15 minutes by default: for so long no deadline of that lane would fire.
+const METADATA_MAX_AGE_MS: &str = "3000";
 
 /// The client.
 pub struct Watermarks {
     client: BaseConsumer<Access>,
-    kafka: config::Kafka,
-    instance: String,
 }
 
 impl Watermarks {
@@ -33,7 +34,9 @@ impl Watermarks {
     /// # Errors
     /// A property that librdkafka does not take.
     pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
-        Ok(Self { client: create(kafka, instance)?, kafka: kafka.clone(), instance: instance.to_owned() })
+        let mut settings = client::observer(kafka, instance);
+        settings.set("isolation.level", "read_uncommitted").set("metadata.max.age.ms", METADATA_MAX_AGE_MS);
+        Ok(Self { client: settings.create_with_context(Access::of(kafka))? })
     }
 
     /// The end of every input partition of these lanes: the offset that the next record will have. One request a broker, however
@@ -43,11 +46,7 @@ impl Watermarks {
     ///
     /// # Errors
     /// No broker is in reach.
-    pub fn ends(
-        &mut self,
-        topics: &InputTopics,
-        lanes: &[Lane],
-    ) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
+    pub fn ends(&self, topics: &InputTopics, lanes: &[Lane]) -> KafkaResult<BTreeMap<Lane, Vec<(Source, NextOffset)>>> {
         // Serves what piled up for a client that nothing else polls: log lines and errors.
         while self.client.poll(Duration::ZERO).is_some() {}
         self.client.context().renew(self.client.client());
@@ -58,15 +57,7 @@ impl Watermarks {
             }
         }
         // The "timestamp" -1 asks for the end, as in the protocol's ListOffsets.
-        let answered = match self.client.offsets_for_times(asked, TIMEOUT) {
-            Ok(answered) => answered,
-            Err(error) => {
-                if knows_too_little(&error) {
-                    self.client = create(&self.kafka, &self.instance)?;
-                }
-                return Err(error);
-            }
-        };
+        let answered = self.client.offsets_for_times(asked, TIMEOUT)?;
         let mut ends: BTreeMap<Lane, Vec<(Source, NextOffset)>> = BTreeMap::new();
         for element in answered.elements() {
             if let (Ok(()), Some(source), Offset::Offset(end)) =
@@ -77,28 +68,5 @@ impl Watermarks {
         }
         ends.retain(|_, ends| ends.len() == topics.len());
         Ok(ends)
-    }
-}
-
-fn create(kafka: &config::Kafka, instance: &str) -> KafkaResult<BaseConsumer<Access>> {
-    let mut settings = client::observer(kafka, instance);
-    settings.set("isolation.level", "read_uncommitted");
-    settings.create_with_context(Access::of(kafka))
-}
-
-/// Whether the client itself, and no broker, says that there is no such topic or partition. One that learned of the topics while
-/// brokers came and went may say so for minutes (librdkafka keeps what it learned for `metadata.max.age.ms`, 15 minutes); a new one asks.
-fn knows_too_little(error: &KafkaError) -> bool {
-    matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_that_knows_too_little_is_told_from_a_broker_that_does_not_answer() {
-        assert!(knows_too_little(&KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition)));
-        assert!(!knows_too_little(&KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)));
     }
 }

@@ -41,7 +41,7 @@ impl Lookout {
     /// Looks out until the process ends.
     pub async fn keep(self) {
         let mut session = None;
-        let mut warned_at: Option<Instant> = None;
+        let mut warned = Warned::default();
         loop {
             tokio::time::sleep(EVERY).await;
             let lanes: Vec<Lane> = self.tenures.standings().into_iter().map(|(lane, ..)| lane).collect();
@@ -49,11 +49,18 @@ impl Lookout {
                 continue;
             }
             match self.look(session.take(), lanes).await {
-                Ok(connection) => session = Some(connection),
+                Ok((connection, unseen)) => {
+                    session = Some(connection);
+                    if !unseen.is_empty() && warned.may_warn() {
+                        tracing::warn!(
+                            ?unseen,
+                            "partitions of these lanes have no leader, trying again: no deadline of theirs fires meanwhile"
+                        );
+                    }
+                }
                 Err(error) => {
                     metrics::RETRIES.increment(1, &["lookout"]);
-                    if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                        warned_at = Some(Instant::now());
+                    if warned.may_warn() {
                         tracing::warn!(%error, "cannot see where partitions end, trying again: no deadline fires meanwhile");
                     }
                     self.tell(BTreeMap::new(), Timestamp(0), None);
@@ -62,7 +69,8 @@ impl Lookout {
         }
     }
 
-    async fn look(&self, session: Option<PgConnection>, lanes: Vec<Lane>) -> Result<PgConnection, Error> {
+    /// Looks once; gives the lanes back of which nothing could be seen.
+    async fn look(&self, session: Option<PgConnection>, lanes: Vec<Lane>) -> Result<(PgConnection, Vec<Lane>), Error> {
         let mut connection = match session {
             Some(connection) => connection,
             None => connection::connect(&self.process.database, "lookout").await?,
@@ -74,14 +82,16 @@ impl Lookout {
         .await?;
         self.process.set_clock(at);
         let (watermarks, process) = (self.watermarks.clone(), self.process.clone());
+        let asked = lanes.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let mut watermarks = watermarks.lock().unwrap_or_else(PoisonError::into_inner);
-            watermarks.ends(&process.rules.topics, &lanes)
+            let watermarks = watermarks.lock().unwrap_or_else(PoisonError::into_inner);
+            watermarks.ends(&process.rules.topics, &asked)
         });
         let ends = read.await.map_err(|error| Error::passing("kafka", error.to_string()))?;
         let ends = ends.map_err(|error| Error::passing("kafka", error.to_string()))?;
+        let unseen = lanes.into_iter().filter(|lane| !ends.contains_key(lane)).collect();
         self.tell(ends, at.said(), off_lane_due);
-        Ok(connection)
+        Ok((connection, unseen))
     }
 
     fn tell(&self, ends: BTreeMap<Lane, Vec<(Source, NextOffset)>>, at: Timestamp, due: Option<Timestamp>) {
@@ -94,5 +104,20 @@ impl Lookout {
             // A writer that is gone takes its process with it.
             let _ = writer.send(ToWriter::Sighted(sightings, due));
         }
+    }
+}
+
+/// When trouble was said last.
+#[derive(Default)]
+struct Warned(Option<Instant>);
+
+impl Warned {
+    /// Whether to say it now: trouble that lasts is said now and then.
+    fn may_warn(&mut self) -> bool {
+        let may = self.0.is_none_or(|at| at.elapsed() >= WARN_EVERY);
+        if may {
+            self.0 = Some(Instant::now());
+        }
+        may
     }
 }

@@ -47,6 +47,7 @@ mod takeover;
 mod trial;
 mod under_load;
 mod upkeep;
+mod watermarks;
 mod wire;
 mod worked_examples;
 mod zombie;

@@ -105,7 +105,7 @@ pub async fn run(place: Place<'_>, front: &Front, options: Options) -> Result<Ou
     let services = services.await??;
     watch.until_published(records).await?;
     watch.stop_all().await?;
-    let verdict = check::check_as_of(deployment, now()).await?;
+    let verdict = check::check_as_of(deployment, now(), &[]).await?;
     let outcome = Outcome { went_in, services, kills, letters, verdict };
     outcome.says_something()?;
     Ok(outcome)

@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::drive::{self, Roll};
+use super::fault::{Between, Target};
 use super::finale;
 use super::report::Outcome;
 use super::run::{Answering, Options};
@@ -20,9 +21,12 @@ use super::verdict::{self, Finding, Sort};
 use super::watcher::Watcher;
 use super::world::{CANARY, PROBE, World};
 use crate::check;
+use crate::check::deadlines::Unreplicated;
 use crate::database;
 use crate::simulate::WentIn;
 
+/// For how long at most a broker that does not keep up is waited for (`replica.lag.time.max.ms` of our brokers, and as much again).
+const LAG: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the world may take to be whole after the last healing, before the product is asked for anything.
@@ -83,7 +87,9 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
             world.dismiss().await?;
             drive::call(&world, &roll);
             let until = Timestamp(jiff::Timestamp::now().as_microsecond());
-            let verdict = check::check_as_of(world.deployment(), until).await.context("the checker")?;
+            let verdict = check::check_as_of(world.deployment(), until, &unreplicated(&faults, began))
+                .await
+                .context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
             checked = Some(verdict);
         } else {
@@ -153,6 +159,17 @@ pub(super) async fn until(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// When brokers were kept from replicating: from each fault of theirs until those that did not keep up are no longer waited for.
+fn unreplicated(faults: &[Happened], began: Instant) -> Vec<Unreplicated> {
+    let now = jiff::Timestamp::now().as_microsecond();
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let at = |since: Duration| Timestamp(now - micros(began.elapsed().saturating_sub(since)));
+    let of_brokers = faults
+        .iter()
+        .filter(|happened| matches!(happened.fault.target, Target::Broker(_) | Target::Link(Between::BrokerBroker)));
+    of_brokers.map(|happened| at(happened.injected)..=at(happened.healed + LAG)).collect()
 }
 
 /// Why each probe that is a dead letter is one.

@@ -37,7 +37,7 @@ impl Check<'_> {
         let mut fired = Vec::new();
         let journal_end = self.journal(reading, lane.lane, &mut inputs, &mut fired).await?;
         entries::close(&inputs, &mut self.totals.outcomes, self.findings);
-        deadlines::compare(&inputs, &fired, &table, self.findings);
+        deadlines::compare((&inputs, self.unreplicated), &fired, &table, self.findings);
         let mut folds = HashMap::new();
         let records = inputs.iter().flat_map(|partition| &partition.records).filter(|record| record.counts());
         for event in records.filter_map(|record| record.judged.as_ref().ok()) {

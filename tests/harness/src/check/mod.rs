@@ -42,6 +42,7 @@ use anyhow::Result;
 use orderstream::ids::{OrderId, Timestamp};
 use orderstream::order::{Event, Facts, Source};
 
+use self::deadlines::Unreplicated;
 use crate::deployment::Deployment;
 use crate::progress::Progress as Bar;
 use crate::topics::Input;
@@ -73,14 +74,15 @@ pub fn input_of(source: Source) -> Option<Input> {
 /// # Errors
 /// A server does not answer; differences are no errors.
 pub async fn check(deployment: &Deployment) -> Result<Verdict> {
-    check_as_of(deployment, now()).await
+    check_as_of(deployment, now(), &[]).await
 }
 
-/// The same where workers were last at work at `until`: what became due after that was nobody's to do.
+/// The same where workers were last at work at `until`, and brokers were kept from replicating at times: what became due after that, or
+/// came in then, was nobody's to do or to see.
 ///
 /// # Errors
 /// As [`check`].
-pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Verdict> {
+pub async fn check_as_of(deployment: &Deployment, until: Timestamp, unreplicated: &[Unreplicated]) -> Result<Verdict> {
     let mut reading = Reading::open(deployment).await?;
     let mut findings = Findings::default();
     let mut totals = Totals::default();
@@ -99,6 +101,7 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp) -> Result<Ve
         rules: Rules { asking, until, since: lanes.iter().filter_map(|lane| lane.claimed_at).max() },
         waiting: &waiting,
         of_several_lanes: &of_several_lanes,
+        unreplicated,
         deployment,
         outputs,
         findings: &mut findings,
@@ -127,6 +130,8 @@ struct Check<'a> {
     deployment: &'a Deployment,
     /// Orders that more than one lane speaks of: compared once all lanes have spoken.
     of_several_lanes: &'a HashSet<OrderId>,
+    /// When brokers were kept from replicating.
+    unreplicated: &'a [Unreplicated],
     replay: Replay<'a>,
     rules: Rules<'a>,
     /// Orders whose deadlines wait for a dead letter, or for the look that a mark asks for.

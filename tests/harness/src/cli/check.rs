@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool> {
         deployment.former_policies.push(Deployment::from_config(file)?.policy);
     }
     let until = arguments.until.unwrap_or_else(jiff::Timestamp::now);
-    let verdict = check::check_as_of(&deployment, Timestamp(until.as_microsecond())).await?;
+    let verdict = check::check_as_of(&deployment, Timestamp(until.as_microsecond()), &[]).await?;
     print!("{}", verdict.text());
     if let Some(path) = arguments.json {
         let json = serde_json::to_string_pretty(&verdict.json())?;

@@ -74,7 +74,7 @@ pub async fn run(options: &Options) -> Result<bool> {
     let ended = Timestamp(jiff::Timestamp::now().as_microsecond());
     // Whoever looks at what is kept asks the registry itself.
     stage.reconfigure(|file| _ = file.set("registry.url", stack.registry.as_str()))?;
-    let verdict = check::check_as_of(&stage.deployment, ended).await?;
+    let verdict = check::check_as_of(&stage.deployment, ended, &[]).await?;
     let stories = Stories::of(&stage, &showing).await?;
     let report = Report { options, showing: &showing, verdict: &verdict, stories: &stories };
     println!("{}", report.text());

@@ -6,6 +6,7 @@
 //! second apart.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use orderstream::ids::{OrderId, Timestamp};
 use orderstream::order::event::inventory::{Inventory, StockFact};
@@ -23,6 +24,9 @@ use super::stored::StoredDeadLetter;
 const APART: i64 = 1_000_000;
 /// After so long a deadline that is due should have fired, in microseconds.
 const LONG: i64 = 30_000_000;
+
+/// A time during which brokers were kept from replicating: what was appended then could be seen by nobody until its end.
+pub type Unreplicated = RangeInclusive<Timestamp>;
 
 /// A deadline that fired.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +105,16 @@ fn fact_of(deadline: &Deadline, order_id: &OrderId) -> Event {
 
 /// The horizon, seen from outside: what the broker had written down before a deadline was due must have been applied by the time it
 /// fired, and one that cancels must have waited for the dead letters of its order.
-pub fn compare(inputs: &[InputPartition], fired: &[Firing], letters: &[StoredDeadLetter], findings: &mut Findings) {
+pub fn compare(
+    (inputs, unreplicated): (&[InputPartition], &[Unreplicated]),
+    fired: &[Firing],
+    letters: &[StoredDeadLetter],
+    findings: &mut Findings,
+) {
     if fired.is_empty() {
         return;
     }
-    let first_after = FirstAfter::of(inputs);
+    let first_after = FirstAfter::of(inputs, unreplicated);
     let unresolved = unresolved(inputs, letters);
     for firing in fired {
         let order = &firing.event.order_id;
@@ -129,11 +138,15 @@ pub fn compare(inputs: &[InputPartition], fired: &[Firing], letters: &[StoredDea
 struct FirstAfter(Vec<(i64, Timestamp, String)>);
 
 impl FirstAfter {
-    fn of(inputs: &[InputPartition]) -> Self {
+    fn of(inputs: &[InputPartition], unreplicated: &[Unreplicated]) -> Self {
+        let seen = |at: Timestamp| {
+            let hidden = unreplicated.iter().filter(|time| time.contains(&at));
+            hidden.map(|time| *time.end()).max().unwrap_or(at)
+        };
         let records = inputs.iter().flat_map(|partition: &InputPartition| {
             partition.records.iter().filter_map(move |record| {
                 let applied = record.tries.first().map_or(i64::MAX, |first| first.seq);
-                Some((applied, record.appended_at?, partition, record.offset))
+                Some((applied, seen(record.appended_at?), partition, record.offset))
             })
         });
         let mut records: Vec<_> = records.collect();

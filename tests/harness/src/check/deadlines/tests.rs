@@ -116,6 +116,14 @@ fn an_order_that_was_derived_anew_under_another_policy_is_fine_and_without_a_cha
 
 /// A deadline that fired in row 2 and was due at [`NOW`], after all records were applied by row 1.
 fn compared(change: impl FnOnce(&mut [InputPartition], &mut Firing, &mut StoredDeadLetter)) -> Findings {
+    compared_with(&[], change)
+}
+
+/// The same where brokers were kept from replicating at times.
+fn compared_with(
+    unreplicated: &[Unreplicated],
+    change: impl FnOnce(&mut [InputPartition], &mut Firing, &mut StoredDeadLetter),
+) -> Findings {
     let mut inputs = fixture::inputs();
     for record in inputs.iter_mut().flat_map(|partition| &mut partition.records) {
         record.appended_at = Some(Timestamp(NOW.0 - 5 * SECOND));
@@ -143,7 +151,7 @@ fn compared(change: impl FnOnce(&mut [InputPartition], &mut Firing, &mut StoredD
     };
     change(&mut inputs, &mut firing, &mut letter);
     let mut findings = Findings::default();
-    compare(&inputs, &[firing], &[letter], &mut findings);
+    compare((&inputs, unreplicated), &[firing], &[letter], &mut findings);
     findings
 }
 
@@ -168,6 +176,15 @@ fn a_deadline_that_waited_for_all_that_came_in_before_it_was_due_is_fine() {
 fn a_deadline_that_fired_before_a_record_that_had_come_in_is_hasty() {
     assert_eq!(compared(|inputs, _, _| inputs[1].records[0].tries[0].seq = 3).of(Kind::DeadlineHasty), 1);
     assert_eq!(compared(|inputs, _, _| inputs[1].records[0].tries.clear()).of(Kind::DeadlineHasty), 1);
+}
+
+#[test]
+fn what_brokers_could_not_replicate_yet_could_not_be_seen() {
+    let until = |after| Timestamp(NOW.0 - 6 * SECOND)..=Timestamp(NOW.0 + after);
+    let late =
+        |inputs: &mut [InputPartition], _: &mut Firing, _: &mut StoredDeadLetter| inputs[1].records[0].tries[0].seq = 3;
+    assert!(compared_with(&[until(-4 * SECOND), until(SECOND)], late).is_clean());
+    assert_eq!(compared_with(&[until(-4 * SECOND)], late).of(Kind::DeadlineHasty), 1, "it could be seen in time");
 }
 
 #[test]
