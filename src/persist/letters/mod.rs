@@ -103,7 +103,7 @@ impl WholeLetter {
             timestamp: self.record_timestamp,
             key: self.key.clone(),
             value: self.value.clone(),
-            headers: self.headers.clone(),
+            headers: Ok(self.headers.clone()),
         }
     }
 }
