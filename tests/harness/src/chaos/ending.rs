@@ -22,7 +22,7 @@ use crate::check;
 use crate::database;
 use crate::simulate::WentIn;
 
-/// How often is looked.
+/// The pause between two looks at a condition, and at the world that is kept going meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the world may take to be whole after the last healing, before the product is asked for anything.
 const WHOLE: Duration = Duration::from_secs(60);
