@@ -17,10 +17,8 @@ use orderstream_harness::topics::Input;
 use crate::allocations::used;
 use crate::events::now_micros;
 use crate::letters::{Sender, raw};
-use crate::stage::{Stage, local_stack};
+use crate::stage::{GOODBYE, Stage, local_stack};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// What decoding may hold at a time: so many bytes for each byte of the record, and so many beside.
 const HELD_PER_BYTE: usize = 64;
 const HELD_BESIDE: usize = 64 << 10;

@@ -1,7 +1,5 @@
 //! Records that cannot be applied: each is kept, byte for byte and once, with its reason, and stops nothing.
 
-use std::time::Duration;
-
 use orderstream::consume::record::HEADERS_MAX;
 use orderstream_harness::output;
 use orderstream_harness::produce::{Producer, RawRecord};
@@ -12,10 +10,8 @@ use serde_json::{Value as Json, json};
 use super::asking::letters;
 use super::events::{captured, event, sound};
 use super::letters::{Sender, raw, table};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// The largest record that workers of these tests take.
 const RECORD_MAX_BYTES: usize = 64 << 10;
 /// The year 2100.

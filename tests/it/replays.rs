@@ -1,7 +1,6 @@
 //! Dead letters that are replayed while workers run: applied exactly once, or refused again and no worse than before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use orderstream::persist::journal_format::{AppliedEntry, read_applied};
 use orderstream_harness::output;
@@ -15,10 +14,8 @@ use serde_json::{Value as Json, json};
 use super::asking::{Said, letters};
 use super::events::{captured, now_micros, sound};
 use super::letters::{Sender, raw};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Wrong input: some letters were refused again.
 const DATA: i32 = 65;
 const SECOND: i64 = 1_000_000;
@@ -102,9 +99,7 @@ async fn a_letter_that_time_has_cured_ends_as_if_it_had_never_been_refused() {
     assert_eq!(actions(&stage).await, [(1, "replay".to_owned(), marked), (1, "applied".to_owned(), applied)]);
     let page = letters(&stage, "show 1").out;
     assert!(page.contains("applied 20") && page.contains("replay   by ann: mended"), "{page}");
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]
@@ -137,9 +132,7 @@ async fn a_letter_that_is_refused_again_is_updated_and_told_once_on_the_topic() 
     assert_eq!(of_one, ["replay", "refused", "replay", "refused"]);
     // Each record stands on the topic once, as it was first refused.
     sender.assert_kept(&stage).await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]
@@ -171,9 +164,7 @@ async fn letters_of_a_schema_that_the_registry_learns_later_reach_their_orders()
         stage.rows("select order_id, captured_minor, payment::text from orders order by order_id").await;
     assert_eq!(paid, ["a", "b", "c"].map(|order| (order.to_owned(), 500, "PAID".to_owned())));
     assert!(states(&stage).await.values().all(|state| *state == ("applied".to_owned(), 3)));
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// Sends captures that a worker which takes no record of more than 1 KiB refuses, each of an order of its own.
@@ -232,9 +223,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
     assert_eq!(report, expected, "{said:?}");
     stage.all_published(60).await;
     assert_each_once(&stage).await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// Each letter is applied once in the table, the history, the journal and on the status topic.
