@@ -167,8 +167,11 @@ async fn letters_of_a_schema_that_the_registry_learns_later_reach_their_orders()
     stage.finish([worker]).await;
 }
 
-/// Sends captures that a worker which takes no record of more than 1 KiB refuses, each of an order of its own.
-async fn send_large(stage: &Stage, orders: usize) {
+/// So many dead letters, each of an order of its own: captures that were too large for a worker that has left.
+async fn refuse(stage: &Stage, orders: usize) {
+    let refusing = stage.worker_with("refusing", |config| {
+        config.set("worker.record_max_bytes", "1KiB");
+    });
     let mut producer = stage.producer().await;
     let topic = stage.deployment.topics.input(Input::Payment).expect("a topic").to_owned();
     for number in 0..orders {
@@ -179,10 +182,8 @@ async fn send_large(stage: &Stage, orders: usize) {
         producer.send_raw(&record).expect("sent");
     }
     producer.flush().expect("kafka has it");
-}
-
-fn small(config: &mut orderstream_harness::config_file::ConfigFile) {
-    config.set("worker.record_max_bytes", "1KiB");
+    stage.all_published(60).await;
+    refusing.stop(GOODBYE).await.expect("a good end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,10 +192,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
     // Small batches make many moments.
     stage.config.set("worker.batch_max_records", 50);
     stage.configure();
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, MANY).await;
-    stage.all_published(60).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, MANY).await;
     assert_eq!(stage.number("select count(*) from dead_letters where reason = 'too_large'").await as usize, MANY);
 
     let mut worker = stage.worker("w-1");
@@ -250,10 +248,7 @@ async fn assert_each_once(stage: &Stage) {
 #[tokio::test]
 async fn a_letter_that_is_discarded_after_it_was_marked_is_left_alone() {
     let stage = Stage::new("replay_discarded", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 2).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 2).await;
     assert_eq!(letters(&stage, "replay --yes --no-wait").code, 0);
     assert_eq!(letters(&stage, "discard 1 --yes --note never").code, 0);
     let worker = stage.worker("w");
@@ -273,10 +268,7 @@ async fn a_letter_that_is_discarded_after_it_was_marked_is_left_alone() {
 #[tokio::test]
 async fn a_replay_that_is_watched_ends_when_the_worker_comes() {
     let stage = Stage::new("replay_waits", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 3).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 3).await;
     let (program, config) = (stage.program.clone(), stage.config_path());
     let replay = tokio::task::spawn_blocking(move || {
         program.output(&config, &["dead-letters", "replay", "--yes", "--rate", "0"]).expect("it starts")
@@ -295,10 +287,7 @@ async fn a_replay_that_is_watched_ends_when_the_worker_comes() {
 #[tokio::test]
 async fn the_event_that_show_prints_is_one_that_fold_reads() {
     let stage = Stage::new("replay_fold", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 1).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 1).await;
     let shown = letters(&stage, "show 1 -o json").json(0);
     let path = stage.config_path().with_file_name("event.json");
     std::fs::write(&path, format!("[{}]", shown["contents"]["event"])).expect("written");
