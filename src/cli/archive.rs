@@ -208,7 +208,10 @@ impl Report {
         });
         text.extend(held);
         if self.left_alone > 0 {
-            text += &format!("{} are left where they are: something happened to them meanwhile\n", self.left_alone);
+            text += &format!(
+                "{} are left where they are: something happened to them, or somebody worked on them, meanwhile; run it again to look anew\n",
+                self.left_alone
+            );
         }
         if !self.done && orders > 0 {
             text += "nothing was changed: say --yes to do it\n";

@@ -4,6 +4,7 @@
 //! prints as its result goes to standard output, everything about how it went to standard error.
 
 mod archive;
+mod change;
 mod config;
 mod database;
 mod dead_letters;

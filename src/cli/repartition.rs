@@ -8,15 +8,14 @@
 //! broken off before, the same command does it again, and moving an order twice moves it once.
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
-use super::dead_letters::by::ByArgs;
+use super::change::ChangeArgs;
 use super::exit::Exit;
 use super::offline::{Offline, Refusal, with_offline};
-use super::output::{Output, counted, progress};
+use super::output::{counted, progress};
 use super::recover::found::{Found, LaneFound, Position};
-use super::{ConfigFile, complain, with_config};
+use super::{complain, with_config};
 use crate::consume::partitioner::partition_of;
 use crate::ids::Lane;
 use crate::persist::checkpoints::Checkpoint;
@@ -29,21 +28,11 @@ const PAGE: i64 = 2_000;
 /// Whether to do it.
 #[derive(Debug, Args)]
 pub(super) struct RepartitionArgs {
-    /// Does it; without this it only says what would be done.
-    #[arg(long)]
-    yes: bool,
     /// Goes on although lanes have rows that are not published yet: versions of their orders may be published out of order.
     #[arg(long)]
     unpublished: bool,
-    /// Why, as it is written down.
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    note: Option<String>,
     #[command(flatten)]
-    by: ByArgs,
-    #[command(flatten)]
-    output: Output,
-    #[command(flatten)]
-    file: ConfigFile,
+    change: ChangeArgs,
 }
 
 /// What a pass over all orders found.
@@ -58,7 +47,7 @@ struct Moves {
 impl RepartitionArgs {
     /// Looks, and does it where that was asked for.
     pub(super) fn run(&self) -> Exit {
-        with_config(&self.file, |config| {
+        with_config(&self.change.file, |config| {
             with_offline(&config, "repartition", async |offline| self.repartition(offline).await)
         })
     }
@@ -72,7 +61,7 @@ impl RepartitionArgs {
             let answer = json!({ "state": "there", "lanes": now });
             let text =
                 format!("the input topics have {now} partitions, and the database {now} lanes: nothing to move\n");
-            return Ok(self.output.answer(&answer, || text));
+            return Ok(self.change.output.answer(&answer, || text));
         }
         self.may_move(offline)?;
         offline.nobody_works().await?;
@@ -87,11 +76,11 @@ impl RepartitionArgs {
         answer["orders"] = moves.orders.into();
         answer["orders_moved"] = moves.moved.into();
         answer["orders_misplaced_before"] = moves.misplaced.into();
-        if self.yes {
+        if self.change.yes {
             self.act(offline, &found, &answer).await?;
             answer["state"] = "done".into();
         }
-        Ok(self.output.answer(&answer, || text(&answer, self.yes)))
+        Ok(self.change.output.answer(&answer, || text(&answer, self.change.yes)))
     }
 
     /// Only the number of partitions may differ, and only upwards.
@@ -119,7 +108,7 @@ impl RepartitionArgs {
             )));
         }
         let rows: i64 = found.lanes.iter().map(unpublished).sum();
-        if rows > 0 && self.yes && !self.unpublished {
+        if rows > 0 && self.change.yes && !self.unpublished {
             return Err(Refusal::config(format!(
                 "{rows} journal rows are not published yet, and the orders in them would be published by two lanes: add --unpublished to go on all the same; nothing is lost, but consumers may see versions of those orders out of order"
             )));
@@ -128,7 +117,7 @@ impl RepartitionArgs {
     }
 
     async fn act(&self, offline: &mut Offline, found: &Found, what: &Value) -> Result<(), Refusal> {
-        let by = self.by.by(self.note.as_deref());
+        let by = self.change.by.by();
         let seen: Vec<_> = found.lanes.iter().map(|lane| lane.row).collect();
         let operation = widening::begin_moving(&mut offline.connection, &seen, &by, what).await?;
         let Some(operation) = operation else { return Err(Refusal::somebody_came()) };

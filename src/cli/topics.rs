@@ -7,11 +7,11 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::dead_letters::by::ByArgs;
+use super::change::ChangeArgs;
 use super::exit::Exit;
 use super::offline::{From, Offline, Refusal, with_offline};
-use super::output::{Output, counted};
-use super::{ConfigFile, with_config};
+use super::output::counted;
+use super::with_config;
 use crate::ids::Lane;
 use crate::persist::checkpoints::Checkpoint;
 use crate::persist::{recovery, widening};
@@ -34,25 +34,15 @@ pub(super) struct AddArgs {
     /// Where it is read from: the first record that Kafka has, or behind the last.
     #[arg(long, value_name = "WHERE", value_enum, default_value = "earliest")]
     from: From,
-    /// Does it; without this it only says what would be done.
-    #[arg(long)]
-    yes: bool,
-    /// Why, as it is written down.
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    note: Option<String>,
     #[command(flatten)]
-    by: ByArgs,
-    #[command(flatten)]
-    output: Output,
-    #[command(flatten)]
-    file: ConfigFile,
+    change: ChangeArgs,
 }
 
 impl TopicsCommand {
     /// Does what was asked.
     pub(super) fn run(self) -> Exit {
         match self {
-            Self::Add(args) => with_config(&args.file, |config| {
+            Self::Add(args) => with_config(&args.change.file, |config| {
                 with_offline(&config, "topics-add", async |offline| args.add(offline).await)
             }),
         }
@@ -66,6 +56,7 @@ impl AddArgs {
             return if offline.stored.topics.iter().any(|(_, topic)| topic == name) {
                 let answer = json!({ "state": "there", "topic": name });
                 Ok(self
+                    .change
                     .output
                     .answer(&answer, || format!("`{name}` is an input topic of this deployment: nothing to add\n")))
             } else {
@@ -92,8 +83,8 @@ impl AddArgs {
             "state": "found", "topic": name, "role": role, "partitions": lanes, "from": self.from,
             "offsets_to_be_read": unread, "offsets_skipped": skipped,
         });
-        if self.yes {
-            let by = self.by.by(self.note.as_deref());
+        if self.change.yes {
+            let by = self.change.by.by();
             let connection = &mut offline.connection;
             let seen = recovery::lanes(connection).await?;
             let added = widening::add_topics(connection, &seen, (&offline.now, &checkpoints), &by, &answer).await?;
@@ -102,7 +93,7 @@ impl AddArgs {
             }
             answer["state"] = "done".into();
         }
-        Ok(self.output.answer(&answer, || text(&answer, self.yes)))
+        Ok(self.change.output.answer(&answer, || text(&answer, self.change.yes)))
     }
 
     /// The role that the topic fills; refused where it is not the only change.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::consume::record::Record;
+use crate::consume::record::{HeadersLost, Record};
 use crate::ids::{SchemaId, Timestamp};
 use crate::order::{Event, Source};
 
@@ -99,8 +99,11 @@ impl Decoder {
         Err(Refusal::new(Reason::KeyMismatch, text))
     }
 
-    /// What can be said of a record without its value: its size and its key.
+    /// What can be said of a record without its value: its headers, its size and its key.
     fn key_of<'r>(&self, record: &'r Record) -> Result<&'r str, Refusal> {
+        if let Err(lost) = record.headers {
+            return Err(without_headers(lost));
+        }
         let size = record.size_bytes();
         if size > self.record_max_bytes {
             let text = format!("the record has {size} bytes, more than the {} allowed", self.record_max_bytes);
@@ -114,6 +117,19 @@ impl Decoder {
             Refusal::new(Reason::KeyMismatch, text)
         })
     }
+}
+
+/// Where headers are missing that may name the schema, nobody can tell what the value is.
+fn without_headers(lost: HeadersLost) -> Refusal {
+    let (reason, remedy) = match lost {
+        HeadersLost::TooMany => (Reason::TooLarge, "have its producer send fewer"),
+        HeadersLost::Broken => (Reason::BadFraming, "find out which producer writes them"),
+    };
+    let text = format!(
+        "the record has {lost}, and the Kafka client hands over none of them: {remedy}; it is kept without its headers \
+         and can be replayed so"
+    );
+    Refusal::new(reason, text)
 }
 
 fn read(
@@ -205,7 +221,7 @@ mod tests {
             timestamp: NOW,
             key: key.map(Bytes::from_static),
             value: Some(Bytes::copy_from_slice(value)),
-            headers: Vec::new(),
+            headers: Ok(Vec::new()),
         }
     }
 
@@ -286,8 +302,21 @@ mod tests {
     #[test]
     fn a_record_beyond_the_limit_is_not_even_looked_at() {
         let mut large = record(Source::Payment, None, &[]);
-        large.headers = vec![("h".to_owned(), Some(Bytes::from(vec![0; RECORD_MAX_BYTES])))];
+        large.headers = Ok(vec![("h".to_owned(), Some(Bytes::from(vec![0; RECORD_MAX_BYTES])))]);
         assert_eq!(refusal(&decoder(), &large).reason, Reason::TooLarge);
+    }
+
+    #[test]
+    fn a_record_whose_headers_cannot_be_had_is_refused_though_its_value_is_sound() {
+        for (lost, reason, named) in [
+            (HeadersLost::TooMany, Reason::TooLarge, "more than 100000 headers"),
+            (HeadersLost::Broken, Reason::BadFraming, "headers that cannot be read"),
+        ] {
+            let sound = vectors().swap_remove(0).record;
+            let refusal = refusal(&decoder(), &Record { headers: Err(lost), ..sound });
+            assert_eq!(refusal.reason, reason);
+            assert!(refusal.text.contains(named), "{refusal}");
+        }
     }
 
     #[test]

@@ -90,10 +90,10 @@ mod tests {
             timestamp: Timestamp(0),
             key: None,
             value: value.map(Bytes::from_static),
-            headers: header
+            headers: Ok(header
                 .map(|value| (SCHEMA_ID_HEADER.to_owned(), Some(Bytes::from_static(value))))
                 .into_iter()
-                .collect(),
+                .collect()),
         }
     }
 

@@ -158,7 +158,7 @@ mod tests {
             timestamp: NOW,
             key: Some(Bytes::from_static(b"order-1")),
             value: value.map(Bytes::copy_from_slice),
-            headers: Vec::new(),
+            headers: Ok(Vec::new()),
         }
     }
 

@@ -119,39 +119,38 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::json::from_json;
-    use crate::ids::Timestamp;
+    use crate::order::event::payment::AuthorizationFact;
+    use crate::order::tests::say::{authorization, authorized};
 
-    fn event(kind: &str, second: i64) -> Event {
-        let event = serde_json::json!({
-            "topic": "payment", "event_id": format!("{kind}-{second}"), "order_id": "ord-1", "kind": kind,
-            "occurred_at": 1_760_000_000_000_000_i64 + second * 1_000_000,
-            "authorization_id": "auth-1", "amount_minor": 500, "currency": "EUR",
-        });
-        from_json(event, Timestamp(i64::MAX / 4)).unwrap()
+    fn pending() -> Event {
+        authorization("auth-1", AuthorizationFact::Pending).at(1)
+    }
+
+    fn declined() -> Event {
+        authorization("auth-1", AuthorizationFact::Declined).at(3)
     }
 
     #[test]
     fn a_change_is_said_once_under_the_next_version_with_the_view_before() {
         let (mut order, policy) = (Order::default(), Policy::default());
-        let (merged, change) = order.apply(&event("PENDING", 1), &policy);
+        let (merged, change) = order.apply(&pending(), &policy);
         assert_eq!(
             (merged, change, order.version),
             (Merged::Changed, Some(Change { previous: None, previous_version: 0 }), 1)
         );
         let before = order.view.clone();
-        let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
+        let (_, change) = order.apply(&authorized("auth-1", 500).at(2), &policy);
         assert_eq!((change, order.version), (Some(Change { previous: before, previous_version: 1 }), 2));
-        assert_eq!(order.apply(&event("AUTHORIZED", 2), &policy), (Merged::Duplicate, None));
+        assert_eq!(order.apply(&authorized("auth-1", 500).at(2), &policy), (Merged::Duplicate, None));
         // A later word of the same changes a register and not the view.
-        assert_eq!(order.apply(&event("AUTHORIZED", 3), &policy), (Merged::Changed, None));
+        assert_eq!(order.apply(&authorized("auth-1", 500).at(3), &policy), (Merged::Changed, None));
         assert_eq!(order.version, 2);
     }
 
     #[test]
     fn above_a_floor_versions_leap_once_and_what_is_known_is_said_again_once() {
         let (mut order, policy) = (Order::default(), Policy::default());
-        let _ = order.apply(&event("PENDING", 1), &policy);
+        let _ = order.apply(&pending(), &policy);
         assert_eq!(order.say_again(&policy), None, "nothing was lost");
         order.version_floor = 40;
         let before = order.clone();
@@ -161,18 +160,18 @@ mod tests {
         let facts = before.facts.clone();
         order.unsay(again, facts);
         assert_eq!(order, before);
-        let (_, change) = order.apply(&event("AUTHORIZED", 2), &policy);
+        let (_, change) = order.apply(&authorized("auth-1", 500).at(2), &policy);
         assert_eq!((change.map(|change| change.previous_version), order.version), (Some(1), 41), "news leap too");
-        let _ = order.apply(&event("DECLINED", 3), &policy);
+        let _ = order.apply(&declined(), &policy);
         assert_eq!(order.version, 42);
     }
 
     #[test]
     fn a_change_that_is_taken_back_leaves_the_order_as_it_was() {
         let (mut order, policy) = (Order::default(), Policy::default());
-        let _ = order.apply(&event("PENDING", 1), &policy);
+        let _ = order.apply(&pending(), &policy);
         let before = order.clone();
-        let (_, change) = order.apply(&event("DECLINED", 2), &policy);
+        let (_, change) = order.apply(&declined(), &policy);
         order.unsay(change, before.facts.clone());
         assert_eq!(order, before);
     }

@@ -55,7 +55,7 @@ pub async fn write(connection: &mut PgConnection, letters: &[DeadLetter<'_>]) ->
     .bind(letters.iter().map(|letter| letter.record.offset).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.record.key.as_deref()).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.record.value.as_deref()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| headers_json(&letter.record.headers)).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| headers_json(letter.record.headers())).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.record.timestamp.0).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.schema_id.map(|id| i64::from(id.0))).collect::<Vec<_>>())
@@ -187,7 +187,7 @@ pub async fn to_replay(
             timestamp: Timestamp(timestamp.unwrap_or_default()),
             key: bytes(row.try_get(4)?),
             value: bytes(row.try_get(5)?),
-            headers,
+            headers: Ok(headers),
         };
         letters.push(Marked { id: row.try_get(0)?, record, unreadable });
     }

@@ -258,7 +258,7 @@ mod tests {
             timestamp: Timestamp(1),
             key: None,
             value: None,
-            headers: Vec::new(),
+            headers: Ok(Vec::new()),
         };
         let decoded = Err(Refusal::new(Reason::NoKey, "no key"));
         Item { record, consumed_at: Instant::now(), decoded, letter: None }

@@ -1,38 +1,12 @@
 //! What a piece of code takes of the machine: the bytes that it holds at a time, and the processor's time.
 //!
-//! The allocator of this test binary counts, thread by thread. Invariant: counting allocates nothing, and what other threads do is
-//! not counted, so a busy machine changes no figure.
+//! The allocator of this test binary counts, thread by thread, and is the one of the fuzz targets. Invariant: what other threads do
+//! is not counted, so a busy machine changes no figure.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../fuzz/src/allocations.rs"]
+mod counting;
+
 use std::time::Duration;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that ends has no cells any more; what it still allocates is nobody's.
-        let _ = HELD.try_with(|held| {
-            held.set(held.get() + layout.size().cast_signed());
-            let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
-        });
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let _ = HELD.try_with(|held| held.set(held.get() - layout.size().cast_signed()));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 /// What a call took.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +20,7 @@ pub struct Used {
 /// What a call returns, and what it took. It must not wait for anything.
 pub fn used<T>(call: impl FnOnce() -> T) -> (T, Used) {
     let before = cpu();
-    let held = HELD.get();
-    PEAK.set(held);
-    let result = call();
-    let peak_bytes = (PEAK.get() - held).unsigned_abs();
+    let (result, peak_bytes) = counting::peak(call);
     (result, Used { peak_bytes, cpu: cpu() - before })
 }
 

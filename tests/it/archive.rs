@@ -3,7 +3,6 @@
 //! Invariant under test: an order is in one of the two tables at every instant, whoever archives and whoever applies.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use orderstream::persist::archive::COLUMNS;
 use orderstream_harness::output;
@@ -12,9 +11,7 @@ use serde_json::{Value as Json, json};
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::events::{captured, event, sound};
-use crate::stage::Stage;
-
-const GOODBYE: Duration = Duration::from_secs(20);
+use crate::stage::{GOODBYE, Stage};
 
 /// Runs `archive` and returns what it answers.
 fn archive(stage: &Stage, arguments: &[&str]) -> Json {
@@ -167,9 +164,7 @@ async fn an_order_that_is_archived_under_the_hands_of_a_batch_comes_back_with_it
     let back = |order: &str| (order.to_owned(), 2, "CANCELLING".to_owned());
     assert_eq!(orders, [back("before-lock"), back("before-placeholder")]);
     assert_eq!(archived(&stage).await, 0);
-    worker.stop(GOODBYE).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 fn move_out(order: &str) -> AssertSqlSafe<String> {

@@ -1,7 +1,5 @@
 //! Asking `orderstream dead-letters`: runs the command and keeps all that it said; and five letters to ask it about.
 
-use std::time::Duration;
-
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
@@ -9,10 +7,8 @@ use serde_json::Value as Json;
 
 use super::events::{captured, sound};
 use super::letters::{Sender, raw};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// The year 2100.
 pub const FAR_AHEAD: i64 = 4_102_444_800_000_000;
 

@@ -5,17 +5,14 @@
 //! the same, for the same cause, and nothing is merged; only the instant at which it was decided differs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use orderstream_harness::output::{self, StatusChanged};
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::{Planned, Shape, Traffic};
 
 use crate::events::now_micros;
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Everything occurred and fell due so long ago that time has nothing left to decide, in microseconds.
 const LONG_AGO: i64 = 30 * 86_400 * 1_000_000;
 

@@ -1,12 +1,10 @@
 //! The gauges of orders and obligations: counted over the whole database, whoever applied the events.
 
-use std::time::Duration;
-
 use orderstream_harness::topics::Input;
 use serde_json::json;
 
 use crate::events::{event, sound};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +35,6 @@ async fn orders_are_counted_by_status_and_what_they_owe_by_kind() {
             Ok(right)
         })
         .await;
-    worker.stop(Duration::from_secs(20)).await.expect("a good end");
+    worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
 }

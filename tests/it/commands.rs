@@ -2,7 +2,6 @@
 //! whenever and however often it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use orderstream::order::cancel::CancelReason;
 use orderstream::order::obligation::ObligationKind;
@@ -109,9 +108,7 @@ async fn a_cancelled_order_asks_once_for_each_thing_it_owes_and_ends_with_the_an
     stage.all_published(20).await;
     assert_eq!(commands(&stage).await["ord"].len(), 2, "an answer that comes twice asks nothing");
     assert!(metric(&worker, "orderstream_commands_total{kind=\"VOID_PAYMENT\",attempt=\"first\"}").await >= 1.0);
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,9 +123,7 @@ async fn an_answer_before_the_question_leaves_nothing_to_ask() {
     reaches(&stage, "ord", |status, _| status == "CANCELLED").await;
     stage.all_published(20).await;
     assert!(commands(&stage).await.is_empty());
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,9 +159,7 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     send(&mut producer, &[voided("ord", 90)]);
     reaches(&stage, "ord", |status, attention| status == "CANCELLED" && attention.is_empty()).await;
     stage.all_published(20).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +178,5 @@ async fn without_a_command_topic_nothing_is_sent_and_the_debt_is_counted_all_the
     })
     .await
     .expect("counted");
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }

@@ -68,9 +68,7 @@ async fn a_producer_whose_call_took_long_is_not_used_again() {
     stage.all_published(60).await;
     worker.must_run().expect("it only waited");
     assert_eq!(metric(&worker, "orderstream_producer_recycles_total{cause=\"slow\"}").await, 1.0);
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,9 +84,7 @@ async fn before_offsets_are_sent_kafka_has_the_records() {
     assert!(partitions.iter().any(has_records), "nothing of the transaction had arrived");
     let next = stage.worker("next");
     stage.all_published(60).await;
-    next.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([next]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +96,5 @@ async fn a_transaction_that_was_committed_and_not_noted_is_not_published_again()
     worker.wait(Duration::from_secs(60)).await.expect("it dies there");
     let next = stage.worker("next");
     stage.all_published(60).await;
-    next.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([next]).await;
 }

@@ -7,6 +7,7 @@ use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
 use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
+use sqlx::Executor;
 
 use super::asking::{FAR_AHEAD, five_letters, letters};
 use super::events::captured;
@@ -19,6 +20,8 @@ const USAGE: i32 = 64;
 const DATA: i32 = 65;
 /// A server is not there.
 const UNAVAILABLE: i32 = 69;
+/// Somebody else is at it.
+const TRY_AGAIN: i32 = 75;
 /// Wrong configuration.
 const CONFIG: i32 = 78;
 /// Ctrl-C.
@@ -155,6 +158,32 @@ async fn nothing_is_changed_without_yes_and_everything_is_written_down_with_it()
     assert!(again.code == 0 && again.out.contains("nothing to do"), "{again:?}");
     assert!(again.err.contains("dead letter 1 is discarded already"), "{again:?}");
     assert_eq!(letters(&stage, "list -o json").json(0)["letters"], 3);
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_somebody_holds_locked_are_waited_for_and_else_counted() {
+    let stage = Stage::new("letters_locked", 1).await;
+    five_letters(&stage).await;
+    let mut worker = stage.database.connect().await.expect("a session");
+    worker.execute("begin; select from dead_letters where id in (2, 4) for update").await.expect("locked");
+    let tired = letters(&stage, "discard 1 2 --yes --note INC-1 -o json");
+    assert_eq!(tired.json(TRY_AGAIN), json!({"discarded": 1, "passed_over": 1}));
+    assert!(tired.err.contains("1 dead letter was passed over") && tired.err.contains("run the same command again"));
+
+    let (program, config) = (stage.program.clone(), stage.config_path());
+    let discard = tokio::task::spawn_blocking(move || {
+        program.output(&config, &["dead-letters", "discard", "--all", "--yes", "--note", "INC-1"]).expect("it starts")
+    });
+    let left = "select count(*) from dead_letters where state = 'open'";
+    wait::within(30, "the others to be discarded", async || Ok(stage.number(left).await == 2))
+        .await
+        .expect("discarded");
+    worker.execute("commit").await.expect("unlocked");
+    let output = discard.await.expect("no panic");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.starts_with("4 dead letters discarded"), "{output:?}");
+    assert_eq!(stage.number(left).await, 0);
     stage.strike().await;
 }
 

@@ -4,7 +4,6 @@
 //! way of everything.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use orderstream_harness::output;
 use orderstream_harness::produce::{Manner, Producer};
@@ -13,7 +12,7 @@ use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use crate::events::{captured, event, now_micros, sound};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::metric;
 
 const SECOND: i64 = 1_000_000;
@@ -84,9 +83,7 @@ async fn an_order_that_is_not_paid_in_time_is_given_up_within_seconds_and_told_o
     assert_eq!(orders(&stage).await["unpaid"].1.as_deref(), Some("payment_expired"));
     assert_ne!(status(&stage, "paid").await.as_deref(), Some("CANCELLED"));
     assert!(metric(&worker, "orderstream_deadlines_fired_total{name=\"payment_due\"}").await >= 1.0);
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,9 +114,7 @@ async fn on_a_lane_that_is_never_idle_a_deadline_fires_all_the_same() {
     .await
     .expect("it fires while events come");
     stage.all_published(60).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +151,7 @@ async fn many_deadlines_at_once_are_worked_off_in_batches_between_which_events_p
     .await
     .expect("all are worked off");
     assert!(passed_meanwhile, "no event was applied while some had fired and some were due");
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    worker.stop(GOODBYE).await.expect("exit code 0");
     let sizes: Vec<(i32,)> = stage.rows("select max(events) from journal").await;
     assert!(sizes[0].0 <= 200, "a batch of {} entries", sizes[0].0);
     stage.check().await;
@@ -204,7 +199,5 @@ async fn every_other_deadline_fires_by_its_policy() {
     .expect("both expire");
     assert_eq!(orders(&stage).await["declined"].1.as_deref(), Some("payment_failed"));
     assert_eq!(orders(&stage).await["rejected"].1.as_deref(), Some("out_of_stock"));
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }

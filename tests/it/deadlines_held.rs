@@ -3,8 +3,6 @@
 //! Unread, inside an open transaction, in a dead letter, in a foreign lane: each with a witness beside it, an order of the same
 //! deadline without a payment, whose end shows that the time had come.
 
-use std::time::Duration;
-
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topics::Input;
 use orderstream_harness::wait;
@@ -13,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::by_hand::{ByHand, orders_of_two_lanes};
 use crate::deadlines::{in_seconds, occurred, paid, placed, reaches, send, status, transactional};
 use crate::events::{event, now_micros, sound};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_comes_back() {
@@ -26,7 +24,7 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     let mut producer = stage.producer().await;
     send(&mut producer, &[placed("paid", in_seconds(15)), placed("unpaid", in_seconds(15))]);
     stage.all_published(20).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    worker.stop(GOODBYE).await.expect("exit code 0");
     let backlog: Vec<Json> = (0..3_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
     send(&mut producer, &backlog);
     send(&mut producer, &[paid("paid")]);
@@ -41,9 +39,7 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     reaches(&stage, "unpaid", "CANCELLED").await;
     stage.all_published(20).await;
     assert_ne!(status(&stage, "paid").await.as_deref(), Some("CANCELLED"));
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,9 +70,7 @@ async fn a_payment_in_an_open_transaction_holds_the_deadline_back_and_an_aborted
         }
     }
     stage.all_published(20).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,9 +93,7 @@ async fn an_order_with_an_unresolved_dead_letter_is_not_given_up_until_somebody_
     assert_eq!(held, [(true,)], "nobody looks again and again");
     stage.run_command(&["dead-letters", "discard", "--order", "torn", "--note", "not a payment", "--yes"]);
     reaches(&stage, "torn", "CANCELLED").await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +122,5 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
         .await;
     reaches(&stage, order, "AWAITING_STOCK").await;
     stage.all_published(20).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }

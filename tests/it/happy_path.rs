@@ -1,7 +1,6 @@
 //! What the product is for: events of three or four topics go in, each order's status events come out, the database agrees.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use orderstream::order::Status;
 use orderstream_harness::output::{self, Envelope, StatusChanged};
@@ -10,10 +9,8 @@ use orderstream_harness::topics::Input;
 use serde_json::{Value as Json, json};
 
 use super::events::{BEGIN, event, now_micros};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// The namespace of status events' ids, as the contract says it (schemas/OrderStatusChanged.avsc).
 const NAMESPACE: uuid::Uuid = uuid::uuid!("846bb82d-a2f8-5626-a8f9-c1841bedd825");
 

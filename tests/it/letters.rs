@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use orderstream::consume::record::HEADERS_MAX;
 use orderstream_harness::hostile::Case;
 use orderstream_harness::output;
 use orderstream_harness::produce::{Producer, RawRecord};
@@ -88,7 +89,9 @@ impl Sender {
     /// A record that is refused for that reason.
     pub fn bad(&mut self, stage: &Stage, input: Input, reason: &str, record: RawRecord) {
         let (key, value) = (record.key.as_deref().map(shown), record.value.as_deref().map(shown));
-        let headers = record.headers.iter().map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect();
+        // Of more than that many nobody is told any.
+        let told = if record.headers.len() > HEADERS_MAX { &[][..] } else { &record.headers };
+        let headers = told.iter().map(|(name, value)| (name.clone(), value.as_deref().map(shown))).collect();
         let topic = stage.deployment.topics.input(input).expect("a topic of the test").to_owned();
         let offset = self.send(stage, input, record);
         self.letters.insert(Letter { topic, offset, reason: reason.to_owned(), key, value, headers });

@@ -1,19 +1,17 @@
 //! Records that cannot be applied: each is kept, byte for byte and once, with its reason, and stops nothing.
 
-use std::time::Duration;
-
+use orderstream::consume::record::HEADERS_MAX;
 use orderstream_harness::output;
 use orderstream_harness::produce::{Producer, RawRecord};
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
 use serde_json::{Value as Json, json};
 
+use super::asking::letters;
 use super::events::{captured, event, sound};
 use super::letters::{Sender, raw, table};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// The largest record that workers of these tests take.
 const RECORD_MAX_BYTES: usize = 64 << 10;
 /// The year 2100.
@@ -114,6 +112,26 @@ async fn without_a_dead_letter_topic_refused_records_are_kept_in_the_table() {
     stage.all_published(20).await;
     assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>());
     stage.check().await;
+    worker.stop(GOODBYE).await.expect("a good end");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn a_record_with_more_headers_than_the_client_hands_over_is_refused_and_can_be_replayed_without_them() {
+    let stage = Stage::new("too_many_headers", 1).await;
+    let worker = stage.worker("w");
+    let mut sender = Sender::on(&stage).await;
+    let value = sender.producer.encode(&captured("many", "cap-1")).expect("an event");
+    let headers = vec![("h".to_owned(), None); HEADERS_MAX + 1];
+    sender.bad(&stage, Input::Payment, "too_large", RawRecord { headers, ..raw("many", Some(value)) });
+    sender.assert_kept(&stage).await;
+    let said = output::dead_letters(&stage.deployment).expect("the topic");
+    assert_eq!(said[0].header("orderstream-headers-left-out"), Some("more than 100000 headers"));
+    let shown = letters(&stage, "show 1");
+    assert!(shown.out.contains("have its producer send fewer"), "{shown:?}");
+    let replayed = letters(&stage, "replay 1 --yes --note sound --as ann -o json").json(0);
+    assert_eq!(replayed["applied"], 1);
+    assert_eq!(stage.number("select count(*) from orders where order_id = 'many'").await, 1);
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
 }

@@ -3,13 +3,11 @@
 //! The order of what is published may suffer; the orders themselves may not. Their rows' locks, and the placeholders that make a
 //! lock possible before there is an order, keep two lanes from losing each other's updates.
 
-use std::time::Duration;
-
 use orderstream_harness::produce::{Manner, Partitioner, Producer};
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::{Shape, Traffic};
 
-use crate::stage::{Stage, now_micros};
+use crate::stage::{GOODBYE, Stage, now_micros};
 use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +22,7 @@ async fn two_producers_with_different_partitioners_lose_no_update_and_are_counte
         worker.must_run().expect("nobody stopped it");
         off_lane += metric(&worker, "orderstream_orders_off_lane_total").await;
         warned |= worker.log().expect("a log").contains("different partitioners");
-        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        worker.stop(GOODBYE).await.expect("exit code 0");
     }
     assert!(off_lane > 0.0 && warned, "orders_off_lane_total is {off_lane}");
     let verdict = stage.check().await;

@@ -5,14 +5,13 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use orderstream_harness::commit_thief::CommitThief;
 use orderstream_harness::stack::Stack;
 use orderstream_harness::worker::Worker;
 
 use crate::holds::{Holds, Step};
-use crate::stage::{Stage, local_stack};
+use crate::stage::{GOODBYE, Stage, local_stack};
 use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +30,7 @@ async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
     stage.all_published(90).await;
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");
-        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        worker.stop(GOODBYE).await.expect("exit code 0");
     }
     stage.check().await;
     stage.strike().await;
@@ -57,9 +56,7 @@ async fn a_batch_that_is_too_slow_for_the_database_is_tried_in_halves_until_it_i
     let worker = stage.worker("halving");
     stage.all_published(90).await;
     assert!(worker.log().expect("a log").contains("trying half of it"));
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +164,7 @@ impl Robbery {
             0.0,
             "it lost nothing to anybody"
         );
-        self.worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        self.worker.stop(GOODBYE).await.expect("exit code 0");
         self.stage.check().await;
         self.stage.strike().await;
     }

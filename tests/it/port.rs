@@ -1,7 +1,6 @@
 //! The only port: `/metrics` and nothing else, every metric of the table, and numbers that add up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use orderstream::metrics::{Kind, TABLE};
 use orderstream_harness::output;
@@ -10,11 +9,8 @@ use orderstream_harness::worker::Worker;
 use reqwest::{Client, Method, StatusCode};
 
 use super::events::now_micros;
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 use super::under_load::metric;
-
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 
 async fn ask(worker: &Worker, method: Method, path: &str) -> (StatusCode, Option<String>, String) {
     let request = Client::new().request(method, format!("http://{}{path}", worker.metrics()));

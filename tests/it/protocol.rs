@@ -23,7 +23,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
-use crate::stage::{Stage, local_stack, now_micros};
+use crate::stage::{GOODBYE, Stage, local_stack, now_micros};
 use crate::under_load::lanes_of;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -102,7 +102,7 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     send(80, 73);
     send(80, 74);
     stage.all_published(30).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    worker.stop(GOODBYE).await.expect("exit code 0");
     let verdict = stage.check().await;
     assert_eq!(verdict.totals.orders, 160, "what was aborted is nothing");
 
@@ -114,7 +114,7 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     send(80, 75);
     stage.all_published(30).await;
     worker.must_run().expect("no data was lost");
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    worker.stop(GOODBYE).await.expect("exit code 0");
     let after = versions(&stage).await;
     assert!(after.len() > before.len() && before.is_subset(&after));
     assert_eq!(after.iter().map(|(order, _)| order).collect::<BTreeSet<_>>().len(), 240);
@@ -141,9 +141,7 @@ async fn a_stranger_in_our_group_that_reads_one_topic_is_found_and_named() {
     stage.send(60, 77).await;
     let worker = stage.worker("after");
     stage.all_published(30).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// Every version that was published, each once.

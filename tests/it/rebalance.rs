@@ -1,9 +1,7 @@
 //! Lanes that change hands under load: workers join, leave in good order, and vanish.
 
-use std::time::Duration;
-
 use crate::holds::{Holds, Step};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::lanes_of;
 
 const LANES: i32 = 6;
@@ -29,7 +27,7 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
         .await;
     stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut first, &mut second, &mut third]).await;
 
-    first.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    first.stop(GOODBYE).await.expect("exit code 0");
     stage
         .until(30, "the others to take over", async || {
             Ok(lanes_of(&second).await == LANES / 2 && lanes_of(&third).await == LANES / 2)
@@ -43,9 +41,7 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
     flow.end().await;
     stage.all_published(60).await;
     third.must_run().expect("nobody stopped it");
-    third.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([third]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +67,7 @@ async fn lanes_that_are_not_drained_in_time_are_given_back_all_the_same_and_nobo
     assert!(!first.log().expect("a log").contains("another process claimed lanes of ours"));
     for mut worker in [first, second] {
         worker.must_run().expect("nobody stopped it");
-        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        worker.stop(GOODBYE).await.expect("exit code 0");
     }
     stage.check().await;
     stage.strike().await;

@@ -1,16 +1,14 @@
 //! A new policy reaches orders that hear nothing more: compared on a dry run, marked with `--yes`, derived anew and told by workers.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use orderstream_harness::output;
 use orderstream_harness::topics::{self, Input};
 use serde_json::{Value as Json, json};
 
 use crate::events::{event, sound};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 
-const GOODBYE: Duration = Duration::from_secs(20);
 const TEMPFAIL: i32 = 75;
 const CONFIG: i32 = 78;
 
@@ -154,9 +152,7 @@ async fn what_was_owed_before_commands_were_configured_is_found_and_asked_for() 
     let asked: Vec<(String, Json)> =
         stage.rows("select order_id, commands -> 0 -> 'attempt' from orders where commands <> '[]'").await;
     assert_eq!(asked, [("owes".to_owned(), json!(1))]);
-    worker.stop(GOODBYE).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]

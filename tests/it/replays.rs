@@ -1,7 +1,6 @@
 //! Dead letters that are replayed while workers run: applied exactly once, or refused again and no worse than before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use orderstream::persist::journal_format::{AppliedEntry, read_applied};
 use orderstream_harness::output;
@@ -15,10 +14,8 @@ use serde_json::{Value as Json, json};
 use super::asking::{Said, letters};
 use super::events::{captured, now_micros, sound};
 use super::letters::{Sender, raw};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Wrong input: some letters were refused again.
 const DATA: i32 = 65;
 const SECOND: i64 = 1_000_000;
@@ -102,9 +99,7 @@ async fn a_letter_that_time_has_cured_ends_as_if_it_had_never_been_refused() {
     assert_eq!(actions(&stage).await, [(1, "replay".to_owned(), marked), (1, "applied".to_owned(), applied)]);
     let page = letters(&stage, "show 1").out;
     assert!(page.contains("applied 20") && page.contains("replay   by ann: mended"), "{page}");
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]
@@ -137,9 +132,7 @@ async fn a_letter_that_is_refused_again_is_updated_and_told_once_on_the_topic() 
     assert_eq!(of_one, ["replay", "refused", "replay", "refused"]);
     // Each record stands on the topic once, as it was first refused.
     sender.assert_kept(&stage).await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]
@@ -171,13 +164,14 @@ async fn letters_of_a_schema_that_the_registry_learns_later_reach_their_orders()
         stage.rows("select order_id, captured_minor, payment::text from orders order by order_id").await;
     assert_eq!(paid, ["a", "b", "c"].map(|order| (order.to_owned(), 500, "PAID".to_owned())));
     assert!(states(&stage).await.values().all(|state| *state == ("applied".to_owned(), 3)));
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
-/// Sends captures that a worker which takes no record of more than 1 KiB refuses, each of an order of its own.
-async fn send_large(stage: &Stage, orders: usize) {
+/// So many dead letters, each of an order of its own: captures that were too large for a worker that has left.
+async fn refuse(stage: &Stage, orders: usize) {
+    let refusing = stage.worker_with("refusing", |config| {
+        config.set("worker.record_max_bytes", "1KiB");
+    });
     let mut producer = stage.producer().await;
     let topic = stage.deployment.topics.input(Input::Payment).expect("a topic").to_owned();
     for number in 0..orders {
@@ -188,10 +182,8 @@ async fn send_large(stage: &Stage, orders: usize) {
         producer.send_raw(&record).expect("sent");
     }
     producer.flush().expect("kafka has it");
-}
-
-fn small(config: &mut orderstream_harness::config_file::ConfigFile) {
-    config.set("worker.record_max_bytes", "1KiB");
+    stage.all_published(60).await;
+    refusing.stop(GOODBYE).await.expect("a good end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,10 +192,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
     // Small batches make many moments.
     stage.config.set("worker.batch_max_records", 50);
     stage.configure();
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, MANY).await;
-    stage.all_published(60).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, MANY).await;
     assert_eq!(stage.number("select count(*) from dead_letters where reason = 'too_large'").await as usize, MANY);
 
     let mut worker = stage.worker("w-1");
@@ -232,9 +221,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
     assert_eq!(report, expected, "{said:?}");
     stage.all_published(60).await;
     assert_each_once(&stage).await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// Each letter is applied once in the table, the history, the journal and on the status topic.
@@ -261,10 +248,7 @@ async fn assert_each_once(stage: &Stage) {
 #[tokio::test]
 async fn a_letter_that_is_discarded_after_it_was_marked_is_left_alone() {
     let stage = Stage::new("replay_discarded", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 2).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 2).await;
     assert_eq!(letters(&stage, "replay --yes --no-wait").code, 0);
     assert_eq!(letters(&stage, "discard 1 --yes --note never").code, 0);
     let worker = stage.worker("w");
@@ -284,10 +268,7 @@ async fn a_letter_that_is_discarded_after_it_was_marked_is_left_alone() {
 #[tokio::test]
 async fn a_replay_that_is_watched_ends_when_the_worker_comes() {
     let stage = Stage::new("replay_waits", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 3).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 3).await;
     let (program, config) = (stage.program.clone(), stage.config_path());
     let replay = tokio::task::spawn_blocking(move || {
         program.output(&config, &["dead-letters", "replay", "--yes", "--rate", "0"]).expect("it starts")
@@ -306,10 +287,7 @@ async fn a_replay_that_is_watched_ends_when_the_worker_comes() {
 #[tokio::test]
 async fn the_event_that_show_prints_is_one_that_fold_reads() {
     let stage = Stage::new("replay_fold", 1).await;
-    let refusing = stage.worker_with("refusing", small);
-    send_large(&stage, 1).await;
-    stage.all_published(30).await;
-    refusing.stop(GOODBYE).await.expect("a good end");
+    refuse(&stage, 1).await;
     let shown = letters(&stage, "show 1 -o json").json(0);
     let path = stage.config_path().with_file_name("event.json");
     std::fs::write(&path, format!("[{}]", shown["contents"]["event"])).expect("written");

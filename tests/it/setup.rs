@@ -1,7 +1,6 @@
 //! What a worker makes sure of before it reads a record: wrong set-ups are refused with a sentence, absent servers waited for.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use orderstream_harness::config_file::ConfigFile;
 use orderstream_harness::produce::Producer;
@@ -12,11 +11,9 @@ use orderstream_harness::worker::Worker;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 
 use super::events::{captured, sound};
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 use super::under_load::metric;
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Wrong configuration, or something else that a person has to set up.
 const CONFIG: i32 = 78;
 /// Something that is needed at the start is not to be had.

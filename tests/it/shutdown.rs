@@ -7,10 +7,8 @@ use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 
 use super::events::captured;
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// How long one may take that does not wait for anything.
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// 128 and the number of SIGTERM.
@@ -45,9 +43,7 @@ async fn a_worker_whose_log_has_no_room_works_on_and_stops_in_good_order() {
     let worker = stage.worker("w1");
     stage.send(20, 1).await;
     stage.all_published(60).await;
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use orderstream::ids::Timestamp;
 use orderstream_harness::check::{self, Verdict};
@@ -19,6 +20,9 @@ use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, FromRow};
+
+/// How long a worker may take to stop.
+pub const GOODBYE: Duration = Duration::from_secs(20);
 
 /// A deployment of one test.
 pub struct Stage {
@@ -186,6 +190,16 @@ impl Stage {
         let verdict = check::check(&self.deployment).await.expect("the checker can read everything");
         assert!(verdict.is_good(), "{}\nlogs are in {}", verdict.text(), self.directory.display());
         verdict
+    }
+
+    /// Ends the test in good order: the workers live and stop when they are asked to, and everything is checked.
+    pub async fn finish<const N: usize>(self, workers: [Worker; N]) {
+        for mut worker in workers {
+            worker.must_run().expect("nobody stopped it");
+            worker.stop(GOODBYE).await.expect("a good end");
+        }
+        self.check().await;
+        self.strike().await;
     }
 
     /// Ends the test: what it made is deleted.

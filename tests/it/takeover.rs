@@ -11,7 +11,7 @@ use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::{lanes_of, metric};
 
 const LANES: i32 = 4;
@@ -25,7 +25,7 @@ async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_publis
     stage.all_published(30).await;
     // Without ending it: transaction.timeout.ms (30 s) and the broker's scan.
     assert!(since.elapsed() < Duration::from_secs(20), "it took {:?}", since.elapsed());
-    finish(stage, [next]).await;
+    stage.finish([next]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +41,7 @@ async fn a_transaction_left_open_is_not_forgotten_when_the_next_owner_dies_befor
     stage
         .until(30, "the lanes to forget what is ended", async || Ok(stage.rows::<(i64,)>(remembered).await == [(0,)]))
         .await;
-    finish(stage, [next]).await;
+    stage.finish([next]).await;
 }
 
 /// Lanes with an open transaction of a worker that was killed, claimed by a second one that was killed before it ended that.
@@ -77,7 +77,7 @@ async fn a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_n
         .await;
     stage.send(60, 62).await;
     stage.all_published(30).await;
-    finish(stage, [zombie, next]).await;
+    stage.finish([zombie, next]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn an_open_transaction_that_nobody_ended_is_refused_by_the_generation_it_w
     zombie.must_run().expect("it takes part again");
     stage.send(60, 66).await;
     stage.all_published(30).await;
-    finish(stage, [zombie, next]).await;
+    stage.finish([zombie, next]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn a_lane_that_another_claimed_is_given_up_at_the_next_batch_and_taken_ane
     stage.send(60, 68).await;
     stage.all_published(30).await;
     assert!(metric(&worker, "orderstream_fenced_transactions_total{by=\"epoch\"}").await > 0.0);
-    finish(stage, [worker]).await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +218,7 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
     flow.end().await;
     let alone = stage.worker("alone");
     stage.all_published(60).await;
-    finish(stage, [alone]).await;
+    stage.finish([alone]).await;
 }
 
 /// A worker that is frozen while it has a Kafka transaction open with records in it.
@@ -293,7 +293,7 @@ async fn at_rest(test: &str) -> Stage {
     stage.send(100, 63).await;
     let worker = stage.worker("before");
     stage.all_published(30).await;
-    worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    worker.stop(GOODBYE).await.expect("exit code 0");
     stage
 }
 
@@ -303,16 +303,7 @@ async fn continues(stage: Stage, positions_lost: f64) {
     let worker = stage.worker("after");
     stage.all_published(30).await;
     assert_eq!(metric(&worker, "orderstream_positions_lost_total").await, positions_lost);
-    finish(stage, [worker]).await;
-}
-
-async fn finish<const N: usize>(stage: Stage, workers: [Worker; N]) {
-    for mut worker in workers {
-        worker.must_run().expect("nobody stopped it");
-        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    }
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// What Kafka says of a lane.

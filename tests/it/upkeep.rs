@@ -3,17 +3,13 @@
 //! A worker looks at once when it starts, so a test starts one and waits for what it says. Days grow old by statement: the rows
 //! of today are moved to a day long ago.
 
-use std::time::Duration;
-
 use orderstream_harness::topics;
 use orderstream_harness::worker::Worker;
 use rdkafka::admin::AdminOptions;
 use sqlx::{Connection, Executor};
 
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::metric;
-
-const GOODBYE: Duration = Duration::from_secs(20);
 
 /// What a worker says of a day that it keeps.
 const STAYS: &str = "a day of the journal is older than retention.journal and stays";

@@ -5,7 +5,6 @@
 //! of it is read. An example that depends on time in another way is left to the tests of the pure core.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use orderstream::decode::json::from_json;
 use orderstream::ids::Timestamp;
@@ -16,10 +15,8 @@ use orderstream_harness::produce::Producer;
 use serde_json::{Value as Json, json};
 
 use crate::events::now_micros;
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Nothing but what an example waits for is due before the test is long over, in microseconds.
 const LONG: i64 = 30 * 60 * 1_000_000;
 /// An event may be so far ahead of the clock, less an hour, in microseconds.
@@ -214,9 +211,7 @@ async fn with_deadlines(test: &str, written: &Json, policy: Policy, at_least: us
         let order = event(&case.events[0]).order_id;
         assert_eq!(stored.get(order.as_str()), Some(&case.expect), "{}", case.name);
     }
-    worker.stop(GOODBYE).await.expect("a good end");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 async fn stored_views(stage: &Stage) -> BTreeMap<String, View> {

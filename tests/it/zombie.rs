@@ -9,7 +9,7 @@ use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
 use crate::holds::{Holds, Step};
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 use crate::under_load::{lanes_of, metric};
 
 const LANES: i32 = 4;
@@ -77,7 +77,7 @@ async fn a_lock_of_another_application_is_waited_for_and_its_session_left_alone(
     stage.send(60, 34).await;
     let first = stage.worker("first");
     stage.all_published(30).await;
-    first.stop(Duration::from_secs(20)).await.expect("exit code 0");
+    first.stop(GOODBYE).await.expect("exit code 0");
 
     let mut foreign: PgConnection = stage.database.connect().await.expect("postgres answers");
     foreign.execute("set application_name = 'reporting/writer-0'").await.expect("a name");
@@ -94,9 +94,7 @@ async fn a_lock_of_another_application_is_waited_for_and_its_session_left_alone(
     assert_eq!(lanes_of(&second).await, 0);
     foreign.execute("commit").await.expect("the session was left alone");
     stage.all_published(30).await;
-    second.stop(Duration::from_secs(20)).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([second]).await;
 }
 
 async fn they_share_again(stage: &Stage, zombie: &Worker, other: &Worker) {
@@ -131,7 +129,7 @@ async fn no_row_of_an_older_epoch_follows_a_newer_one(stage: &Stage) {
 async fn all_is_well(stage: Stage, workers: [Worker; 2]) {
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");
-        worker.stop(Duration::from_secs(20)).await.expect("exit code 0");
+        worker.stop(GOODBYE).await.expect("exit code 0");
     }
     stage.check().await;
     stage.strike().await;

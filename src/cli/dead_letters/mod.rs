@@ -4,7 +4,6 @@
 //! lane's owner writes its journal, so a worker takes the marked letters into its next batches. Invariant: whatever is
 //! broken off here, no letter is lost and none is applied twice; marks stay, and everything can be said again.
 
-pub(super) mod by;
 mod discard;
 mod filters;
 mod hex;
@@ -61,7 +60,7 @@ impl DeadLettersCommand {
             Self::Show(args) => with_config(&args.config, |config| {
                 with_letters(&config, async |connection| show::run(connection, &config, &args).await)
             }),
-            Self::Replay(args) => with_config(&args.config, |config| {
+            Self::Replay(args) => with_config(&args.change.file, |config| {
                 with_letters(&config, async |connection| replay::run(connection, &config, &args).await)
             }),
             Self::Discard(args) => with_config(&args.config, |config| {

@@ -26,7 +26,8 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
             "Have the producer use the order_id as key and send the event again; then discard this one.",
         ),
         Reason::BadFraming => (
-            "The value does not begin as a Confluent serializer writes it: a byte 0, then four bytes of schema id.",
+            "The value does not begin as a Confluent serializer writes it: a byte 0, then four bytes of schema id; or the \
+             headers, which may name the schema too, cannot be read.",
             "Find the producer (see the headers) and have it use a Confluent Avro serializer; a value of null is a \
              tombstone, which no event is. Then discard this one.",
         ),
@@ -57,9 +58,10 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
              is nonsense, have it sent again and discard this one.",
         ),
         Reason::TooLarge => (
-            "The record, or the order with it, would be larger than the limits of [worker] allow.",
-            "Find out whether the producer repeats itself under new ids; if the size is honest, raise the limit that the \
-             explanation names, restart the workers, then replay.",
+            "The record, or the order with it, is larger than the limits of [worker] allow, or the record has more headers \
+             than the Kafka client hands over.",
+            "Find out whether the producer repeats itself under new ids; if the size is honest, raise the limit of [worker] \
+             that the explanation names, restart the workers, then replay.",
         ),
         Reason::ApplyFailed => (
             "The database refused the order as it would be with this event, and accepted everything around it.",

@@ -4,16 +4,15 @@
 //! what is refused again is open as before. Invariant: without `--yes` nothing is written.
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 
 use super::Refusal;
-use super::by::ByArgs;
 use super::filters::Selection;
 use super::plan::{self, Plan};
 use super::wait::{Ended, Replay};
+use crate::cli::change::ChangeArgs;
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, progress};
-use crate::cli::{ConfigFile, complain, database};
+use crate::cli::output::progress;
+use crate::cli::{complain, database};
 use crate::config::Config;
 use crate::persist::letters::{self, Filter, State};
 use crate::persist::{DatabaseClock, PgConnection};
@@ -23,14 +22,6 @@ use crate::persist::{DatabaseClock, PgConnection};
 pub struct ReplayArgs {
     #[command(flatten)]
     selection: Selection,
-    /// Does it; without this it only says what would be done.
-    #[arg(long)]
-    yes: bool,
-    /// Why, for the history of each letter.
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    note: Option<String>,
-    #[command(flatten)]
-    by: ByArgs,
     /// How many letters a second are handed to the workers, at most; 0 for as fast as they go.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     rate: u32,
@@ -38,9 +29,7 @@ pub struct ReplayArgs {
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
-    output: Output,
-    #[command(flatten)]
-    pub(super) config: ConfigFile,
+    pub(super) change: ChangeArgs,
 }
 
 /// Replays them, or says which would be.
@@ -54,12 +43,12 @@ pub(super) async fn run(connection: &mut PgConnection, config: &Config, args: &R
     plan.only_of_inputs(&config.topics)?;
     mention_marked(connection, &filter).await?;
     if plan.letters() == 0 {
-        return Ok(plan::nothing(args.output, "replayed"));
+        return Ok(plan::nothing(args.change.output, "replayed"));
     }
-    if !args.yes {
-        return Ok(plan.print(args.output, ("replay", "replayed"), now));
+    if !args.change.yes {
+        return Ok(plan.print(args.change.output, ("replay", "replayed"), now));
     }
-    let by = args.by.by(args.note.as_deref());
+    let by = args.change.by.by();
     let bar = progress("replaying", plan.letters());
     let mut replay = Replay::new(connection, &filter, &by, args.rate, plan.last(), bar.clone());
     if args.no_wait {
@@ -68,7 +57,7 @@ pub(super) async fn run(connection: &mut PgConnection, config: &Config, args: &R
     let ended = replay.run().await;
     bar.finish_and_clear();
     let report = replay.into_report();
-    let exit = args.output.answer(&report.json(), || report.text());
+    let exit = args.change.output.answer(&report.json(), || report.text());
     if report.waiting > 0 || !matches!(ended, Ended::Done) {
         complain(report.what_stays());
     }

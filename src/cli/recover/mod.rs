@@ -14,11 +14,11 @@ mod report;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::dead_letters::by::ByArgs;
+use super::change::ChangeArgs;
 use super::exit::Exit;
 use super::offline::{From, Offline, Refusal, with_offline};
-use super::output::{Output, progress};
-use super::{ConfigFile, complain, with_config};
+use super::output::progress;
+use super::{complain, with_config};
 use crate::ids::{Lane, NextOffset};
 use crate::persist::deployment::Identity;
 use crate::persist::letters::By;
@@ -34,9 +34,6 @@ const PAGE: i64 = 5_000;
 /// What may be done.
 #[derive(Debug, Args)]
 pub(super) struct RecoverArgs {
-    /// Does it; without this it only says what would be done.
-    #[arg(long)]
-    yes: bool,
     /// An input topic whose checkpoints may be set where Kafka does not have what they point at; may be repeated.
     #[arg(long, value_name = "NAME", requires = "from", value_parser = NonEmptyStringValueParser::new())]
     input_topic: Vec<String>,
@@ -49,21 +46,16 @@ pub(super) struct RecoverArgs {
     /// Overwrites positions that another database has published: for when that one is gone, or was used by mistake.
     #[arg(long)]
     foreign_positions: bool,
-    /// Why, as it is written down.
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    note: Option<String>,
     #[command(flatten)]
-    by: ByArgs,
-    #[command(flatten)]
-    output: Output,
-    #[command(flatten)]
-    file: ConfigFile,
+    change: ChangeArgs,
 }
 
 impl RecoverArgs {
     /// Looks, and does it where that was asked for.
     pub(super) fn run(&self) -> Exit {
-        with_config(&self.file, |config| with_offline(&config, "recover", async |offline| self.recover(offline).await))
+        with_config(&self.change.file, |config| {
+            with_offline(&config, "recover", async |offline| self.recover(offline).await)
+        })
     }
 
     async fn recover(&self, offline: &mut Offline) -> Result<Exit, Refusal> {
@@ -87,11 +79,11 @@ impl RecoverArgs {
             None => next_floor(offline, &found).await?,
         };
         let mut report = Report::new(offline.now.group.clone(), found, plan, floor);
-        let may = self.yes && report.plan.obstacles.is_empty() && !report.plan.is_nothing();
+        let may = self.change.yes && report.plan.obstacles.is_empty() && !report.plan.is_nothing();
         if may {
             self.act(offline, &mut report).await?;
         }
-        let answered = self.output.answer(&report.json(), || report.text());
+        let answered = self.change.output.answer(&report.json(), || report.text());
         if report.plan.obstacles.is_empty() {
             return Ok(answered);
         }
@@ -100,7 +92,7 @@ impl RecoverArgs {
     }
 
     async fn act(&self, offline: &mut Offline, report: &mut Report) -> Result<(), Refusal> {
-        let by = self.by.by(self.note.as_deref());
+        let by = self.change.by.by();
         let operation = match report.plan.continues {
             Some((operation, _)) if report.plan.moves.is_empty() => operation,
             _ => begin(offline, report, &by).await?,

@@ -10,7 +10,7 @@ mod interleavings;
 mod names;
 mod properties;
 mod rules;
-mod say;
+pub(super) mod say;
 mod storage;
 pub(crate) mod strategy;
 pub(crate) mod ways;

@@ -68,7 +68,7 @@ pub async fn mark(connection: &mut PgConnection, filter: &Filter, chunk: Chunk, 
 }
 
 /// Discards unresolved letters, in the order of their numbers, and has their orders looked at again: a deadline that waited
-/// for the letter may fire now. Fewer than `limit` come back when there are no more.
+/// for the letter may fire now. Fewer than `limit` come back when there are no more that nobody holds locked.
 ///
 /// # Errors
 /// The statement's failure: then nothing of the chunk is discarded.
@@ -94,6 +94,19 @@ pub async fn discard(connection: &mut PgConnection, filter: &Filter, chunk: Chun
     ));
     let rows = bound(statement, filter, chunk, by).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+}
+
+/// How many unresolved letters match still, up to that number: after [`discard()`] those that it passed over.
+///
+/// # Errors
+/// The query's failure.
+pub async fn unresolved(connection: &mut PgConnection, filter: &Filter, last: i64) -> Result<u64> {
+    let query = sqlx::query(concat!(
+        "select count(*) from dead_letters where state in ('open', 'replay') and id <= $8 and ",
+        matching!()
+    ));
+    let row = filter.bound(query).bind(last).fetch_one(connection).await?;
+    Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
 }
 
 /// A change's arguments: those of the filter, then those of the chunk and of who does it.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-pub use change::{By, Chunk, Marked, discard, mark};
+pub use change::{By, Chunk, Marked, discard, mark, unresolved};
 pub use filter::Filter;
 pub use read::{Action, Group, action_history, groups, one, page, states};
 pub use watch::{Ending, Owner, endings, outstanding, owners};
@@ -103,7 +103,7 @@ impl WholeLetter {
             timestamp: self.record_timestamp,
             key: self.key.clone(),
             value: self.value.clone(),
-            headers: self.headers.clone(),
+            headers: Ok(self.headers.clone()),
         }
     }
 }

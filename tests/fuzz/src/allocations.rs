@@ -1,6 +1,6 @@
-//! Counts what is allocated, so that a target can say how much a body may cost.
+//! Counts what is allocated, so that a target, or a test, can say how much something may cost.
 //!
-//! Invariant: the peak that [`peak`] tells is of this thread, between the call's beginning and its end.
+//! Invariant: the peak that [`peak`] tells is of this thread, between the call's beginning and its end; counting allocates nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,17 +15,19 @@ struct Counting;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
+// SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.get() + layout.size().cast_signed();
-        HELD.set(held);
-        PEAK.set(PEAK.get().max(held));
+        // A thread that ends has no cells any more; what it still allocates is nobody's.
+        let _ = HELD.try_with(|held| {
+            held.set(held.get() + layout.size().cast_signed());
+            let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
+        });
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.set(HELD.get() - layout.size().cast_signed());
+        let _ = HELD.try_with(|held| held.set(held.get() - layout.size().cast_signed()));
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -211,6 +211,6 @@ fn record(source: Source, key: &[u8], value: Option<&[u8]>, header: Option<&[u8]
         timestamp: NOW,
         key: Some(Bytes::copy_from_slice(key)),
         value: value.map(Bytes::copy_from_slice),
-        headers: header.into_iter().collect(),
+        headers: Ok(header.into_iter().collect()),
     }
 }

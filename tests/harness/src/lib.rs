@@ -18,7 +18,7 @@
 //! | [`servers`] | brokers, Postgres and a registry of one's own, to be broken |
 //! | [`deployment`], [`config_file`], [`worker`], [`watch`], [`wait`] | workers, and waiting for what they do |
 //! | [`proxy`] | links to servers that can be hurt: delayed, lossy, slow, held up, torn, reset, cut |
-//! | [`registry_front`] | a registry that does not know some schemas yet |
+//! | [`http_front`], [`registry_front`] | a registry that something else answers for, and one that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
@@ -41,6 +41,7 @@ pub mod deployment;
 pub mod event;
 pub mod flow;
 pub mod hostile;
+pub mod http_front;
 pub mod kafka_admin;
 pub mod model;
 pub mod mutants;

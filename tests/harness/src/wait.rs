@@ -1,6 +1,7 @@
 //! Waiting for something to become true, with a deadline and a sentence that says what never happened.
 //!
-//! The only place of the harness that sleeps. Invariant: nobody waits for time to pass, only for a condition.
+//! Invariant: nobody waits for time to pass, only for a condition. What sleeps elsewhere in the harness are the steps of a schedule
+//! and the pauses between two looks of those who look all the time; each has a name that says so.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use anyhow::{Result, bail};
 
 /// How often a condition is looked at.
 const EVERY: Duration = Duration::from_millis(50);
+/// The same for a thread that has nothing else to do.
+const EVERY_BLOCKING: Duration = Duration::from_millis(5);
 
 /// Waits until the condition holds. An error of the condition counts as "not yet", and is told if it is the last word.
 ///
@@ -34,6 +37,21 @@ pub async fn until(deadline: Instant, what: &str, mut condition: impl AsyncFnMut
 /// As [`until`].
 pub async fn within(seconds: u64, what: &str, condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     until(Instant::now() + Duration::from_secs(seconds), what, condition).await
+}
+
+/// [`until`], for a thread that has nothing else to do.
+///
+/// # Errors
+/// It did not come true within that time; says what was awaited.
+pub fn blocking(at_most: Duration, what: &str, condition: impl Fn() -> bool) -> Result<()> {
+    let deadline = Instant::now() + at_most;
+    while !condition() {
+        if Instant::now() >= deadline {
+            bail!("waited {:.1} s for {what}, and it did not happen", at_most.as_secs_f64());
+        }
+        std::thread::sleep(EVERY_BLOCKING);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! `journal` holds what is asked of the journal as a whole, also after somebody changed something behind the worker's back.
 
 use std::process::Output;
-use std::time::Duration;
 
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topics::Input;
@@ -11,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::events::{captured, event, sound};
 use super::letters::raw;
-use super::stage::Stage;
+use super::stage::{GOODBYE, Stage};
 
 mod journal;
 
@@ -45,7 +44,7 @@ async fn stage_with_orders(test: &str) -> Stage {
     }
     producer.flush().expect("flushed");
     stage.all_published(30).await;
-    worker.stop(Duration::from_secs(20)).await.expect("a good end");
+    worker.stop(GOODBYE).await.expect("a good end");
     stage
 }
 

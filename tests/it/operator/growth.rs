@@ -1,13 +1,10 @@
 //! An input topic more, partitions more: refused under workers, done while nobody works.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
 use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics;
 use rdkafka::admin::{AdminOptions, NewPartitions};
 
-use super::{CONFIG, GOODBYE, TRY_AGAIN, answer, command, logs, published, says, stored};
+use super::{CONFIG, GOODBYE, TRY_AGAIN, answer, command, killed_after, logs, published, says, stored};
 use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,9 +49,7 @@ async fn an_input_topic_that_half_the_workers_know_is_refused_to_them_and_added_
     let worker = stage.worker("all");
     stage.send(60, 132).await;
     stage.all_published(40).await;
-    worker.stop(GOODBYE).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,12 +76,7 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
     assert!(moved > Some(0), "{found}");
     assert_eq!(stage.rows::<(String, i32)>(homes).await, homes_before, "without --yes nothing is changed");
     for millis in [30, 60, 90] {
-        let mut killed = Command::new(env!("CARGO_BIN_EXE_orderstream"));
-        killed.args(["repartition", "--yes", "--config"]).arg(stage.config_path());
-        let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        tokio::time::sleep(Duration::from_millis(millis)).await;
-        killed.kill().expect("it is ours");
-        killed.wait().expect("it is gone");
+        killed_after(millis, &stage, &["repartition", "--yes"]).await;
     }
     says(&command(&stage, &["repartition", "--yes"], 0).0, &["5 "]);
     says(&command(&stage, &["repartition", "--yes"], 0).0, &["nothing to move"]);

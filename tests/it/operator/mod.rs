@@ -20,16 +20,15 @@ mod restored;
 mod runbooks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use orderstream_harness::output;
 use orderstream_harness::worker::Worker;
 use serde_json::Value as Json;
 
-use crate::stage::Stage;
+use crate::stage::{GOODBYE, Stage};
 
-/// How long a worker may take to stop.
-const GOODBYE: Duration = Duration::from_secs(20);
 /// Something that a person has to set right.
 const CONFIG: i32 = 78;
 /// Somebody is at work: try again.
@@ -48,6 +47,16 @@ fn command(stage: &Stage, arguments: &[&str], code: i32) -> (String, String) {
 fn answer(stage: &Stage, arguments: &[&str], code: i32) -> Json {
     let (printed, said) = command(stage, &[arguments, &["-o", "json"]].concat(), code);
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}\n{said}"))
+}
+
+/// Starts a command and kills it after so long: the moment is what is tried, so nothing is waited for.
+async fn killed_after(millis: u64, stage: &Stage, arguments: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orderstream"));
+    command.args(arguments).arg("--config").arg(stage.config_path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    child.kill().expect("it is ours");
+    child.wait().expect("it is gone");
 }
 
 /// Asserts that a text says all of this.

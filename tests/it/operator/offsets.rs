@@ -77,9 +77,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     stage.until(30, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
     stage.all_published(40).await;
     worker.must_run().expect("nobody stopped it");
-    worker.stop(GOODBYE).await.expect("exit code 0");
-    stage.check().await;
-    stage.strike().await;
+    stage.finish([worker]).await;
 }
 
 /// Commits other offsets, as `kafka-consumer-groups --reset-offsets` does.

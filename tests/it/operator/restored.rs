@@ -1,13 +1,12 @@
 //! The database was restored from a backup that is older than what was published.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use orderstream_harness::worker::Worker;
 
 use super::{
-    CONFIG, GOODBYE, TRY_AGAIN, all_told, answer, command, meanings, meanings_afresh, published, says, stored,
+    CONFIG, GOODBYE, TRY_AGAIN, all_told, answer, command, killed_after, meanings, meanings_afresh, published, says,
+    stored,
 };
 use crate::stage::Stage;
 
@@ -52,14 +51,7 @@ async fn a_recovery_that_is_killed_at_any_moment_is_done_by_the_next_one() {
     let stage = published_beyond_a_backup("killed", 84).await;
     let before = published(&stage).await;
     for millis in [5, 20, 40, 60, 80, 100, 130, 160, 200, 260] {
-        let mut recover = Command::new(env!("CARGO_BIN_EXE_orderstream"));
-        let config = stage.config_path();
-        let args = ["recover", "--yes", "--config"];
-        let mut recover =
-            recover.args(args).arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        tokio::time::sleep(Duration::from_millis(millis)).await;
-        recover.kill().expect("it is ours");
-        recover.wait().expect("it is gone");
+        killed_after(millis, &stage, &["recover", "--yes"]).await;
     }
     // The sessions of those who were killed end by themselves.
     command(&stage, &["recover", "--yes"], 0);

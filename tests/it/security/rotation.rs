@@ -1,16 +1,13 @@
 //! A worker with the least rights works, and goes on when passwords and certificates are changed under it.
 
-use std::time::Duration;
-
 use orderstream_harness::certificates::{Authority, Valid};
 use orderstream_harness::kafka_admin;
 use orderstream_harness::worker::Worker;
 
 use super::secured::{Secured, canary};
 use crate::events::captured;
+use crate::stage::GOODBYE;
 use crate::under_load::metric;
-
-const GOODBYE: Duration = Duration::from_secs(20);
 
 pub async fn under_a_running_worker(secured: &Secured) {
     let config = secured.least().await;

@@ -5,8 +5,10 @@
 //! So the relay makes a new one after any call in which a request may have been sent twice. A copy that no client sent
 //! (`RepeatElsewhere`) would hit as hard and could not be noticed by any client; no TCP connection makes one.
 
+use std::time::Duration;
+
 use orderstream_harness::topic_log::{LogReader, Partition};
-use orderstream_harness::{positions, stack, topics};
+use orderstream_harness::{positions, stack, topics, wait};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -99,11 +101,7 @@ impl Bare {
     fn arrives(&self, late: &Rule) -> i16 {
         assert_eq!(late.caught().len(), 1);
         late.release();
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while late.errors().is_empty() {
-            assert!(std::time::Instant::now() < deadline, "no answer for {late:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait::blocking(PATIENCE, "an answer to what was late", || !late.errors().is_empty()).expect("an answer");
         late.errors()[0]
     }
 

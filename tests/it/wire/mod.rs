@@ -9,18 +9,16 @@ mod going_on;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
 use orderstream_harness::proxy::kafka::{Action, Api, Request, Rule, Wire};
 use orderstream_harness::servers::{Cluster, Listener, Plan};
 use orderstream_harness::stack::Stack;
 use orderstream_harness::worker::Worker;
 
-use crate::stage::{Stage, local_stack};
+use crate::stage::{GOODBYE, Stage, local_stack};
 use crate::under_load::{Flow, lanes_of, metric};
 
 const LANES: i32 = 4;
-const GOODBYE: Duration = Duration::from_secs(20);
 
 /// What a transaction of the relay asks for, in the order in which it does.
 const OF_A_TRANSACTION: [Api; 5] =

@@ -81,7 +81,7 @@ fn item(number: usize, told: &Told) -> Item {
         timestamp: Timestamp(1),
         key: Some(format!("o{}", told.order).into()),
         value: None,
-        headers: Vec::new(),
+        headers: Ok(Vec::new()),
     };
     let decoded = told.decoded.clone().map(Box::new);
     Item { record, consumed_at: Instant::now(), decoded, letter: told.is_letter.then_some(offset) }

@@ -199,7 +199,7 @@ fn replay(decoded: std::result::Result<Event, Refusal>) -> Batch {
         timestamp: Timestamp(1),
         key: Some("o".into()),
         value: None,
-        headers: Vec::new(),
+        headers: Ok(Vec::new()),
     };
     let item = Item { record, consumed_at: Instant::now(), decoded: decoded.map(Box::new), letter: Some(7) };
     batch.lanes[0].items.push(item);

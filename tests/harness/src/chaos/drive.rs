@@ -14,7 +14,7 @@ use super::inject::{Effect, Injected};
 use super::schedule::Schedule;
 use super::timeline::Happened;
 
-/// How often somebody looks after the workers while nothing else is to be done.
+/// How often somebody looks after the workers while the next step of the schedule is not due: the schedule sets the pace.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// What can be broken.

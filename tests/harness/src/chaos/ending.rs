@@ -27,7 +27,7 @@ use crate::simulate::WentIn;
 
 /// For how long at most a broker that does not keep up is waited for (`replica.lag.time.max.ms` of our brokers, and as much again).
 const LAG: Duration = Duration::from_secs(10);
-/// How often is looked.
+/// The pause between two looks at a condition, and at the world that is kept going meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the world may take to be whole after the last healing, before the product is asked for anything.
 const WHOLE: Duration = Duration::from_secs(60);

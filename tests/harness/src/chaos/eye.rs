@@ -21,7 +21,7 @@ use crate::positions::{self, Committed, Mark};
 use crate::stack;
 use crate::topic_log::{LogReader, Partition};
 
-/// How often each server is asked.
+/// The pause between two looks at a server, all through the run: the points of the timeline.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long an answer may take before it is no answer.
 const PATIENCE: Duration = Duration::from_secs(3);

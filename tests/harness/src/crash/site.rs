@@ -41,6 +41,11 @@ const OLD_DAYS: &str = "
     values ('somewhere', 0, 0, now() - interval '1 year', 'bad_avro', 'as it was', 'discarded',
             now() - interval '1 year', now() - interval '1 year', now() - interval '1 year') on conflict do nothing";
 
+/// Cuts the connections of writers that have had the time to say something since they were opened.
+const SEVER: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+                      where datname = current_database() and application_name like '%/writer-%'
+                        and backend_start < clock_timestamp() - interval '250 milliseconds'";
+
 /// What became of a case.
 #[derive(Clone, Debug)]
 pub struct Hit {
@@ -159,13 +164,9 @@ impl<'a> Site<'a> {
             }
             Occasion::Severance => {
                 until_it_has_lanes(victim).await?;
-                let sever = "select pg_terminate_backend(pid) from pg_stat_activity
-                              where datname = current_database() and application_name like '%/writer-%'";
                 let Self { connection, .. } = self;
                 wait::within(PATIENCE, "a writer to connect again", async || {
-                    connection.execute(sever).await?;
-                    // Time for a new connection to say something before it is cut, too.
-                    tokio::time::sleep(Duration::from_millis(250)).await;
+                    connection.execute(SEVER).await?;
                     is_there(victim, case.act)
                 })
                 .await?;

@@ -26,10 +26,12 @@ pub(super) fn add(corpus: &mut Corpus) {
     );
     let record = RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value[..20]) };
     corpus.add_record(input, "10,000 headers and half an event", Some("bad_avro"), record);
-    // Of more than 100,000 headers librdkafka tells none.
-    let value = corpus.value(&sound(input, &corpus.order()));
-    let record = RawRecord { headers: vec![(String::new(), None); 90_000], ..raw(&corpus.order(), &value) };
-    corpus.add_record(input, "90,000 headers of nothing", Some("too_large"), record);
+    // Of more than 100,000 headers librdkafka hands over none.
+    for (name, count) in [("90,000 headers of nothing", 90_000), ("more headers than are handed over", 100_001)] {
+        let value = corpus.value(&sound(input, &corpus.order()));
+        let record = RawRecord { headers: vec![(String::new(), None); count], ..raw(&corpus.order(), &value) };
+        corpus.add_record(input, name, Some("too_large"), record);
+    }
     let headers =
         vec![(String::new(), None), ("a".repeat(10_000), Some(Vec::new())), (String::new(), Some(vec![0; 9]))];
     let value = corpus.value(&sound(Input::Inventory, &corpus.order()));

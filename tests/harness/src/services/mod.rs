@@ -28,7 +28,7 @@ use answers::Manner;
 /// A command as services hear it.
 pub use crate::output::OrderCommand as Asked;
 
-/// How long one look for commands takes at most.
+/// The pause between two looks for commands, and between two questions to a registry that does not answer.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long the registry may take to answer.

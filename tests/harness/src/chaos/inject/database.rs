@@ -14,7 +14,8 @@ use super::super::fault::{Fault, Kind};
 use super::super::world::{ROLE, Server, World, session};
 use super::Effect;
 
-const EVERY: Duration = Duration::from_millis(100);
+/// The pause between two counts of those who wait for a lock, until it is let go.
+const COUNT: Duration = Duration::from_millis(100);
 /// What another session may hold, and how a person would call it.
 const LOCKS: [(&str, &str); 3] = [
     ("select 1 from lanes for update", "the rows of all lanes"),
@@ -131,10 +132,9 @@ impl Holder {
         let (let_go, mut ends) = oneshot::channel();
         let counting = tokio::spawn(async move {
             let mut most = 0;
-            while ends.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+            while tokio::time::timeout(COUNT, &mut ends).await.is_err() {
                 let waiting: i64 = sqlx::query_scalar(WAITING).bind(ROLE).fetch_one(&mut session).await?;
                 most = waiting.max(most);
-                tokio::time::sleep(EVERY).await;
             }
             session.execute("rollback").await?;
             session.close().await?;

@@ -4,11 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI16, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Action, Api, Request, Wire};
+use crate::wait;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What does not come within so long does not come: of something that must not happen nothing can be waited for.
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// What arrives at the broker: the epochs of `EndTxn` requests.
@@ -91,11 +93,7 @@ fn is_end(request: &Request) -> bool {
 }
 
 fn until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait::blocking(PATIENCE, "what the wire must do", condition).unwrap();
 }
 
 fn next(arrived: &Arrived) -> i16 {
