@@ -86,6 +86,17 @@ impl Program {
         command.output().with_context(|| format!("`{}` cannot be started", self.path.display()))
     }
 
+    /// Starts a command that is not to come to its end; what it says is not kept.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn begin(&self, config: &Path, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(orphans::command);
+        command.args(arguments).arg("--config").arg(config);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        orphans::spawn(command)
+    }
+
     /// Starts a worker under this name. It logs to `<name>.log` in `logs`, behind what earlier workers of the name left.
     ///
     /// # Errors

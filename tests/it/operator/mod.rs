@@ -9,8 +9,9 @@
 //! | output topics made again, widened | [`outputs`] |
 //! | the wrong database, two deployments in one group | [`deployments`] |
 //!
-//! More of them are in `takeover`, `protocol` and `setup`. `deploy/runbooks` has the same errors as pages.
+//! [`broken_off`] kills the commands that set things right at known moments. More of them are in `takeover`, `protocol` and `setup`. `deploy/runbooks` has the same errors as pages.
 
+mod broken_off;
 mod deployments;
 mod growth;
 mod inputs;
