@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderstream_harness::crash::{self, case, program::Act, program::CrashProgram};
+use orderstream_harness::crash::{self, case, program::Act, program::CrashProgram, site};
 use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::watch::Place;
 use tokio::sync::watch;
@@ -77,7 +77,7 @@ async fn before_offsets_are_sent_kafka_has_the_records() {
     stage.send(60, 82).await;
     let drained = crashing().armed("relay.drained", 1, Act::Kill);
     let mut worker = drained.start(&stage.config_path(), "drained", &stage.logs()).expect("a worker starts");
-    worker.wait(Duration::from_secs(60)).await.expect("it dies there");
+    site::is_killed(&mut worker).await.expect("it dies there");
     let reader = LogReader::on(&stage.deployment.stack.brokers).expect("kafka answers");
     let partitions = reader.partitions(&stage.deployment.topics.status).expect("kafka answers");
     let has_records = |partition| reader.has_open_transaction(partition).expect("kafka answers");
@@ -93,7 +93,7 @@ async fn a_transaction_that_was_committed_and_not_noted_is_not_published_again()
     stage.send(60, 83).await;
     let unnoted = crashing().armed("relay.committed", 1, Act::Kill);
     let mut worker = unnoted.start(&stage.config_path(), "unnoted", &stage.logs()).expect("a worker starts");
-    worker.wait(Duration::from_secs(60)).await.expect("it dies there");
+    site::is_killed(&mut worker).await.expect("it dies there");
     let next = stage.worker("next");
     stage.all_published(60).await;
     stage.finish([next]).await;

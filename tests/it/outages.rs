@@ -1,12 +1,11 @@
 //! The world is ill: brokers and databases that go away and come back, and a COMMIT whose answer never comes.
 //!
-//! Servers are broken in a private stack, since the local one belongs to everybody. Workers wait, and nobody is started anew.
+//! Servers that are broken are the test's own, since the local ones belong to everybody. Workers wait, and nobody is started anew.
 
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use orderstream_harness::commit_thief::CommitThief;
+use orderstream_harness::servers::{Cluster, Plan, Postgres, Settings, Shutdown};
 use orderstream_harness::stack::Stack;
 use orderstream_harness::worker::Worker;
 
@@ -16,15 +15,30 @@ use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
-    let servers = PrivateStack::up();
-    let stage = Stage::on(&servers.stack(), "outages", 4).await.with_short_sessions();
+    let directory = std::env::temp_dir().join(format!("it_outages_{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let settings = Settings::default();
+    let (kafka, postgres) =
+        tokio::join!(Cluster::start(&directory, Plan::single()), Postgres::start_in(&directory, &settings));
+    let (mut servers, mut postgres) = (kafka.expect("a broker"), postgres.expect("a database"));
+    // The registry is not broken.
+    let brokers = servers.bootstrap("CLIENTS").expect("a listener");
+    let stack = Stack { brokers, database: postgres.url(), ..local_stack() };
+    let stage = Stage::on(&stack, "outages", 4).await.with_short_sessions();
     let flow = stage.flow(51, 400).await;
     let mut workers = [stage.worker("first"), stage.worker("second")];
-    for breaking in [&["restart", "kafka"], &["kill", "postgres"], &["kill", "kafka"], &["restart", "postgres"]] {
-        on_from_here(&stage, &mut workers).await;
-        servers.command(breaking);
-        servers.command(&["start", "kafka", "postgres"]);
-    }
+    let kafka = servers.broker(1).expect("the only one");
+    on_from_here(&stage, &mut workers).await;
+    kafka.restart().await.expect("it comes back");
+    on_from_here(&stage, &mut workers).await;
+    postgres.kill().expect("it ran");
+    postgres.start().await.expect("it comes back");
+    on_from_here(&stage, &mut workers).await;
+    kafka.kill().expect("it ran");
+    kafka.start().await.expect("it comes back");
+    on_from_here(&stage, &mut workers).await;
+    postgres.stop(Shutdown::Fast).await.expect("it ran");
+    postgres.start().await.expect("it comes back");
     on_from_here(&stage, &mut workers).await;
     flow.end().await;
     stage.all_published(90).await;
@@ -34,6 +48,10 @@ async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
     }
     stage.check().await;
     stage.strike().await;
+    drop(postgres);
+    drop(servers);
+    // After a failure somebody may look.
+    std::fs::remove_dir_all(&directory).expect("nobody writes there any more");
 }
 
 /// Waits until batches are committed again.
@@ -167,56 +185,5 @@ impl Robbery {
         self.worker.stop(GOODBYE).await.expect("exit code 0");
         self.stage.check().await;
         self.stage.strike().await;
-    }
-}
-
-/// A Kafka and a Postgres that a test may break, ended with the test.
-struct PrivateStack {
-    directory: PathBuf,
-    ports: [u16; 4],
-}
-
-impl PrivateStack {
-    fn up() -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let directory = root.join("target").join(format!("stack-it-{}", std::process::id()));
-        let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
-        let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
-        drop(listeners);
-        let stack = Self { directory, ports };
-        stack.command(&["start", "kafka", "postgres"]);
-        stack
-    }
-
-    /// The registry is the local stack's: it is not broken.
-    fn stack(&self) -> Stack {
-        let [kafka, _, _, postgres] = self.ports;
-        Stack {
-            brokers: format!("127.0.0.1:{kafka}"),
-            database: format!("postgres://orderstream:orderstream@127.0.0.1:{postgres}/orderstream"),
-            ..local_stack()
-        }
-    }
-
-    fn command(&self, arguments: &[&str]) {
-        let status = self.prepared(arguments).status().expect("bash");
-        assert!(status.success(), "stack.sh {arguments:?} ended with {status}");
-    }
-
-    fn prepared(&self, arguments: &[&str]) -> Command {
-        let [kafka, controller, registry, postgres] = self.ports.map(|port| port.to_string());
-        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/stack.sh"));
-        command.args(arguments).env("STACK_DIR", &self.directory).stdin(Stdio::null());
-        command.env("ORDERSTREAM_KAFKA_PORT", kafka).env("ORDERSTREAM_KAFKA_CONTROLLER_PORT", controller);
-        command.env("ORDERSTREAM_REGISTRY_PORT", registry).env("ORDERSTREAM_POSTGRES_PORT", postgres);
-        command
-    }
-}
-
-impl Drop for PrivateStack {
-    fn drop(&mut self) {
-        // A test that fails has the worker's logs; the servers' are gone with them.
-        _ = self.prepared(&["down", "--purge"]).status();
-        _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -99,12 +99,27 @@ impl Stage {
     }
 }
 
-/// Adds up the samples of a worker's metrics that begin so; 0 while it does not answer.
+/// Adds up the samples of a worker's metrics that begin so: a name, or a name and the first of its labels. Waits until the worker
+/// answers; a metric or a label that it does not know is a mistake of the test, and not 0.
 pub async fn metric(worker: &Worker, sample: &str) -> f64 {
-    let Ok(answer) = reqwest::get(format!("http://{}/metrics", worker.metrics())).await else { return 0.0 };
-    let text = answer.text().await.unwrap_or_default();
-    let samples = text.lines().filter(|line| line.starts_with(sample));
-    samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    let (mut text, what) = (String::new(), format!("the metrics of worker `{}`", worker.name()));
+    let answered = wait::within(20, &what, async || {
+        let answer = reqwest::get(format!("http://{}/metrics", worker.metrics())).await?.error_for_status()?;
+        text = answer.text().await?;
+        Ok(true)
+    });
+    answered.await.expect("a worker that runs answers");
+    let (name, labels) = sample.split_once('{').unwrap_or((sample, ""));
+    assert!(text.contains(&format!("\n# TYPE {name} ")), "there is no metric `{name}`:\n{text}");
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    let of_it = samples.filter(|rest| match rest.strip_prefix('{') {
+        Some(rest) => rest.starts_with(labels),
+        None => labels.is_empty() && rest.starts_with(' '),
+    });
+    let values: Vec<f64> = of_it.filter_map(|rest| rest.rsplit(' ').next()?.parse().ok()).collect();
+    // Series whose labels have known values are there from the start.
+    assert!(labels.is_empty() || !values.is_empty(), "`{name}` has no such labels as `{labels}`:\n{text}");
+    values.iter().sum()
 }
 
 /// How many lanes a worker says it has.

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::servers::orphans;
+use crate::servers::{free_port, orphans};
 use crate::wait;
 
 /// The binary under test.
@@ -81,9 +81,20 @@ impl Program {
     /// # Errors
     /// It cannot be started.
     pub fn output(&self, config: &Path, arguments: &[&str]) -> Result<Output> {
-        let mut command = self.command();
+        let mut command = self.command(Command::new);
         command.args(arguments).arg("--config").arg(config);
         command.output().with_context(|| format!("`{}` cannot be started", self.path.display()))
+    }
+
+    /// Starts a command that is not to come to its end; what it says is not kept.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn begin(&self, config: &Path, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(orphans::command);
+        command.args(arguments).arg("--config").arg(config);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        orphans::spawn(command)
     }
 
     /// Starts a worker under this name. It logs to `<name>.log` in `logs`, behind what earlier workers of the name left.
@@ -91,7 +102,7 @@ impl Program {
     /// # Errors
     /// It cannot be started, or the log cannot be written.
     pub fn start(&self, config: &Path, name: &str, logs: &Path) -> Result<Worker> {
-        self.start_at(config, name, logs, free_address()?)
+        self.start_at(config, name, logs, SocketAddr::from(([127, 0, 0, 1], free_port()?)))
     }
 
     /// Starts a worker that serves its metrics at an address of the caller's choice, taken or not.
@@ -103,7 +114,7 @@ impl Program {
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("`{}` cannot be written", log.display()))?;
-        let mut command = self.command();
+        let mut command = self.command(orphans::command);
         command.args(["run", "--config"]).arg(config).env("ORDERSTREAM__METRICS__LISTEN", metrics.to_string());
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = orphans::spawn(command)?;
@@ -111,9 +122,9 @@ impl Program {
     }
 
     /// The program in an environment without settings of its own: the configuration file alone decides.
-    fn command(&self) -> Command {
+    fn command(&self, of: impl FnOnce(OsString) -> Command) -> Command {
         let mut words = self.by_way_of.iter().cloned().chain([self.path.clone().into_os_string()]);
-        let mut command = Command::new(words.next().expect("the program itself is the last word"));
+        let mut command = of(words.next().expect("the program itself is the last word"));
         command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(orderstream::config::PREFIX) {
@@ -265,9 +276,4 @@ impl Drop for Worker {
         _ = self.child.kill();
         _ = self.child.wait();
     }
-}
-
-/// An address of this machine that nobody listens on.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }

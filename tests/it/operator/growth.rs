@@ -4,7 +4,8 @@ use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics;
 use rdkafka::admin::{AdminOptions, NewPartitions};
 
-use super::{CONFIG, GOODBYE, TRY_AGAIN, answer, command, killed_after, logs, published, says, stored};
+use super::broken_off::{Moment, killed_at};
+use super::{CONFIG, GOODBYE, TRY_AGAIN, answer, command, logs, published, says, stored};
 use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,9 +76,7 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
     let moved = found["orders_moved"].as_i64();
     assert!(moved > Some(0), "{found}");
     assert_eq!(stage.rows::<(String, i32)>(homes).await, homes_before, "without --yes nothing is changed");
-    for millis in [30, 60, 90] {
-        killed_after(millis, &stage, &["repartition", "--yes"]).await;
-    }
+    broken_off_between_any_two_steps(&stage).await;
     says(&command(&stage, &["repartition", "--yes"], 0).0, &["5 "]);
     says(&command(&stage, &["repartition", "--yes"], 0).0, &["nothing to move"]);
     assert_eq!(stage.number("select count(*) from operations where ended_at is null").await, 0);
@@ -93,6 +92,25 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
     stage.run_command(&["verify"]);
     stage.check().await;
     stage.strike().await;
+}
+
+/// The lanes are claimed and that is written down, orders are moved, and the rest is written at once. Nobody is through.
+async fn broken_off_between_any_two_steps(stage: &Stage) {
+    let killed_at = async |moment| killed_at(stage, &["repartition", "--yes"], moment).await;
+    for table in ["lanes", "operations"] {
+        assert_eq!(killed_at(Moment::Writes(table)).await, 0, "{table}");
+    }
+    assert_eq!(killed_at(Moment::Begins).await, 1);
+    let moved = "select count(*) from orders where off_lane";
+    for table in ["orders", "marks"] {
+        assert!(killed_at(Moment::Writes(table)).await >= 1, "{table}");
+        assert_eq!(stage.number(moved).await, 0, "orders and marks move together");
+    }
+    for table in ["checkpoints", "deployment"] {
+        assert!(killed_at(Moment::Writes(table)).await >= 1, "{table}");
+        assert!(stage.number(moved).await > 0);
+        assert_eq!(stage.number("select count(*) from lanes").await, 2, "lanes come with the deployment that has them");
+    }
 }
 
 async fn widen(stage: &Stage, names: &[String], partitions: i32) {

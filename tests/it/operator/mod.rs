@@ -9,8 +9,9 @@
 //! | output topics made again, widened | [`outputs`] |
 //! | the wrong database, two deployments in one group | [`deployments`] |
 //!
-//! More of them are in `takeover`, `protocol` and `setup`. `deploy/runbooks` has the same errors as pages.
+//! [`broken_off`] kills the commands that set things right at known moments. More of them are in `takeover`, `protocol` and `setup`. `deploy/runbooks` has the same errors as pages.
 
+mod broken_off;
 mod deployments;
 mod growth;
 mod inputs;
@@ -47,16 +48,6 @@ fn command(stage: &Stage, arguments: &[&str], code: i32) -> (String, String) {
 fn answer(stage: &Stage, arguments: &[&str], code: i32) -> Json {
     let (printed, said) = command(stage, &[arguments, &["-o", "json"]].concat(), code);
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}\n{said}"))
-}
-
-/// Starts a command and kills it after so long: the moment is what is tried, so nothing is waited for.
-async fn killed_after(millis: u64, stage: &Stage, arguments: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orderstream"));
-    command.args(arguments).arg("--config").arg(stage.config_path()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().expect("it starts");
-    tokio::time::sleep(Duration::from_millis(millis)).await;
-    child.kill().expect("it is ours");
-    child.wait().expect("it is gone");
 }
 
 /// Asserts that a text says all of this.

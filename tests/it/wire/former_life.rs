@@ -42,6 +42,9 @@ async fn a_commit_that_nobody_could_refuse_is_waited_for_and_counts() {
     stage.execute("update lanes set owner_transactional_id = null").await;
     let next = stage.worker("next");
     stage.until(30, "the successor to have the lanes", async || Ok(lanes_of(&next).await == LANES)).await;
+    // It has asked where the lanes stand, for as long as it may, and was not told.
+    let waits = "orderstream_retries_total{cause=\"kafka_publish\"}";
+    stage.until(60, "the successor to wait", async || Ok(metric(&next, waits).await >= 1.0)).await;
     assert_eq!(published(&next).await, 0.0, "it does not know what is published, and waits");
     late.release();
     assert_eq!(answered(&stage, &late).await, 0, "the commit is as good as on time");

@@ -233,7 +233,11 @@ fn is_there(worker: &mut Worker, act: Act) -> Result<bool> {
     }
 }
 
-async fn is_killed(worker: &mut Worker) -> Result<()> {
+/// Waits until a worker has died at its point, which is by SIGKILL.
+///
+/// # Errors
+/// It has not, or ended in another way; says what it logged last.
+pub async fn is_killed(worker: &mut Worker) -> Result<()> {
     let status = worker.wait(Duration::from_secs(PATIENCE)).await?;
     let log = worker.log()?;
     let last: Vec<&str> = log.lines().rev().take(5).collect();

@@ -7,7 +7,8 @@
 //! | [`trial`] | one mutant: built, and its tests run |
 //! | [`report`] | what came of it |
 //!
-//! Invariant: a mutant that survives, does not apply or does not compile is an error, and so is a test that fails without it.
+//! Invariant: a mutant that survives, does not apply or does not compile is an error, and so is a test that fails without it: before
+//! all mutants, or right after it failed with one.
 
 pub mod report;
 pub mod table;
@@ -45,9 +46,10 @@ pub async fn run(
     if let Some(failed) = trial::first_that_fails(&tree, &built, &names, stack).await? {
         bail!("`{}` fails without any mutant:\n{}", failed.test, failed.said);
     }
+    let unmutated = tree.put_aside(&built)?;
     let mut report = Report::default();
     for mutant in mutants {
-        let outcome = trial::run(&tree, &built, mutant, stack).await?;
+        let outcome = trial::run(&tree, (&built, &unmutated), mutant, stack).await?;
         eprintln!("{}", report::line(mutant, &outcome));
         report.add(mutant.clone(), outcome);
     }

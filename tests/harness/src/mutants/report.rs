@@ -9,6 +9,9 @@ use serde_json::{Value as Json, json};
 use super::table::Mutant;
 use super::trial::Outcome;
 
+/// How much the table shows of what a test said.
+const SAID: usize = 120;
+
 /// What came of all of them.
 #[derive(Default)]
 pub struct Report {
@@ -30,14 +33,20 @@ impl Report {
     /// For people: a table as it may stand in a document, and a sentence.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = "| switched off | caught by | within |\n|---|---|---|\n".to_owned();
+        let mut text = "| switched off | caught by | within | what it said |\n|---|---|---|---|\n".to_owned();
         for (mutant, outcome) in &self.tried {
-            let (by, within) = match outcome {
-                Outcome::Caught { test, took, .. } => (format!("`{test}`"), format!("{:.1} s", took.as_secs_f64())),
-                Outcome::Survived => ("nobody".to_owned(), String::new()),
-                Outcome::Impossible(_) => ("no such mutant".to_owned(), String::new()),
+            let (by, within, said) = match outcome {
+                Outcome::Caught { test, said, took, .. } => {
+                    (format!("`{test}`"), format!("{:.1} s", took.as_secs_f64()), said.as_str())
+                }
+                Outcome::Doubtful { test, said } => {
+                    (format!("`{test}`, which fails without it"), String::new(), said.as_str())
+                }
+                Outcome::Survived => ("nobody".to_owned(), String::new(), ""),
+                Outcome::Impossible(why) => ("no such mutant".to_owned(), String::new(), why.as_str()),
             };
-            text.push_str(&format!("| {} | {by} | {within} |\n", mutant.mechanism));
+            let said: String = said.lines().next().unwrap_or_default().replace('|', "\\|").chars().take(SAID).collect();
+            text.push_str(&format!("| {} | {by} | {within} | {said} |\n", mutant.mechanism));
         }
         let caught = self.tried.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Caught { .. })).count();
         text.push_str(&format!("\n{caught} of {} mutants were caught\n", self.tried.len()));
@@ -57,6 +66,10 @@ impl Report {
                     json["build_seconds"] = json!(seconds(build));
                     json["seconds"] = json!(seconds(took));
                 }
+                Outcome::Doubtful { test, said } => {
+                    json["fails_without_it"] = json!(test);
+                    json["said"] = json!(said);
+                }
                 Outcome::Survived => json["survived"] = json!(true),
                 Outcome::Impossible(why) => json["impossible"] = json!(why),
             }
@@ -70,9 +83,11 @@ impl Report {
 #[must_use]
 pub fn line(mutant: &Mutant, outcome: &Outcome) -> String {
     let said = match outcome {
-        Outcome::Caught { test, build, took, .. } => {
-            format!("caught by {test} within {:.1} s, built in {:.0} s", took.as_secs_f64(), build.as_secs_f64())
+        Outcome::Caught { test, said, build, took } => {
+            let (took, build) = (took.as_secs_f64(), build.as_secs_f64());
+            format!("caught by {test} within {took:.1} s, built in {build:.0} s: {said}")
         }
+        Outcome::Doubtful { test, said } => format!("DOUBTFUL: {test} fails without it: {said}"),
         Outcome::Survived => format!("SURVIVED {}", mutant.caught_by.join(", ")),
         Outcome::Impossible(why) => format!("impossible: {why}"),
     };

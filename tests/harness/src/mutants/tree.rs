@@ -22,12 +22,15 @@ pub struct Tree {
     target: PathBuf,
 }
 
-/// The test programs.
+/// The test programs, and the program that they test.
+#[derive(Clone, Debug)]
 pub struct Built {
     /// The library's own tests.
     pub unit: PathBuf,
     /// The integration tests.
     pub integration: PathBuf,
+    /// The program, where the integration tests expect it or aside.
+    pub program: PathBuf,
 }
 
 impl Tree {
@@ -84,7 +87,29 @@ impl Tree {
     /// It does not compile.
     pub fn build_tests(&self) -> Result<Built> {
         let output = self.cargo(&["test", "--workspace", "--lib", "--test", "it", "--no-run"])?;
-        Ok(Built { unit: executable(&output, "orderstream")?, integration: executable(&output, "it")? })
+        let (unit, integration) = (executable(&output, "orderstream")?, executable(&output, "it")?);
+        Ok(Built { unit, integration, program: self.target.join("debug/orderstream") })
+    }
+
+    /// Copies what later builds write over to where they do not. The integration tests lie still: no mutant builds them anew.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn put_aside(&self, built: &Built) -> Result<Built> {
+        let aside = self.target.with_file_name("unmutated");
+        std::fs::create_dir_all(&aside)?;
+        let (unit, program) = (aside.join("unit"), aside.join("orderstream"));
+        replace(&built.unit, &unit)?;
+        replace(&built.program, &program)?;
+        Ok(Built { unit, integration: built.integration.clone(), program })
+    }
+
+    /// Puts a program where the integration tests expect it, until the next build.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn put_in_place(&self, program: &Path) -> Result<()> {
+        replace(program, &self.target.join("debug/orderstream"))
     }
 
     /// Builds the library's own tests alone.
@@ -122,6 +147,15 @@ fn executable(output: &Output, target: &str) -> Result<PathBuf> {
     let found = tests.find(|artifact| artifact["target"]["name"] == target);
     let path = found.and_then(|artifact| artifact["executable"].as_str().map(PathBuf::from));
     path.with_context(|| format!("cargo made no tests of `{target}`"))
+}
+
+/// Copies a program in the place of another, which cargo may have linked elsewhere too.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_file(to).with_context(|| format!("`{}` cannot be removed", to.display()))?;
+    }
+    std::fs::copy(from, to).with_context(|| format!("`{}` cannot be copied", from.display()))?;
+    Ok(())
 }
 
 /// Removes every file of a folder that is not among these.

@@ -1,4 +1,5 @@
-//! One mutant: put into the copy, built, tried by its tests one after the other, and taken out again.
+//! One mutant: put into the copy, built, tried by its tests one after the other, and taken out again. A test that failed must then
+//! pass without it, or it was not the mutant that failed it.
 //!
 //! Invariant: whatever came of it, the copy is afterwards as it was, and what failed tests left in the servers is gone.
 
@@ -19,16 +20,23 @@ const INTEGRATION: &str = "it::";
 /// What came of a mutant.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// A test failed.
+    /// A test failed, and passed without the mutant right after.
     Caught {
         /// Which.
         test: String,
-        /// What it said, in a line.
+        /// Where it panicked first and what it said there, in a line.
         said: String,
         /// How long building took.
         build: Duration,
         /// How long it took from the first test to the failure.
         took: Duration,
+    },
+    /// A test failed, and failed without the mutant too.
+    Doubtful {
+        /// Which.
+        test: String,
+        /// What it said without the mutant, in a line.
+        said: String,
     },
     /// Every test passed.
     Survived,
@@ -44,11 +52,11 @@ pub struct Failed {
     pub said: String,
 }
 
-/// Tries a mutant.
+/// Tries a mutant. What is built of it lies where it was built without any, so that is needed from aside, too.
 ///
 /// # Errors
 /// The disk, a test program or a server refuses.
-pub async fn run(tree: &Tree, built: &Built, mutant: &Mutant, stack: &Stack) -> Result<Outcome> {
+pub async fn run(tree: &Tree, (built, unmutated): (&Built, &Built), mutant: &Mutant, stack: &Stack) -> Result<Outcome> {
     let files = match mutant.files(tree.root()) {
         Ok(files) => files,
         Err(error) => return Ok(Outcome::Impossible(format!("{error:#}"))),
@@ -62,12 +70,19 @@ pub async fn run(tree: &Tree, built: &Built, mutant: &Mutant, stack: &Stack) -> 
     for (name, content) in originals {
         tree.write(name, &content)?;
     }
-    outcome
+    let outcome = outcome?;
+    if let Outcome::Caught { test, .. } = &outcome {
+        tree.put_in_place(&unmutated.program)?;
+        if let Some(Failed { test, said }) = first_that_fails(tree, unmutated, &[test], stack).await? {
+            return Ok(Outcome::Doubtful { test, said: in_a_line(&said) });
+        }
+    }
+    Ok(outcome)
 }
 
 async fn try_mutant(tree: &Tree, built: &Built, mutant: &Mutant, stack: &Stack) -> Result<Outcome> {
     let since = Instant::now();
-    let mut mutated = Built { unit: built.unit.clone(), integration: built.integration.clone() };
+    let mut mutated = built.clone();
     let is_integration = |test: &&String| test.starts_with(INTEGRATION);
     if mutant.caught_by.iter().any(|test| is_integration(&test))
         && let Err(error) = tree.build_program()
@@ -84,8 +99,7 @@ async fn try_mutant(tree: &Tree, built: &Built, mutant: &Mutant, stack: &Stack) 
     let since = Instant::now();
     for test in &mutant.caught_by {
         if let Some(Failed { test, said }) = first_that_fails(tree, &mutated, &[test], stack).await? {
-            let said = said.lines().find(|line| line.contains("panicked at")).unwrap_or_default().to_owned();
-            return Ok(Outcome::Caught { test, said, build, took: since.elapsed() });
+            return Ok(Outcome::Caught { test, said: in_a_line(&said), build, took: since.elapsed() });
         }
     }
     Ok(Outcome::Survived)
@@ -120,6 +134,14 @@ pub async fn first_that_fails(tree: &Tree, built: &Built, names: &[&str], stack:
         return Ok(Some(Failed { test, said: said.into_owned() }));
     }
     Ok(None)
+}
+
+/// Where a test program panicked first, and the first line of what it said there.
+fn in_a_line(said: &str) -> String {
+    let mut lines = said.lines().skip_while(|line| !line.contains(" panicked at "));
+    let place =
+        lines.next().and_then(|line| line.split_once(" panicked at ")).map_or("it did not panic:", |(_, at)| at);
+    format!("{place} {}", lines.next().unwrap_or_default())
 }
 
 /// Removes what a failed run of the integration tests left: it bears the process's number.

@@ -94,9 +94,7 @@ pub struct Crew {
 
 impl Crew {
     pub(super) fn new(program: &Program, directory: &Path) -> Self {
-        // So that no worker outlives a run that somebody kills.
-        let program = program.clone().by_way_of(["setpriv", "--pdeathsig", "KILL", "--"]);
-        let directory = directory.to_owned();
+        let (program, directory) = (program.clone(), directory.to_owned());
         Self { members: Vec::new(), program, directory, began: Instant::now(), exits: vec![], findings: vec![] }
     }
 
