@@ -174,8 +174,8 @@ async fn at_rest(options: &Options, world: &mut World, roll: &Roll, findings: &m
 /// How workers ended that no fault had ended.
 fn ended(world: &World) -> BTreeMap<String, usize> {
     let mut ended = BTreeMap::new();
-    for exit in world.crew.exits().iter().filter(|exit| !exit.asked) {
-        *ended.entry(format!("{}, {}", exit.worker, exit.status)).or_default() += 1;
+    for exit in world.crew.exits().iter().filter(|exit| exit.is_its_own()) {
+        *ended.entry(exit.to_string()).or_default() += 1;
     }
     ended
 }

@@ -14,6 +14,7 @@
 mod clock;
 mod crew;
 mod disk;
+mod exits;
 mod leaders;
 mod links;
 mod mouth;
@@ -28,8 +29,9 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, Executor};
 
 pub use self::clock::Clock;
-pub use self::crew::{Crew, Duty, Exit, Member};
+pub use self::crew::{Crew, Duty, Member};
 pub use self::disk::Disk;
+pub use self::exits::Exit;
 pub use self::leaders::Leaders;
 pub use self::links::Links;
 pub use self::mouth::{Manner, Mouth};
