@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use orderstream::ids::Timestamp;
 use tokio::time::Instant;
 
+use super::account::{self, Sent};
+use super::commits;
 use super::drive::{self, Roll};
 use super::finale;
 use super::report::Outcome;
@@ -84,6 +86,10 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
             let until = Timestamp(jiff::Timestamp::now().as_microsecond());
             let verdict = check::check_as_of(world.deployment(), until).await.context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
+            let sent =
+                Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
+            findings.extend(account::judge(sent, verdict.totals.input_records));
+            findings.extend(commits::judge(world.deployment()).await.context("the log of committed offsets")?);
             checked = Some(verdict);
         } else {
             findings.extend(verdict::of_lanes_behind(&timeline(), options.catch_up));

@@ -1,7 +1,7 @@
 //! The one fault that nothing heals: new partitions of the inputs. It comes last, after everything else was judged.
 //!
-//! Every worker must end with 78 and say what to do, and what is applied must stay as it is. Nothing is lost: what goes into the new
-//! partitions stands there, and the orders are moved with `orderstream repartition`.
+//! Every worker must end with 78 and say what to do, and what is applied must stay as it is, although records wait in a new partition.
+//! Nothing is lost: they stand there, and the orders are moved with `orderstream repartition`.
 
 use std::time::Duration;
 
