@@ -86,8 +86,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
             let until = Timestamp(jiff::Timestamp::now().as_microsecond());
             let verdict = check::check_as_of(world.deployment(), until).await.context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
-            let sent =
-                Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
+            let sent = Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
             findings.extend(account::judge(sent, verdict.totals.input_records));
             findings.extend(commits::judge(world.deployment()).await.context("the log of committed offsets")?);
             checked = Some(verdict);
@@ -96,7 +95,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         }
     }
     if let (Some(fault), true) = (&schedule.finale, checked.is_some()) {
-        faults.push(finale::hold(&mut world, &roll, (fault, options.plan.workers), began, &mut findings).await?);
+        faults.push(finale::hold(&mut world, &roll, (fault, options), began, &mut findings).await?);
     }
     findings.extend(world.findings().into_iter().map(|words| Finding::new(Sort::Exit, words)));
     let notes = watcher.notes();

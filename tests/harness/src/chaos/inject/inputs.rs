@@ -16,12 +16,13 @@ use super::super::world::World;
 use super::Effect;
 use crate::background::Background;
 use crate::deployment::Deployment;
+use crate::positions;
 use crate::produce::{Manner, Producer, RawRecord};
 use crate::topic_log::LogReader;
 use crate::topics;
 use crate::wait;
 
-/// Records of a transaction.
+/// Records of a transaction, and of a new partition.
 const RECORDS: u64 = 20;
 /// How long each stays open.
 const OPEN: Duration = Duration::from_millis(700);
@@ -134,17 +135,33 @@ async fn fill(deployment: &Deployment, topic: &str, partition: usize) -> Result<
     producer.flush()
 }
 
-/// Adds a partition to a topic, and waits until everybody knows it; returns how many it has then.
+/// Gives all input topics as many partitions as the widest has.
+pub(in super::super) async fn widen_all(deployment: &Deployment) -> Result<()> {
+    let partitions = positions::input_partitions(&LogReader::on(&deployment.stack.brokers)?, deployment)?;
+    let of = |topic: &str| partitions.iter().filter(|partition| partition.topic == topic).count();
+    let topics: Vec<&str> = deployment.topics.inputs().map(|(_, topic)| topic).collect();
+    let widest = topics.iter().map(|topic| of(topic)).max().unwrap_or(0);
+    for topic in topics.into_iter().filter(|topic| of(topic) < widest) {
+        widen_to(deployment, topic, widest).await?;
+    }
+    Ok(())
+}
+
+/// Adds a partition to a topic; returns how many it has then.
 async fn widen(deployment: &Deployment, topic: &str) -> Result<usize> {
+    let wanted = LogReader::on(&deployment.stack.brokers)?.partitions(topic)?.len() + 1;
+    widen_to(deployment, topic, wanted).await?;
+    Ok(wanted)
+}
+
+/// Gives a topic that many partitions, and waits until everybody knows it.
+async fn widen_to(deployment: &Deployment, topic: &str, wanted: usize) -> Result<()> {
     let admin = topics::admin(&deployment.stack.brokers)?;
-    let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10))?;
-    let wanted = metadata.topics().first().map_or(0, |topic| topic.partitions().len()) + 1;
     let new = NewPartitions::new(topic, wanted);
     for answer in admin.create_partitions(&[new], &AdminOptions::new()).await? {
         answer.map_err(|(topic, code)| anyhow::anyhow!("topic `{topic}` gets no partition: {code}"))?;
     }
     let reader = LogReader::on(&deployment.stack.brokers)?;
     let known = async || Ok(reader.partitions(topic)?.len() == wanted);
-    wait::within(PATIENCE_SECONDS, "the new partition to be known", known).await?;
-    Ok(wanted)
+    wait::within(PATIENCE_SECONDS, "the new partitions to be known", known).await
 }

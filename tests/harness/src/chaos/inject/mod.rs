@@ -13,7 +13,7 @@
 
 mod brokers;
 mod database;
-mod inputs;
+pub(super) mod inputs;
 mod links;
 mod registry;
 mod surroundings;

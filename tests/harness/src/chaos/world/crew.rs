@@ -151,7 +151,7 @@ impl Crew {
                 if let Some(finding) = member.judged(status, may_stop) {
                     self.findings.push(finding);
                 }
-                let asked = std::mem::take(&mut member.asked).to_end();
+                let asked = std::mem::take(&mut member.asked).anything();
                 let (worker, at) = (member.name.clone(), self.began.elapsed());
                 self.exits.push(Exit { worker, pid, status, asked, at });
             }
@@ -165,7 +165,7 @@ impl Crew {
         let on_duty = self.members.iter().filter(|member| member.duty == Duty::Works);
         let missing = on_duty.filter_map(|Member { name, worker, asked, .. }| match worker {
             None => Some(format!("{name} does not run")),
-            Some(_) => asked.to_end().then(|| format!("{name} is still stopping")),
+            Some(_) => asked.anything().then(|| format!("{name} is still stopping")),
         });
         missing.collect()
     }
@@ -257,14 +257,14 @@ impl Member {
     /// It does not run.
     pub fn terminate(&mut self) -> Result<()> {
         self.process()?.terminate()?;
-        self.asked.to_stop(Instant::now());
+        self.asked.terminated(Instant::now());
         Ok(())
     }
 
     /// Whether somebody asked it to stop, and it still runs.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.worker.is_some() && self.asked.to_end()
+        self.worker.is_some() && self.asked.anything()
     }
 
     fn ended(&mut self) -> Result<Option<(u32, ExitStatus)>> {
@@ -307,7 +307,7 @@ impl Member {
                 self.not_before = Instant::now() + COME_AND_GO;
                 self.starts += 1;
             }
-            (Duty::ComesAndGoes, Some(_)) if due && !self.asked.to_end() => self.terminate()?,
+            (Duty::ComesAndGoes, Some(_)) if due && !self.asked.anything() => self.terminate()?,
             _ => {}
         }
         Ok(())

@@ -63,7 +63,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// It got a SIGTERM.
-    pub(super) fn to_stop(&mut self, now: Instant) {
+    pub(super) fn terminated(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.signals += 1;
     }
@@ -73,8 +73,8 @@ impl Asked {
         self.killed = true;
     }
 
-    /// Whether somebody wanted its end.
-    pub(super) fn to_end(&self) -> bool {
+    /// Whether anything was asked of it.
+    pub(super) fn anything(&self) -> bool {
         self.killed || self.signals > 0
     }
 
@@ -108,7 +108,7 @@ mod tests {
 
     fn asked(times: u32) -> Asked {
         let mut asked = Asked::default();
-        (0..times).for_each(|_| asked.to_stop(Instant::now()));
+        (0..times).for_each(|_| asked.terminated(Instant::now()));
         asked
     }
 
