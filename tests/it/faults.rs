@@ -2,8 +2,6 @@
 //!
 //! Takes minutes, so it is not among the tests of every day; `FAULTS=a,b` narrows it. The orders themselves are judged at the end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orderstream_harness::chaos::fault::{Fault, Kind, Target};
@@ -11,6 +9,7 @@ use orderstream_harness::chaos::inject::{heal, inject};
 use orderstream_harness::chaos::world::{Plan, World};
 use orderstream_harness::check;
 use orderstream_harness::deployment::Deployment;
+use orderstream_harness::flow::Flow;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::traffic::{Shape, Traffic};
@@ -18,6 +17,9 @@ use orderstream_harness::wait;
 use orderstream_harness::worker::Program;
 
 use crate::stage::now_micros;
+
+/// Records a second.
+const RATE: u32 = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; run it by its name"]
@@ -28,7 +30,7 @@ async fn every_kind_of_fault_takes_place_and_leaves_nothing_behind() {
     let began = Instant::now();
     let mut world = World::make(plan).await.expect("a world");
     eprintln!("world made in {:.1} s", began.elapsed().as_secs_f64());
-    let (end, feed) = feed(&world).await;
+    let flow = flow(&world).await;
     whole(&mut world).await;
     let mut idle = Vec::new();
     for (number, kind) in kinds().into_iter().enumerate() {
@@ -59,8 +61,7 @@ async fn every_kind_of_fault_takes_place_and_leaves_nothing_behind() {
             }
         }
     }
-    drop(end);
-    eprintln!("{} records went in", feed.await.expect("no panic"));
+    flow.end().await.expect("all that was sent is delivered");
     world.probe.flush().expect("probes are delivered");
     let deployment = world.deployment().clone();
     tended_until(&mut world, "everything to be published", async |_| lag(&deployment).await.is_ok_and(|lag| lag == 0))
@@ -90,33 +91,11 @@ fn targets(kind: Kind) -> Vec<Target> {
     some.take(if one { 1 } else { 9 }).collect()
 }
 
-/// Says that it is over, however that comes: a thread that feeds would keep a failed test from ending.
-struct End(Arc<AtomicBool>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// Traffic until it is told to end.
-async fn feed(world: &World) -> (End, tokio::task::JoinHandle<u64>) {
+async fn flow(world: &World) -> Flow {
     let deployment = world.deployment();
-    let mut producer = Producer::open(&deployment.stack, &deployment.topics).await.expect("a producer");
-    let end = Arc::new(AtomicBool::new(false));
-    let ends = end.clone();
-    let feed = tokio::task::spawn_blocking(move || {
-        for planned in Traffic::new(Shape::usual(1_000_000, 1, now_micros())) {
-            producer.send(&planned).expect("sent");
-            producer.poll(Duration::from_millis(5));
-            if ends.load(Ordering::SeqCst) {
-                break;
-            }
-        }
-        producer.flush().expect("delivered");
-        producer.sent()
-    });
-    (End(end), feed)
+    let producer = Producer::open(&deployment.stack, &deployment.topics).await.expect("a producer");
+    Flow::start(producer, Traffic::new(Shape::usual(1_000_000, 1, now_micros())), RATE)
 }
 
 /// Waits until nothing is missing any more, and every lane goes on.

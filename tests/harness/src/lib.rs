@@ -28,6 +28,7 @@
 
 pub mod avro;
 pub mod avro_reader;
+pub mod background;
 pub mod certificates;
 pub mod chaos;
 pub mod check;

@@ -13,6 +13,7 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset, Timestamp, TopicPartitionList};
 
 use crate::stack;
+use crate::wait;
 
 /// How long Kafka may say nothing while something is still to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,6 +100,22 @@ impl LogReader {
         let Partition { topic, number } = partition;
         let (_, end) = self.uncommitted.fetch_watermarks(topic, *number, PATIENCE).context("kafka does not answer")?;
         Ok(self.extent(partition)?.end < end)
+    }
+
+    /// Waits until no transaction is open on these partitions, so that whatever they hold can be read.
+    ///
+    /// # Errors
+    /// One is, after so many seconds; says on which partition.
+    pub async fn until_no_transaction_is_open(&self, seconds: u64, partitions: &[Partition]) -> Result<()> {
+        wait::within(seconds, "all transactions to end", async || {
+            for partition in partitions {
+                if self.has_open_transaction(partition)? {
+                    bail!("one is open on `{}` partition {}", partition.topic, partition.number);
+                }
+            }
+            Ok(true)
+        })
+        .await
     }
 
     /// All partitions of a topic.

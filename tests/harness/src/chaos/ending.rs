@@ -10,6 +10,8 @@ use orderstream::ids::Timestamp;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
+use super::account::{self, Sent};
+use super::commits;
 use super::drive::{self, Roll};
 use super::fault::{Between, Target};
 use super::finale;
@@ -91,13 +93,16 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
                 .await
                 .context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
+            let sent = Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
+            findings.extend(account::judge(sent, verdict.totals.input_records));
+            findings.extend(commits::judge(world.deployment()).await.context("the log of committed offsets")?);
             checked = Some(verdict);
         } else {
             findings.extend(verdict::of_standing(&watcher.timeline(), 0, options.catch_up));
         }
     }
     if let (Some(fault), true) = (&schedule.finale, checked.is_some()) {
-        faults.push(finale::hold(&mut world, &roll, (fault, options.plan.workers), began, &mut findings).await?);
+        faults.push(finale::hold(&mut world, &roll, (fault, options), began, &mut findings).await?);
     }
     findings.extend(world.findings().into_iter().map(|words| Finding::new(Sort::Exit, words)));
     let notes = watcher.notes();
@@ -199,8 +204,8 @@ async fn at_rest(options: &Options, world: &mut World, roll: &Roll, findings: &m
 /// How workers ended that no fault had ended.
 fn ended(world: &World) -> BTreeMap<String, usize> {
     let mut ended = BTreeMap::new();
-    for exit in world.crew.exits().iter().filter(|exit| !exit.asked) {
-        *ended.entry(format!("{}, {}", exit.worker, exit.status)).or_default() += 1;
+    for exit in world.crew.exits().iter().filter(|exit| exit.is_its_own()) {
+        *ended.entry(exit.to_string()).or_default() += 1;
     }
     ended
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::task::JoinHandle;
 
+use crate::background::Background;
 use crate::deployment::Deployment;
 use crate::produce::Producer;
 use crate::simulate::WentIn;
@@ -33,9 +33,8 @@ pub struct Options {
 
 /// Traffic on its way.
 pub struct Feed {
-    end: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
-    task: JoinHandle<Result<WentIn>>,
+    sending: Background<Result<WentIn>>,
 }
 
 impl Feed {
@@ -45,13 +44,13 @@ impl Feed {
     /// A server does not answer.
     pub async fn begin(deployment: &Deployment, options: Options) -> Result<Self> {
         let producer = Producer::open(&deployment.stack, &deployment.topics).await?;
-        let (end, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let sent = Arc::new(AtomicU64::new(0));
         let record_max_bytes = deployment.record_max_bytes;
-        let task = tokio::task::spawn_blocking({
-            let (end, sent) = (end.clone(), sent.clone());
-            move || send(producer, options, record_max_bytes, &end, &sent)
+        let sending = Background::begin({
+            let sent = sent.clone();
+            move |end| send(producer, options, record_max_bytes, &end, &sent)
         });
-        Ok(Self { end, sent, task })
+        Ok(Self { sent, sending })
     }
 
     /// How many records were sent so far.
@@ -65,8 +64,7 @@ impl Feed {
     /// # Errors
     /// A record was not delivered.
     pub async fn end(self) -> Result<WentIn> {
-        self.end.store(true, Ordering::Relaxed);
-        self.task.await?
+        self.sending.end().await?
     }
 }
 

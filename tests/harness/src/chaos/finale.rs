@@ -1,22 +1,25 @@
 //! The one fault that nothing heals: new partitions of the inputs. It comes last, after everything else was judged.
 //!
-//! Every worker must end with 78 and say what to do, and what is applied must stay as it is. Nothing is lost: what goes into the new
-//! partitions stands there, and the orders are moved with `orderstream repartition`.
+//! Every worker must end with 78 and say what to do, and what is applied must stay as it is, although records wait in a new partition.
+//! Nothing is lost: then all inputs get as many, the orders are moved with `orderstream repartition`, and workers go on with everything.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::time::Instant;
 
 use super::drive::Roll;
 use super::ending::until;
 use super::fault::Fault;
-use super::inject;
+use super::inject::{self, inputs};
+use super::run::Options;
 use super::timeline::Happened;
-use super::verdict::{Finding, Sort};
+use super::verdict::{self, Finding, Sort};
 use super::world::{Duty, World};
+use crate::check;
 use crate::database;
 use crate::deployment::Deployment;
+use crate::positions;
 
 /// How long workers may take to take their lanes again, and to refuse.
 const WITHIN: Duration = Duration::from_secs(90);
@@ -27,15 +30,15 @@ const REMEDIES: [&str; 2] = ["give all input topics the same number", "orderstre
 /// What is applied.
 const APPLIED: &str = "select topic, partition, next_offset from checkpoints order by 1, 2";
 
-/// Adds the partitions under running workers, and sees that they refuse.
+/// Adds the partitions under running workers, sees that they refuse, and does what they say.
 pub(super) async fn hold(
     world: &mut World,
     roll: &Roll,
-    (fault, workers): (&Fault, u8),
+    (fault, options): (&Fault, &Options),
     began: Instant,
     findings: &mut Vec<Finding>,
 ) -> Result<Happened> {
-    let places: Vec<usize> = (0..usize::from(workers)).collect();
+    let places: Vec<usize> = (0..usize::from(options.plan.workers)).collect();
     for place in &places {
         world.crew.member(*place)?.set_duty(Duty::Works);
     }
@@ -81,8 +84,48 @@ pub(super) async fn hold(
         findings.push(Finding::new(Sort::NotRefused, words));
     }
     let effect = inject::heal(world, fault).await?;
+    go_on(world, roll, options, findings).await?;
     let (did, took_place) = (format!("{what}; {}", effect.what), effect.took_place);
     Ok(Happened { fault: fault.clone(), did, took_place, injected, healed: began.elapsed() })
+}
+
+/// Moves the orders, lets workers go on, and has everything judged again.
+async fn go_on(world: &mut World, roll: &Roll, options: &Options, findings: &mut Vec<Finding>) -> Result<()> {
+    let deployment = world.deployment().clone();
+    inputs::widen_all(&deployment).await?;
+    let config = world.directory().join("orderstream.toml");
+    let mut said = String::new();
+    // The group may hold on to members that are gone, until their sessions are over.
+    let moved = until(world, roll, WITHIN, async |_| {
+        let output = options.program.output(&config, &["repartition", "--yes"])?;
+        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok(output.status.success())
+    });
+    if !moved.await? {
+        findings.push(Finding::new(
+            Sort::Stall,
+            format!("`orderstream repartition --yes` does not move the orders: {said}"),
+        ));
+        return Ok(());
+    }
+    for place in 0..usize::from(options.plan.workers) {
+        world.crew.member(place)?.set_duty(Duty::Works);
+    }
+    let published = async |_: &mut World| {
+        let deployment = deployment.clone();
+        Ok(tokio::task::spawn_blocking(move || positions::lag(&deployment)).await?.is_ok_and(|lag| lag == 0))
+    };
+    if !until(world, roll, WITHIN + options.catch_up, published).await? {
+        findings.push(Finding::new(
+            Sort::Stall,
+            "what stood in the new partitions was not published after the orders were moved",
+        ));
+        return Ok(());
+    }
+    world.dismiss().await?;
+    let again = check::check(&deployment).await.context("the checker, after the orders were moved")?;
+    findings.extend(verdict::of_checker(&again));
+    Ok(())
 }
 
 async fn lanes_without_owner(deployment: &Deployment) -> Result<i64> {

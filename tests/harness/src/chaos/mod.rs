@@ -8,10 +8,14 @@
 //! | [`run`], [`drive`] | a whole run, and the way through its schedule |
 //! | [`feed`] | the traffic meanwhile |
 //! | [`eye`], [`watcher`] | who looks how far each lane is, past all that is broken, and writes it down |
+//! | `account`, `commits` | whether all that was sent was judged; whether a committed offset was ever moved back |
 //! | `ending`, `finale` | what must come about after the last healing, and what nothing heals |
 //! | [`timeline`], [`picture`] | what was seen second by second, what that says, and a drawing of it |
 //! | [`verdict`], [`report`], [`series`] | what is wrong, and what came of one run and of several |
 
+mod account;
+mod commit_record;
+mod commits;
 pub mod drive;
 mod ending;
 pub mod eye;

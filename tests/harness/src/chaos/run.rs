@@ -9,14 +9,11 @@
 //! Invariant: nothing that was started outlives the run, however it ends.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sqlx::postgres::PgConnection;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::drive::{self, Breakable, Living, Roll, drive};
@@ -29,6 +26,7 @@ use super::report::Outcome;
 use super::schedule::{Plan, Schedule};
 use super::watcher::Watcher;
 use super::world::{self, CANARY, World};
+use crate::background::Background;
 use crate::config_file::ConfigFile;
 use crate::database;
 use crate::services::{self, From, Services, Tally};
@@ -86,6 +84,7 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let answering = Answering::begin(&world, plan.seed, at_most).await?;
     let faults = drive(&mut world, &schedule, began, &roll).await?;
     let went_in = ending::keep(&mut world, &roll, feed.end()).await??;
+    world.probe.flush().context("the records that make workers ask the registry")?;
     ending::judge(ending::Ending { options, schedule, world, roll, watcher, began, faults, went_in, answering }).await
 }
 
@@ -136,31 +135,18 @@ async fn all_lanes_are_taken(world: &mut World) -> Result<()> {
 }
 
 /// The services that answer commands meanwhile; told to end when this is dropped.
-pub(super) struct Answering {
-    end: Arc<AtomicBool>,
-    task: JoinHandle<Result<Tally>>,
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.end.store(true, Ordering::Relaxed);
-    }
-}
+pub(super) struct Answering(Background<Result<Tally>>);
 
 impl Answering {
     async fn begin(world: &World, seed: u64, at_most: Duration) -> Result<Self> {
         let options = services::Options { seed, from: From::Beginning, idle: at_most, at_most };
         let services = Services::open(world.deployment(), options).await?;
-        let end = Arc::new(AtomicBool::new(false));
-        let told = end.clone();
         // They wait for brokers in a way that would hold up everybody on a shared thread.
         let handle = Handle::current();
-        let task = tokio::task::spawn_blocking(move || handle.block_on(services.run(told)));
-        Ok(Self { end, task })
+        Ok(Self(Background::begin(move |end| handle.block_on(services.run(end)))))
     }
 
-    pub(super) async fn end(mut self) -> Result<Tally> {
-        self.end.store(true, Ordering::Relaxed);
-        (&mut self.task).await?.context("the services that answer commands")
+    pub(super) async fn end(self) -> Result<Tally> {
+        self.0.end().await?.context("the services that answer commands")
     }
 }

@@ -45,6 +45,7 @@ use orderstream::order::{Event, Facts, Source};
 use self::deadlines::Unreplicated;
 use crate::deployment::Deployment;
 use crate::progress::Progress as Bar;
+use crate::topic_log::Partition;
 use crate::topics::Input;
 use commands::Asking;
 use findings::{Findings, Kind};
@@ -88,7 +89,7 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp, unreplicated
     let mut totals = Totals::default();
     let waited = reading.until_no_transaction_is_open().await?;
     if waited > Duration::from_secs(1) {
-        eprintln!("waited {:.1} s for a transaction on the output topics to end", waited.as_secs_f64());
+        eprintln!("waited {:.1} s for a transaction on the topics to end", waited.as_secs_f64());
     }
     let outputs = reading.outputs(&mut findings).await?;
     let of_several_lanes = reading.stored.orders_of_several_lanes().await?;
@@ -112,6 +113,10 @@ pub async fn check_as_of(deployment: &Deployment, until: Timestamp, unreplicated
     for (done, lane) in lanes.iter().enumerate() {
         bar.show(done as u64, "");
         check.lane(&mut reading, lane).await?;
+    }
+    for (Partition { topic, number }, offset) in reading.beside(&lanes)? {
+        check.totals.input_records += 1;
+        check.findings.add(Kind::InputLost, || input_log::place(&topic, number, offset));
     }
     check.orders_of_several_lanes(&mut reading).await?;
     bar.end();

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use orderstream::ids::Timestamp;
 use orderstream::persist::journal_format::{read_applied, read_emitted};
+use rdkafka::Message;
 use uuid::Uuid;
 
 use super::findings::{Findings, Kind};
@@ -15,7 +16,7 @@ use super::input_log::{self, RawPartition, place};
 use super::lane::Unpacked;
 use super::outputs::Outputs;
 use super::replay::Said;
-use super::stored::{Stored, StoredRow};
+use super::stored::{Stored, StoredLane, StoredRow};
 use super::{dead_letters, now};
 use crate::avro_reader::Readers;
 use crate::deployment::Deployment;
@@ -24,10 +25,9 @@ use crate::positions::{self, Committed};
 use crate::registry::{Registry, SchemaCache};
 use crate::topic_log::{self, LogReader, LogRecord, Partition};
 use crate::topics::{Input, Topics};
-use crate::wait;
 
-/// How long a transaction that a killed worker left open may stay so; the broker ends it after its time-out.
-const OPEN_SECONDS: u64 = 60;
+/// How long a transaction that somebody who was killed left open may stay so; the broker ends it after its time-out.
+const OPEN_SECONDS: u64 = 90;
 
 /// The readers of a check.
 pub(super) struct Reading<'a> {
@@ -58,23 +58,15 @@ impl<'a> Reading<'a> {
         Ok(Self { deployment, log, schemas, stored, database, now: now(), committed, letters })
     }
 
-    /// Waits until no transaction is open on the output topics, and says how long that took.
+    /// Waits until no transaction is open on any topic, as nothing behind it could be judged, and says how long that took.
     pub async fn until_no_transaction_is_open(&self) -> Result<Duration> {
         let topics = &self.deployment.topics;
-        let mut partitions = Vec::new();
+        let mut partitions = positions::input_partitions(&self.log, self.deployment)?;
         for topic in topics.outputs() {
             partitions.extend(self.log.partitions(topic)?);
         }
         let began = Instant::now();
-        wait::within(OPEN_SECONDS, "the transactions on the output topics to end", async || {
-            for partition in &partitions {
-                if self.log.has_open_transaction(partition)? {
-                    bail!("one is open on {} {}", partition.topic, partition.number);
-                }
-            }
-            Ok(true)
-        })
-        .await?;
+        self.log.until_no_transaction_is_open(OPEN_SECONDS, &partitions).await?;
         Ok(began.elapsed())
     }
 
@@ -126,6 +118,19 @@ impl<'a> Reading<'a> {
         let raw = input_log::read_raw(&self.log, input, partition)?;
         self.schemas.learn(raw.schema_ids()).await?;
         Ok(raw)
+    }
+
+    /// The records that stand in a partition of an input topic that is of none of these lanes.
+    pub fn beside(&self, lanes: &[StoredLane]) -> Result<Vec<(Partition, i64)>> {
+        let mut beside = Vec::new();
+        let partitions = positions::input_partitions(&self.log, self.deployment)?.into_iter();
+        for partition in partitions.filter(|partition| lanes.iter().all(|lane| lane.lane != partition.number)) {
+            self.log.read_one(&partition, |message| {
+                beside.push((partition.clone(), message.offset()));
+                Ok(())
+            })?;
+        }
+        Ok(beside)
     }
 
     /// The records of the dead-letter topic that come from a lane; none without such a topic.

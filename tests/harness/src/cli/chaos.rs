@@ -7,10 +7,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::or_interrupted;
 use crate::chaos::fault::Kind;
 use crate::chaos::picture;
 use crate::chaos::report::Outcome;
@@ -49,12 +49,7 @@ pub(super) struct Arguments {
 
 /// Goes through a run; an interrupt ends it with all its processes.
 pub(super) async fn run(arguments: Arguments) -> Result<bool> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        outcome = hold(arguments) => outcome,
-        _ = interrupt.recv() => bail!("interrupted; all that was started is stopped"),
-        _ = terminate.recv() => bail!("terminated; all that was started is stopped"),
-    }
+    or_interrupted(hold(arguments)).await
 }
 
 async fn hold(arguments: Arguments) -> Result<bool> {

@@ -9,11 +9,13 @@ mod demo;
 mod model;
 mod mutants;
 mod services;
+mod signals;
 mod simulate;
 mod target;
 mod trial;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +25,8 @@ const DIFFERS: u8 = 1;
 const USAGE: u8 = 64;
 /// A server is not there, or a step of the way failed.
 const UNAVAILABLE: u8 = 69;
+/// How long threads of a command that is over may take to notice it.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Feeds orderstream with simulated traffic, checks it from outside, and shows it at work.
 #[derive(Debug, Parser)]
@@ -67,7 +71,7 @@ pub fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
+        let outcome = runtime.block_on(async {
             match cli.command {
                 Command::Simulate(arguments) => simulate::run(arguments).await,
                 Command::Services(arguments) => services::run(arguments).await,
@@ -79,7 +83,9 @@ pub fn main() -> ExitCode {
                 Command::Trial(arguments) => trial::run(arguments).await,
                 Command::Chaos(arguments) => chaos::run(arguments).await,
             }
-        })
+        });
+        runtime.shutdown_timeout(LAST_WAIT);
+        outcome
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,36 +1,48 @@
 //! Input topics with transactions that are aborted, and with more partitions than they had.
 //!
 //! Aborted records look like all others and must never be applied. Each transaction stays open for a moment, and nobody may read past
-//! its first record meanwhile. Invariant: nothing of it is ever committed.
+//! its first record meanwhile. Invariant: nothing of it is ever committed, and none is left open.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rdkafka::admin::{AdminOptions, NewPartitions};
 use serde_json::json;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::super::fault::{Fault, Kind};
 use super::super::world::World;
 use super::Effect;
+use crate::background::Background;
 use crate::deployment::Deployment;
-use crate::produce::{Manner, Producer};
+use crate::positions;
+use crate::produce::{Manner, Producer, RawRecord};
+use crate::topic_log::LogReader;
 use crate::topics;
+use crate::wait;
 
-/// Records of a transaction.
+/// Records of a transaction, and of a new partition.
 const RECORDS: u64 = 20;
 /// How long each stays open.
 const OPEN: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE_SECONDS: u64 = 90;
 
 /// What was done.
 #[derive(Debug)]
 pub(super) enum Wound {
-    Aborting { end: Arc<AtomicBool>, thread: JoinHandle<u64> },
+    Aborting { deployment: Box<Deployment>, id: String, work: Background<Aborted> },
     Widened { topic: String, partitions: usize },
+}
+
+/// What became of transactions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aborted {
+    /// How many were aborted.
+    times: u64,
+    /// Whether the producer gave up on one that may still be open.
+    gave_up: bool,
 }
 
 pub(super) async fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)> {
@@ -39,26 +51,31 @@ pub(super) async fn inject(world: &mut World, fault: &Fault) -> Result<(String, 
         let inputs: Vec<&str> = deployment.topics.inputs().map(|(_, topic)| topic).collect();
         let topic = (*fault.dice().pick(&inputs)).to_owned();
         let partitions = widen(&deployment, &topic).await?;
-        return Ok((format!("topic `{topic}` gets {partitions} partitions"), Wound::Widened { topic, partitions }));
+        fill(&deployment, &topic, partitions - 1).await?;
+        let what = format!("topic `{topic}` gets {partitions} partitions, the last of them {RECORDS} records");
+        return Ok((what, Wound::Widened { topic, partitions }));
     }
     let id = format!("aborting-{}", Uuid::new_v4().simple());
-    let manner = Manner { transactional_id: Some(id), ..Manner::default() };
-    let producer = Producer::open_as(&deployment.stack, &deployment.topics, manner).await?;
-    let end = Arc::new(AtomicBool::new(false));
-    let thread = {
-        let end = end.clone();
-        tokio::task::spawn_blocking(move || abort_until(producer, &end))
-    };
-    Ok((format!("transactions of {RECORDS} payments are aborted"), Wound::Aborting { end, thread }))
+    let producer = open(&deployment, &id).await?;
+    let work = Background::begin(move |end| abort_until(producer, &end));
+    let wound = Wound::Aborting { deployment: Box::new(deployment), id, work };
+    Ok((format!("transactions of {RECORDS} payments are aborted"), wound))
 }
 
 impl Wound {
     pub(super) async fn heal(self) -> Result<Effect> {
         match self {
-            Self::Aborting { end, thread } => {
-                end.store(true, Ordering::SeqCst);
-                let aborted = tokio::time::timeout(PATIENCE, thread).await.context("the producer does not end")??;
-                Ok(Effect { what: format!("{aborted} transactions were aborted"), took_place: aborted > 0 })
+            Self::Aborting { deployment, id, work } => {
+                let ended = tokio::time::timeout(PATIENCE, work.end()).await;
+                let Aborted { times, gave_up } = ended.context("the producer does not end")??;
+                let mut what = format!("{times} transactions were aborted");
+                if gave_up {
+                    // Who comes under the same id ends what was left open.
+                    let ending = async || Ok(open(&deployment, &id).await.map(|_| true)?);
+                    wait::within(PATIENCE_SECONDS, "the last aborted transaction to be ended", ending).await?;
+                    what += ", and one more by the producer's successor";
+                }
+                Ok(Effect { what, took_place: times > 0 })
             }
             Self::Widened { topic, partitions } => {
                 let what = format!("topic `{topic}` has {partitions} partitions for good");
@@ -68,15 +85,20 @@ impl Wound {
     }
 }
 
-/// Aborts one transaction after the other until it is told to end, or Kafka is too ill for it: then it gives up, and the broker aborts
-/// what is open. Returns how many were aborted.
-fn abort_until(mut producer: Producer, end: &AtomicBool) -> u64 {
-    let mut aborted = 0;
+async fn open(deployment: &Deployment, id: &str) -> Result<Producer> {
+    let manner = Manner { transactional_id: Some(id.to_owned()), ..Manner::default() };
+    Producer::open_as(&deployment.stack, &deployment.topics, manner).await
+}
+
+/// Aborts one transaction after the other until it is told to end, or Kafka is too ill for it.
+fn abort_until(mut producer: Producer, end: &AtomicBool) -> Aborted {
+    let mut aborted = Aborted::default();
     while !end.load(Ordering::SeqCst) {
         if abort_one(&mut producer).is_err() {
-            return aborted;
+            aborted.gave_up = true;
+            break;
         }
-        aborted += 1;
+        aborted.times += 1;
     }
     aborted
 }
@@ -98,14 +120,48 @@ fn abort_one(producer: &mut Producer) -> Result<()> {
     producer.abort()
 }
 
+/// Puts payments of new orders into a partition that no worker may take.
+async fn fill(deployment: &Deployment, topic: &str, partition: usize) -> Result<()> {
+    let mut producer = Producer::open(&deployment.stack, &deployment.topics).await?;
+    for _ in 0..RECORDS {
+        let order = format!("beyond-{}", Uuid::new_v4());
+        let value = producer.encode(&json!({
+            "topic": "payment", "kind": "PENDING", "event_id": Uuid::new_v4().to_string(), "order_id": order,
+            "occurred_at": jiff::Timestamp::now().as_microsecond(), "authorization_id": "beyond",
+        }))?;
+        let (topic, partition, key) = (topic.to_owned(), Some(i32::try_from(partition)?), Some(order.into_bytes()));
+        producer.send_raw(&RawRecord { topic, partition, key, value: Some(value), ..RawRecord::default() })?;
+    }
+    producer.flush()
+}
+
+/// Gives all input topics as many partitions as the widest has.
+pub(in super::super) async fn widen_all(deployment: &Deployment) -> Result<()> {
+    let partitions = positions::input_partitions(&LogReader::on(&deployment.stack.brokers)?, deployment)?;
+    let of = |topic: &str| partitions.iter().filter(|partition| partition.topic == topic).count();
+    let topics: Vec<&str> = deployment.topics.inputs().map(|(_, topic)| topic).collect();
+    let widest = topics.iter().map(|topic| of(topic)).max().unwrap_or(0);
+    for topic in topics.into_iter().filter(|topic| of(topic) < widest) {
+        widen_to(deployment, topic, widest).await?;
+    }
+    Ok(())
+}
+
 /// Adds a partition to a topic; returns how many it has then.
 async fn widen(deployment: &Deployment, topic: &str) -> Result<usize> {
+    let wanted = LogReader::on(&deployment.stack.brokers)?.partitions(topic)?.len() + 1;
+    widen_to(deployment, topic, wanted).await?;
+    Ok(wanted)
+}
+
+/// Gives a topic that many partitions, and waits until everybody knows it.
+async fn widen_to(deployment: &Deployment, topic: &str, wanted: usize) -> Result<()> {
     let admin = topics::admin(&deployment.stack.brokers)?;
-    let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10))?;
-    let wanted = metadata.topics().first().map_or(0, |topic| topic.partitions().len()) + 1;
     let new = NewPartitions::new(topic, wanted);
     for answer in admin.create_partitions(&[new], &AdminOptions::new()).await? {
         answer.map_err(|(topic, code)| anyhow::anyhow!("topic `{topic}` gets no partition: {code}"))?;
     }
-    Ok(wanted)
+    let reader = LogReader::on(&deployment.stack.brokers)?;
+    let known = async || Ok(reader.partitions(topic)?.len() == wanted);
+    wait::within(PATIENCE_SECONDS, "the new partitions to be known", known).await
 }

@@ -13,7 +13,7 @@
 
 mod brokers;
 mod database;
-mod inputs;
+pub(super) mod inputs;
 mod links;
 mod registry;
 mod surroundings;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::fault::{Fault, Kind};
-use super::world::World;
+use super::world::{Member, World};
 
 /// How long after a fault that lets workers stop with 78 the last of them may do so.
 const AFTERMATH: Duration = Duration::from_secs(40);
@@ -150,7 +150,8 @@ fn victim(world: &mut World, fault: &Fault) -> Result<usize> {
     };
     let taken: Vec<usize> = world.open.iter().filter_map(|open| open.wound.victim()).collect();
     let free = world.crew.on_duty().into_iter().filter(|place| !taken.contains(place));
-    let free: Vec<usize> = free.filter(|place| world.crew.members()[*place].worker.is_some()).collect();
+    let runs = |member: &Member| member.worker.is_some() && !member.is_stopping();
+    let free: Vec<usize> = free.filter(|place| runs(&world.crew.members()[*place])).collect();
     anyhow::ensure!(!free.is_empty(), "no worker runs that is not broken already");
     Ok(free[usize::from(place) % free.len()])
 }

@@ -2,6 +2,9 @@
 //!
 //! Invariant: the process itself is not touched; what it makes of it is its own affair.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -17,6 +20,9 @@ use crate::proxy::Link;
 const JUMPS: [i64; 6] = [-90_000, -3_600, -45, 45, 3_600, 90_000];
 /// Below what every worker has open from its beginning, so it can open nothing more.
 const DESCRIPTORS: u64 = 8;
+/// What a worker says that cannot open anything: EMFILE.
+const NONE_LEFT: [&str; 2] = ["os error 24", "Too many open files"];
+/// What a disk gives its files at a time; a full one has given all.
 const PAGE: u64 = 4_096;
 
 /// What was done to whom.
@@ -29,8 +35,8 @@ pub(super) struct Wound {
 #[derive(Debug)]
 enum What {
     Clock { clock: Clock, seconds: i64, pid: u32 },
-    Disk { log: u64 },
-    Descriptors { pid: u32, before: Rlimit, links: Vec<Arc<Link>>, counts: Sum },
+    Disk { log: u64, links: Vec<Arc<Link>>, counts: Sum },
+    Descriptors { pid: u32, before: Rlimit, log: u64, links: Vec<Arc<Link>>, counts: Sum },
 }
 
 pub(super) fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)> {
@@ -52,23 +58,23 @@ pub(super) fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)
             let log = member.log();
             let disk = member.disk.as_mut().context("there is no disk to fill: only root can mount one")?;
             let took = disk.fill()?;
-            let log = std::fs::metadata(log)?.len();
+            let (log, counts) = (std::fs::metadata(log)?.len(), sum(&links));
             // So that it has something to say.
             links.iter().for_each(|link| link.reset());
             let what =
                 format!("the disk of {name} is full, of {} MiB of ballast, and its connections are reset", took >> 20);
-            (what, What::Disk { log })
+            (what, What::Disk { log, links, counts })
         }
         _ => {
             let process = process_of(pid)?;
             let old = rustix::process::getrlimit(Resource::Nofile);
             let before =
                 prlimit(process, Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum: old.maximum })?;
-            let counts = sum(&links);
+            let (log, counts) = (std::fs::metadata(member.log())?.len(), sum(&links));
             // What it has open stays open: only with its connections gone does it need anything new.
             links.iter().for_each(|link| link.reset());
             let what = format!("{name} may open no descriptor from {DESCRIPTORS} on, and its connections are reset");
-            (what, What::Descriptors { pid, before, links, counts })
+            (what, What::Descriptors { pid, before, log, links, counts })
         }
     };
     Ok((what, Wound { place, what: wound }))
@@ -92,23 +98,41 @@ impl Wound {
                 let what = format!("a process with the clock of {name} was {read:+} s off");
                 (what, (read - seconds).abs() <= 2 && (reads_it || now != Some(pid)))
             }
-            What::Disk { log } => {
-                let grew = std::fs::metadata(member.log())?.len() - log;
+            What::Disk { log, links, counts } => {
+                let (said, did) = (said_since(&member.log(), log)?, sum(&links).since(&counts));
+                let (grew, end) = (said.len() as u64, log + said.len() as u64);
                 member.disk.as_mut().context("it was filled")?.empty()?;
-                // What was left of the log's last page is not the disk's any more.
-                (format!("the log of {name} grew by {grew} bytes"), grew < PAGE)
+                // What was left of the log's last page is not the disk's any more. Whoever fills it breaks off within a line; where
+                // nothing was left, it must at least have had connections to say something of.
+                let refused = end.is_multiple_of(PAGE) && (grew > 0 || did.connections > 0);
+                let how = if refused { "broke off" } else { "goes on" };
+                (format!("the log of {name} {how} after {grew} bytes"), refused)
             }
-            What::Descriptors { pid, before, links, counts } => {
+            What::Descriptors { pid, before, log, links, counts } => {
+                let said = said_since(&member.log(), log)?;
                 let did = sum(&links).since(&counts);
                 if now == Some(pid) {
                     prlimit(process_of(pid)?, Resource::Nofile, before)?;
                 }
-                let what = format!("{name} lost {} connections and made {} new ones", did.reset, did.connections);
-                (what, did.reset > 0)
+                let refused = NONE_LEFT.iter().map(|words| said.matches(words).count()).max().unwrap_or(0);
+                let what = format!(
+                    "{name} lost {} connections, made {} new ones and said {refused} times that it may open none",
+                    did.reset, did.connections
+                );
+                (what, did.reset > 0 && (did.connections == 0 || refused > 0))
             }
         };
         Ok(Effect { what, took_place })
     }
+}
+
+/// What a log says behind so many bytes.
+fn said_since(log: &Path, bytes: u64) -> Result<String> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(bytes))?;
+    let mut said = Vec::new();
+    file.read_to_end(&mut said)?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 fn process_of(pid: u32) -> Result<Option<Pid>> {

@@ -76,18 +76,18 @@ impl Wound {
             }
             Kind::WorkerStop | Kind::ScaleIn => {
                 let how = if same { "is still stopping" } else { "had stopped" };
-                // Either way it heard; how it ended is judged where ends are.
+                // Either way it heard. How it ended is judged where ends are, and so is one that never does.
                 (format!("{name} {how}"), true)
             }
             Kind::ScaleOut => {
                 let lives = member.pid().is_some();
-                if lives {
+                if lives && !member.is_stopping() {
                     member.terminate()?;
                 }
                 (format!("{name} {}", if lives { "was there, and leaves" } else { "did not live" }), lives)
             }
             _ => {
-                if member.pid().is_some() {
+                if member.pid().is_some() && !member.is_stopping() {
                     member.terminate()?;
                 }
                 let times = member.starts() - self.starts;

@@ -1,17 +1,17 @@
 //! The workers, and the orchestrator that starts them again.
 //!
-//! One that ends is started again after a pause that grows while it keeps ending soon, as Kubernetes does it. How it ended is judged:
-//! 75 and 69 ask for just that, an end that was asked for is none of its own, everything else is a finding. Invariant: what is
-//! written down about an end is never forgotten within a run.
+//! One that ends is started again after a pause that grows while it keeps ending soon, and one that does not stop in its time is
+//! killed, as Kubernetes does it. How each ended is judged, and every end that nothing excuses is a finding. Invariant: what is written
+//! down about an end is never forgotten within a run, and nobody gets a second SIGTERM while it heeds the first.
 
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::exits::{Asked, Exit};
 use super::{Clock, Disk};
 use crate::config_file::ConfigFile;
 use crate::servers::free_port;
@@ -23,14 +23,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const LONG_LIFE: Duration = Duration::from_secs(20);
 /// How long a life of one that comes and goes is, and its absence.
 const COME_AND_GO: Duration = Duration::from_millis(2_500);
-const DISMISSAL: Duration = Duration::from_secs(40);
+/// More than any of them may take before it is killed.
+const DISMISSAL: Duration = Duration::from_secs(60);
 const LOG_MIB: u64 = 256;
-const MAY_END_WITH: [i32; 2] = [69, 75];
-const CONFIGURATION: i32 = 78;
-/// What a second SIGTERM makes of an orderly stop.
-const AT_ONCE: i32 = 143;
-/// SIGKILL and SIGTERM.
-const ENDED_BY: [i32; 2] = [9, 15];
 
 /// What a worker is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +36,6 @@ pub enum Duty {
     Rests,
     /// It is started and stopped again and again.
     ComesAndGoes,
-}
-
-/// How a worker's life ended.
-#[derive(Clone, Debug)]
-pub struct Exit {
-    /// Whose.
-    pub worker: String,
-    /// Its process.
-    pub pid: u32,
-    /// How.
-    pub status: ExitStatus,
-    /// Whether a fault had asked for it.
-    pub asked: bool,
-    /// Since the crew was made.
-    pub at: Duration,
 }
 
 /// A worker's place: one process after the other.
@@ -74,7 +54,7 @@ pub struct Member {
     config: PathBuf,
     logs: PathBuf,
     metrics: SocketAddr,
-    asked: bool,
+    asked: Asked,
     started: Instant,
     not_before: Instant,
     pause: Duration,
@@ -116,7 +96,7 @@ impl Crew {
             duty,
             config: path,
             metrics: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
-            asked: false,
+            asked: Asked::default(),
             started: Instant::now(),
             not_before: Instant::now(),
             pause: PAUSE.0,
@@ -169,25 +149,32 @@ impl Crew {
                 if let Some(finding) = member.judged(status, may_stop) {
                     self.findings.push(finding);
                 }
-                let (worker, asked, at) = (member.name.clone(), member.asked, self.began.elapsed());
+                let asked = std::mem::take(&mut member.asked).anything();
+                let (worker, at) = (member.name.clone(), self.began.elapsed());
                 self.exits.push(Exit { worker, pid, status, asked, at });
-                member.asked = false;
             }
+            self.findings.extend(member.hurried()?);
             member.tend()?;
         }
         Ok(())
     }
 
     pub(super) fn missing(&self) -> Vec<String> {
-        let on_duty = self.members.iter().filter(|member| member.duty == Duty::Works && member.worker.is_none());
-        on_duty.map(|member| format!("{} does not run", member.name)).collect()
+        let on_duty = self.members.iter().filter(|member| member.duty == Duty::Works);
+        let missing = on_duty.filter_map(|Member { name, worker, asked, .. }| match worker {
+            None => Some(format!("{name} does not run")),
+            Some(_) => asked.anything().then(|| format!("{name} is still stopping")),
+        });
+        missing.collect()
     }
 
     pub(super) async fn dismiss(&mut self) -> Result<()> {
         for member in &mut self.members {
             member.set_duty(Duty::Rests);
-            // One that ended by itself at this moment is seen below.
-            _ = member.terminate();
+            if !member.is_stopping() {
+                // One that ended by itself at this moment is seen below.
+                _ = member.terminate();
+            }
         }
         crate::wait::until(Instant::now() + DISMISSAL, "all workers to stop", async || {
             self.tend(false)?;
@@ -258,7 +245,7 @@ impl Member {
     /// It does not run.
     pub fn kill(&mut self) -> Result<()> {
         self.process()?.kill()?;
-        self.asked = true;
+        self.asked.nothing_more();
         Ok(())
     }
 
@@ -268,8 +255,14 @@ impl Member {
     /// It does not run.
     pub fn terminate(&mut self) -> Result<()> {
         self.process()?.terminate()?;
-        self.asked = true;
+        self.asked.terminated(Instant::now());
         Ok(())
+    }
+
+    /// Whether somebody asked it to stop, and it still runs.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.worker.is_some() && self.asked.anything()
     }
 
     fn ended(&mut self) -> Result<Option<(u32, ExitStatus)>> {
@@ -287,17 +280,19 @@ impl Member {
 
     /// What is wrong with an end, if anything is.
     fn judged(&self, status: ExitStatus, may_stop: bool) -> Option<String> {
-        let good = match (status.code(), status.signal()) {
-            (Some(code), _) => {
-                MAY_END_WITH.contains(&code)
-                    || ([0, AT_ONCE].contains(&code) && self.asked)
-                    || (code == CONFIGURATION && may_stop)
-            }
-            // Also from before it could listen to signals.
-            (None, Some(signal)) => self.asked && ENDED_BY.contains(&signal),
-            (None, None) => false,
-        };
+        let good = self.asked.excuses(status, may_stop);
         (!good).then(|| format!("{} ended with {status}; see `{}`", self.name, self.log().display()))
+    }
+
+    /// Kills one that was asked to stop and did not in its time, and says so.
+    fn hurried(&mut self) -> Result<Option<String>> {
+        let Some(worker) = &mut self.worker else { return Ok(None) };
+        let Some(stopping) = self.asked.overdue(Instant::now()) else { return Ok(None) };
+        worker.kill()?;
+        self.asked.nothing_more();
+        let (name, seconds) = (&self.name, stopping.as_secs());
+        let log = self.log();
+        Ok(Some(format!("{name} still ran {seconds} s after SIGTERM and was killed; see `{}`", log.display())))
     }
 
     fn tend(&mut self) -> Result<()> {
@@ -310,7 +305,7 @@ impl Member {
                 self.not_before = Instant::now() + COME_AND_GO;
                 self.starts += 1;
             }
-            (Duty::ComesAndGoes, Some(_)) if due && !self.asked => self.terminate()?,
+            (Duty::ComesAndGoes, Some(_)) if due && !self.asked.anything() => self.terminate()?,
             _ => {}
         }
         Ok(())

@@ -1,17 +1,21 @@
 //! A small disk of its own for whoever shall find it full: a tmpfs, which only root can mount.
 //!
 //! Where nobody lets us mount, there is none, and a fault that needs one says that it could not take place. Invariant: what was mounted
-//! below a directory is unmounted when its value is dropped, and before the directory is used again.
+//! is unmounted when its value is dropped, and also when this process is killed: a child of its own sees to that.
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 const BALLAST: &str = "ballast";
+/// Ends when nobody holds the other end of its standard input any more. Lazily, since a process that was killed may still be ending
+/// there; and not by the Ctrl-C that is meant for us.
+const KEEP: &str = "trap '' INT TERM HUP; read -r _; exec umount --lazy -- \"$0\"";
 /// For how long after it was full a disk's users may still suffer from it.
 const AFTERMATH: Duration = Duration::from_secs(10);
 
@@ -19,6 +23,7 @@ const AFTERMATH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
+    keeper: Child,
     full: bool,
     emptied: Option<Instant>,
 }
@@ -31,7 +36,11 @@ impl Disk {
     pub fn mount(path: &Path, mib: u64) -> Result<Self> {
         std::fs::create_dir_all(path)?;
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=755"), "tmpfs"]).arg(path))?;
-        Ok(Self { path: path.to_owned(), full: false, emptied: None })
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEP]).arg(path).current_dir("/").process_group(0);
+        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let keeper = keeper.spawn().inspect_err(|_| _ = unmount(path)).context("`sh` cannot be started")?;
+        Ok(Self { path: path.to_owned(), keeper, full: false, emptied: None })
     }
 
     /// Where it is.
@@ -76,7 +85,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        _ = unmount(&self.path);
+        drop(self.keeper.stdin.take());
+        _ = self.keeper.wait();
     }
 }
 
@@ -94,7 +104,6 @@ pub(super) fn emptied(directory: &Path) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Lazily, since a process that was killed may still be ending there.
 fn unmount(path: &Path) -> Result<()> {
     run(Command::new("umount").arg("--lazy").arg(path))
 }

@@ -14,6 +14,7 @@
 mod clock;
 mod crew;
 mod disk;
+mod exits;
 mod leaders;
 mod links;
 mod mouth;
@@ -28,8 +29,9 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, Executor};
 
 pub use self::clock::Clock;
-pub use self::crew::{Crew, Duty, Exit, Member};
+pub use self::crew::{Crew, Duty, Member};
 pub use self::disk::Disk;
+pub use self::exits::Exit;
 pub use self::leaders::Leaders;
 pub use self::links::Links;
 pub use self::mouth::{Manner, Mouth};
@@ -39,8 +41,10 @@ use super::inject::{Open, stops_workers};
 use crate::config_file::ConfigFile;
 use crate::database::{self, Database};
 use crate::deployment::Deployment;
+use crate::positions;
 use crate::proxy::Link;
 use crate::stack::Stack;
+use crate::topic_log::LogReader;
 use crate::topics::{self, Layout, Time};
 use crate::worker::Program;
 
@@ -86,6 +90,8 @@ pub struct World {
     /// Until when workers may end with 78 although that fault is healed.
     pub(super) may_stop_until: Option<Instant>,
     deployment: Deployment,
+    /// Of the topics, around all links.
+    log: LogReader,
     directory: PathBuf,
 }
 
@@ -131,8 +137,9 @@ impl World {
             crew.hire(&format!("worker-{}", party + 1), own, duty)?;
         }
         let probe = Probe::open(&deployment).await?;
-        let mut world =
-            Self { crew, links, mouth, servers, probe, open: Vec::new(), may_stop_until: None, deployment, directory };
+        let log = LogReader::on(&direct.brokers)?;
+        let (open, may_stop_until) = (Vec::new(), None);
+        let mut world = Self { crew, links, mouth, servers, probe, open, may_stop_until, deployment, log, directory };
         world.tend()?;
         Ok(world)
     }
@@ -166,12 +173,25 @@ impl World {
         self.crew.findings().iter().chain(self.servers.findings()).cloned().collect()
     }
 
-    /// What keeps the world from being whole again: servers that do not answer, workers that do not run. Empty when all is well.
+    /// What keeps the world from being whole again: servers that do not answer, workers that do not run, a transaction on an input
+    /// topic behind which nobody can read. Empty when all is well.
     pub async fn missing(&mut self) -> Vec<String> {
         let mut missing = self.servers.missing().await;
         missing.extend(self.crew.missing());
         missing.extend(self.open.iter().map(|open| format!("{} is not healed", open.fault)));
+        if missing.is_empty() {
+            missing.extend(self.open_transaction().err().map(|error| format!("{error:#}")));
+        }
         missing
+    }
+
+    /// Fails where a transaction is open on an input topic.
+    fn open_transaction(&self) -> Result<()> {
+        for partition in positions::input_partitions(&self.log, &self.deployment)? {
+            let is_open = self.log.has_open_transaction(&partition)?;
+            ensure!(!is_open, "a transaction is open on `{}` partition {}", partition.topic, partition.number);
+        }
+        Ok(())
     }
 
     /// Who leads what, asked of the brokers themselves.

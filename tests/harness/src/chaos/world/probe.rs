@@ -79,6 +79,12 @@ impl Probe {
         Ok(())
     }
 
+    /// How many records were sent.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.producer.sent()
+    }
+
     /// Waits until all that was sent is in Kafka.
     ///
     /// # Errors
