@@ -6,8 +6,7 @@ use orderstream_harness::worker::Worker;
 
 use super::broken_off::{Moment, killed_at};
 use super::{
-    CONFIG, GOODBYE, TRY_AGAIN, all_told, answer, command, meanings, meanings_afresh, published, says,
-    stored,
+    CONFIG, GOODBYE, TRY_AGAIN, all_told, answer, command, meanings, meanings_afresh, published, says, stored,
 };
 use crate::stage::Stage;
 
