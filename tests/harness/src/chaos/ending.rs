@@ -184,7 +184,12 @@ async fn refused_probes(database: &mut PgConnection) -> Result<Vec<String>> {
 }
 
 /// What nobody will ever understand is given up, so that what waits for it may go on; then time has to come to rest.
-async fn at_rest(options: &Options, world: &mut World, roll: &Roll, findings: &mut Vec<Finding>) -> Result<()> {
+pub(super) async fn at_rest(
+    options: &Options,
+    world: &mut World,
+    roll: &Roll,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
     let config = world.directory().join("orderstream.toml");
     let discard = ["dead-letters", "discard", "--all", "--yes", "--note", "malformed for good"];
     options.program.run(&config, &discard).context("dead letters cannot be discarded")?;

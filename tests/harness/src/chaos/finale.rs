@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tokio::time::Instant;
 
 use super::drive::Roll;
-use super::ending::until;
+use super::ending::{at_rest, until};
 use super::fault::Fault;
 use super::inject::{self, inputs};
 use super::run::Options;
@@ -102,10 +102,8 @@ async fn go_on(world: &mut World, roll: &Roll, options: &Options, findings: &mut
         Ok(output.status.success())
     });
     if !moved.await? {
-        findings.push(Finding::new(
-            Sort::Stall,
-            format!("`orderstream repartition --yes` does not move the orders: {said}"),
-        ));
+        let words = format!("`orderstream repartition --yes` does not move the orders: {said}");
+        findings.push(Finding::new(Sort::Stall, words));
         return Ok(());
     }
     for place in 0..usize::from(options.plan.workers) {
@@ -116,12 +114,11 @@ async fn go_on(world: &mut World, roll: &Roll, options: &Options, findings: &mut
         Ok(tokio::task::spawn_blocking(move || positions::lag(&deployment)).await?.is_ok_and(|lag| lag == 0))
     };
     if !until(world, roll, WITHIN + options.catch_up, published).await? {
-        findings.push(Finding::new(
-            Sort::Stall,
-            "what stood in the new partitions was not published after the orders were moved",
-        ));
+        let words = "what stood in the new partition was not published after the orders were moved";
+        findings.push(Finding::new(Sort::Stall, words));
         return Ok(());
     }
+    at_rest(options, world, roll, findings).await?;
     world.dismiss().await?;
     let again = check::check(&deployment).await.context("the checker, after the orders were moved")?;
     findings.extend(verdict::of_checker(&again));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::super::fault::{Fault, Kind};
@@ -19,7 +19,7 @@ use crate::deployment::Deployment;
 use crate::positions;
 use crate::produce::{Manner, Producer, RawRecord};
 use crate::topic_log::LogReader;
-use crate::topics;
+use crate::topics::{self, Input};
 use crate::wait;
 
 /// Records of a transaction, and of a new partition.
@@ -48,10 +48,11 @@ pub(super) struct Aborted {
 pub(super) async fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)> {
     let deployment = world.deployment().clone();
     if fault.kind == Kind::PartitionsAdded {
-        let inputs: Vec<&str> = deployment.topics.inputs().map(|(_, topic)| topic).collect();
-        let topic = (*fault.dice().pick(&inputs)).to_owned();
+        let inputs: Vec<(Input, &str)> = deployment.topics.inputs().collect();
+        let (input, topic) = *fault.dice().pick(&inputs);
+        let topic = topic.to_owned();
         let partitions = widen(&deployment, &topic).await?;
-        fill(&deployment, &topic, partitions - 1).await?;
+        fill(&deployment, (input, &topic), partitions - 1).await?;
         let what = format!("topic `{topic}` gets {partitions} partitions, the last of them {RECORDS} records");
         return Ok((what, Wound::Widened { topic, partitions }));
     }
@@ -120,19 +121,32 @@ fn abort_one(producer: &mut Producer) -> Result<()> {
     producer.abort()
 }
 
-/// Puts payments of new orders into a partition that no worker may take.
-async fn fill(deployment: &Deployment, topic: &str, partition: usize) -> Result<()> {
+/// Puts news of new orders into a partition that no worker may take.
+async fn fill(deployment: &Deployment, (input, topic): (Input, &str), partition: usize) -> Result<()> {
     let mut producer = Producer::open(&deployment.stack, &deployment.topics).await?;
     for _ in 0..RECORDS {
         let order = format!("beyond-{}", Uuid::new_v4());
-        let value = producer.encode(&json!({
-            "topic": "payment", "kind": "PENDING", "event_id": Uuid::new_v4().to_string(), "order_id": order,
-            "occurred_at": jiff::Timestamp::now().as_microsecond(), "authorization_id": "beyond",
-        }))?;
+        let value = producer.encode(&news(input, &order))?;
         let (topic, partition, key) = (topic.to_owned(), Some(i32::try_from(partition)?), Some(order.into_bytes()));
         producer.send_raw(&RawRecord { topic, partition, key, value: Some(value), ..RawRecord::default() })?;
     }
     producer.flush()
+}
+
+/// Something that a topic may be the first to say of an order.
+fn news(input: Input, order: &str) -> Json {
+    let lines = json!([{"line_id": "1", "quantity": 1}]);
+    let mut event = match input {
+        Input::Payment => json!({"kind": "PENDING", "authorization_id": "beyond"}),
+        Input::Inventory => json!({"kind": "RESERVED", "reservation_id": "beyond", "lines": lines}),
+        Input::Shipping => json!({"kind": "DISPATCHED", "shipment_id": "beyond", "lines": lines}),
+        Input::Order => json!({"kind": "CANCEL_REQUESTED", "requested_by": "CUSTOMER"}),
+    };
+    event["topic"] = input.as_str().into();
+    event["event_id"] = Uuid::new_v4().to_string().into();
+    event["order_id"] = order.into();
+    event["occurred_at"] = jiff::Timestamp::now().as_microsecond().into();
+    event
 }
 
 /// Gives all input topics as many partitions as the widest has.
@@ -164,4 +178,18 @@ async fn widen_to(deployment: &Deployment, topic: &str, wanted: usize) -> Result
     let reader = LogReader::on(&deployment.stack.brokers)?;
     let known = async || Ok(reader.partitions(topic)?.len() == wanted);
     wait::within(PATIENCE_SECONDS, "the new partitions to be known", known).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Input, news};
+    use crate::avro;
+
+    #[test]
+    fn what_goes_into_a_new_partition_is_an_event_of_its_topic() {
+        for input in Input::ALL {
+            let event = avro::flat_event(&news(input, "ord-1")).expect("an event");
+            assert_eq!((event.topic, event.order_id.as_str()), (input, "ord-1"));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Invariant: the process itself is not touched; what it makes of it is its own affair.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ pub(super) fn inject(world: &mut World, fault: &Fault) -> Result<(String, Wound)
             let log = member.log();
             let disk = member.disk.as_mut().context("there is no disk to fill: only root can mount one")?;
             let took = disk.fill()?;
-            let (log, counts) = (std::fs::metadata(log)?.len(), sum(&links));
+            let (log, counts) = (to_the_end_of_its_page(&log)?, sum(&links));
             // So that it has something to say.
             links.iter().for_each(|link| link.reset());
             let what =
@@ -102,11 +102,11 @@ impl Wound {
                 let (said, did) = (said_since(&member.log(), log)?, sum(&links).since(&counts));
                 let (grew, end) = (said.len() as u64, log + said.len() as u64);
                 member.disk.as_mut().context("it was filled")?.empty()?;
-                // What was left of the log's last page is not the disk's any more. Whoever fills it breaks off within a line; where
-                // nothing was left, it must at least have had connections to say something of.
-                let refused = end.is_multiple_of(PAGE) && (grew > 0 || did.connections > 0);
-                let how = if refused { "broke off" } else { "goes on" };
-                (format!("the log of {name} {how} after {grew} bytes"), refused)
+                // It cannot have grown, and was at work all the same: its connections, of whose loss it speaks, were made again.
+                let refused = end.is_multiple_of(PAGE) && did.connections > 0;
+                let what =
+                    format!("the log of {name} grew by {grew} bytes, beside {} new connections", did.connections);
+                (what, refused)
             }
             What::Descriptors { pid, before, log, links, counts } => {
                 let said = said_since(&member.log(), log)?;
@@ -124,6 +124,17 @@ impl Wound {
         };
         Ok(Effect { what, took_place })
     }
+}
+
+/// Fills what is left of a log's last page with a line of blanks, as that is not the full disk's any more. Returns its size then.
+fn to_the_end_of_its_page(log: &Path) -> Result<u64> {
+    let mut file = File::options().append(true).open(log)?;
+    let left = usize::try_from(PAGE - file.metadata()?.len() % PAGE)?;
+    let mut line = vec![b' '; left];
+    line[left - 1] = b'\n';
+    // Where the worker said something at this moment, less fits in, and as much as fits.
+    _ = file.write_all(&line);
+    Ok(file.metadata()?.len())
 }
 
 /// What a log says behind so many bytes.
