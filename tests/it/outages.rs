@@ -2,8 +2,6 @@
 //!
 //! Servers that are broken are the test's own, since the local ones belong to everybody. Workers wait, and nobody is started anew.
 
-use std::time::Duration;
-
 use orderstream_harness::commit_thief::CommitThief;
 use orderstream_harness::servers::{Cluster, Plan, Postgres, Settings, Shutdown};
 use orderstream_harness::stack::Stack;

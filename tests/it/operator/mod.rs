@@ -21,8 +21,6 @@ mod restored;
 mod runbooks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use orderstream_harness::output;
 use orderstream_harness::worker::Worker;
