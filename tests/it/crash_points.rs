@@ -3,7 +3,6 @@
 //! The same as `make crash-points`, short: four deployments at once, half of the workers with company.
 
 use std::path::Path;
-use std::time::Duration;
 
 use orderstream_harness::crash::{self, case, program::Act, program::CrashProgram, site};
 use orderstream_harness::topic_log::LogReader;
