@@ -132,7 +132,7 @@ impl Offline {
                 "no worker has ever run on this database: there is nothing to set right; look at `database.url`",
             ));
         };
-        let observer = Observer::open(&config.kafka, "cli").map_err(Refusal::kafka)?;
+        let observer = Observer::open(&config.kafka, "cli").map_err(Refusal::config)?;
         let topics = pipeline::input_topics(config);
         let names: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
         let lane_count = topics.lane_count(&observer.partition_counts(&names)?).map_err(Refusal::config)?;

@@ -71,9 +71,10 @@ impl Observer {
     /// Opens one; nothing is sent yet.
     ///
     /// # Errors
-    /// A property that librdkafka does not take.
-    pub fn open(kafka: &config::Kafka, instance: &str) -> KafkaResult<Self> {
-        let client = client::observer(kafka, instance).create_with_context(Access::of(kafka))?;
+    /// A property that librdkafka does not take, in words that quote no value.
+    pub fn open(kafka: &config::Kafka, instance: &str) -> Result<Self, String> {
+        let client = client::observer(kafka, instance).create_with_context(Access::of(kafka));
+        let client = client.map_err(|error| client::unusable(&error))?;
         Ok(Self { client, kafka: kafka.clone() })
     }
 

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::outputs;
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::consume::client;
 use crate::consume::limits;
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::rights::Missing;
@@ -225,8 +224,7 @@ async fn look_at_registry(config: &Config, registry: &Registry) -> Result<(Schem
 /// # Errors
 /// A property that librdkafka does not take.
 pub fn observer(config: &Config, instance: &str) -> Result<Observer, Refusal> {
-    Observer::open(&config.kafka, instance)
-        .map_err(|error| Refusal { exit: Exit::Config, text: client::unusable(&error) })
+    Observer::open(&config.kafka, instance).map_err(|text| Refusal { exit: Exit::Config, text })
 }
 
 /// The producer of the process, which has taken its transactional id over. Made before anything is claimed, so that a worker that may

@@ -4,8 +4,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,6 +22,7 @@ const REQUEST_MAX_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
+    authorization: Arc<Mutex<Option<String>>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -36,18 +37,26 @@ impl TlsFront {
         acceptor.set_private_key(&*PKey::private_key_from_pem(issued.key.as_bytes())?)?;
         let acceptor = Arc::new(acceptor.build());
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let front = Self { address: listener.local_addr()?, ended: Arc::default() };
+        let authorization = Arc::new(Mutex::new(authorization));
+        let front =
+            Self { address: listener.local_addr()?, authorization: authorization.clone(), ended: Arc::default() };
         let ended = front.ended.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let (acceptor, authorization) = (acceptor.clone(), authorization.clone());
-                std::thread::spawn(move || serve(&acceptor, stream, port, authorization.as_deref()));
+                let wanted = authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let acceptor = acceptor.clone();
+                std::thread::spawn(move || serve(&acceptor, stream, port, wanted.as_deref()));
             }
         });
         Ok(front)
+    }
+
+    /// What requests must bring in the header `authorization` from now on.
+    pub fn set_authorization(&self, authorization: String) {
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
     }
 
     /// Its port.

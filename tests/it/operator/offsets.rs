@@ -1,5 +1,7 @@
 //! The group's offsets were moved or deleted by hand, and strangers in the group: nothing is skipped, nothing applied twice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orderstream_harness::positions;
@@ -52,6 +54,8 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     let (brokers, group) = (stage.deployment.stack.brokers.clone(), stage.deployment.group.clone());
     let names: Vec<String> = stage.deployment.topics.inputs().map(|(_, topic)| topic.to_owned()).collect();
     let traffic = stage.load(200, 96, 400).await;
+    let named = Arc::new(AtomicBool::new(false));
+    let seen = named.clone();
     let stranger = spawn_blocking(move || {
         let mut config = orderstream_harness::stack::client(&brokers);
         config.set("group.id", &group).set("client.id", "somebody-s-console").set("session.timeout.ms", "6000");
@@ -61,7 +65,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
         stranger.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>()).expect("a subscription");
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut read = 0;
-        while read < 100 && Instant::now() < deadline {
+        while (read < 100 || !seen.load(Ordering::SeqCst)) && Instant::now() < deadline {
             if let Some(Ok(_)) = stranger.poll(Duration::from_millis(100)) {
                 read += 1;
                 // Over our positions, without a word of how far a lane is published.
@@ -72,6 +76,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
         stranger.unsubscribe();
     });
     logs(&stage, &mut worker, "members that are no workers of orderstream (`somebody-s-console`").await;
+    named.store(true, Ordering::SeqCst);
     stranger.await.expect("it read");
     traffic.await.expect("nobody panics");
     stage.until(30, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;

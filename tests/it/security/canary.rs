@@ -2,6 +2,7 @@
 //!
 //! Searched for as it is, as URLs write it, and as base64 does, in whichever place of three it may begin.
 
+use std::process::Command;
 use std::time::Duration;
 
 use orderstream_harness::config_file::ConfigFile;
@@ -9,31 +10,33 @@ use toml::Table;
 
 use super::secured::{Secured, base64, canary};
 
-const OF: [&str; 9] = ["plain", "scram", "scram2", "worker", "worker2", "registry", "reader", "property", "url"];
+const OF: [&str; 10] =
+    ["plain", "scram", "scram2", "worker", "worker2", "registry", "registry2", "reader", "property", "url"];
 
-/// Every command that reads a configuration, but `run`.
-const COMMANDS: [&[&str]; 14] = [
-    &["config", "check"],
-    &["migrate"],
-    &["schema", "register"],
-    &["order", "show", "ord-1"],
-    &["order", "history", "ord-1"],
-    &["order", "explain", "ord-1"],
-    &["orders", "list"],
-    &["journal", "export"],
-    &["dead-letters", "list"],
-    &["dead-letters", "show", "1"],
-    &["dead-letters", "replay", "--yes"],
-    &["rederive", "--dry-run"],
-    &["archive", "--older-than", "90d", "--yes"],
-    &["verify"],
+/// What commands need to be told beside the configuration, or to do more than look.
+const WORDS: [(&str, &[&str]); 11] = [
+    ("order show", &["ord-1"]),
+    ("order history", &["ord-1"]),
+    ("order explain", &["ord-1"]),
+    ("dead-letters show", &["1"]),
+    ("dead-letters replay", &["--yes"]),
+    ("dead-letters discard", &["--all", "--yes", "--note", "none"]),
+    ("rederive", &["--dry-run"]),
+    ("archive", &["--older-than", "90d", "--yes"]),
+    ("recover", &["--yes"]),
+    ("repartition", &["--yes"]),
+    ("topics add", &["payments", "--yes"]),
 ];
+const USAGE: i32 = 64;
 
 pub async fn no_secret_is_shown_anywhere(secured: &Secured) {
     let mut said: Vec<(String, String)> = Vec::new();
+    let commands = commands();
     for (name, config) in configurations(secured).await {
-        for command in COMMANDS {
-            said.push((format!("{name}: {command:?}"), secured.run(&config, command).1));
+        for command in &commands {
+            let (code, text) = secured.run(&config, &command.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_ne!(code, USAGE, "{command:?} needs other words: {text}");
+            said.push((format!("{name}: {command:?}"), text));
         }
         let mut worker = secured.stage.worker_with(&format!("canary-{name}"), |usual| *usual = config.clone());
         secured
@@ -85,11 +88,35 @@ pub async fn no_secret_is_shown_anywhere(secured: &Secured) {
     }
 }
 
+/// Every command that reads a configuration, but `run`, with its words. The program itself is asked for them, so none is forgotten.
+fn commands() -> Vec<Vec<String>> {
+    let mut paths = those_with_a_configuration("");
+    for (path, _) in WORDS {
+        assert!(paths.iter().any(|found| found == path), "there is no `{path}` that reads a configuration: {paths:?}");
+    }
+    paths.retain(|path| path != "run");
+    let words = |path: &String| WORDS.iter().find(|(of, _)| of == path).map_or(&[][..], |(_, words)| words);
+    paths.iter().map(|path| path.split(' ').chain(words(path).iter().copied()).map(str::to_owned).collect()).collect()
+}
+
+/// The commands below this one, or itself, whose help knows `--config`.
+fn those_with_a_configuration(path: &str) -> Vec<String> {
+    let mut asked = Command::new(env!("CARGO_BIN_EXE_orderstream"));
+    let help = asked.args(path.split_whitespace()).arg("--help").output().expect("it runs").stdout;
+    let help = String::from_utf8(help).expect("text");
+    let Some((_, listed)) = help.split_once("Commands:\n") else {
+        return if help.contains("--config <FILE>") { vec![path.to_owned()] } else { Vec::new() };
+    };
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    let names = listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    names.flat_map(|name| those_with_a_configuration(format!("{path} {name}").trim_start())).collect()
+}
+
 /// Good servers, and those that refuse, are not there, or are something else; wrong configurations too.
 async fn configurations(secured: &Secured) -> Vec<(&'static str, ConfigFile)> {
     let mut good = secured.least().await;
     good.unset("kafka.sasl_password_file").set("kafka.sasl_password", canary("scram2"));
-    good.unset("database.password_file").set("registry.password", canary("registry")).unset("registry.password_file");
+    good.unset("database.password_file").set("registry.password", canary("registry2")).unset("registry.password_file");
     let port = secured.postgres.port();
     let database = secured.stage.database.name();
     let in_url = |password: &str| {

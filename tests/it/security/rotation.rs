@@ -2,10 +2,11 @@
 
 use orderstream_harness::certificates::{Authority, Valid};
 use orderstream_harness::kafka_admin;
+use orderstream_harness::topics::Input;
 use orderstream_harness::worker::Worker;
 
-use super::secured::{Secured, canary};
-use crate::events::captured;
+use super::secured::{Secured, basic, canary};
+use crate::events::{captured, sound};
 use crate::stage::GOODBYE;
 use crate::under_load::metric;
 
@@ -17,6 +18,7 @@ pub async fn under_a_running_worker(secured: &Secured) {
     kafkas_password(secured, &mut worker).await;
     postgres_password(secured, &mut worker).await;
     postgres_authority(secured, &mut worker).await;
+    registrys_password(secured, &mut worker).await;
     worker.must_run().expect("nobody stopped it");
     worker.stop(GOODBYE).await.expect("exit code 0");
     secured.stage.check().await;
@@ -79,6 +81,19 @@ async fn postgres_authority(secured: &Secured, worker: &mut Worker) {
     secured.stage.all_published(60).await;
     secured.install("server").await;
     secured.write("postgres-ca.pem", &secured.authority.pem().expect("PEM"));
+}
+
+/// The registry is asked for schemas that were not seen before only.
+async fn registrys_password(secured: &Secured, worker: &mut Worker) {
+    secured.front.set_authorization(basic(&canary("registry2")));
+    let mut producer = secured.stage.producer().await;
+    producer.send_json(&sound(Input::Inventory, "ord-5")).expect("an event");
+    producer.flush().expect("kafka has it");
+    says(secured, worker, "looking a schema up, trying again").await;
+    assert!(metric(worker, "orderstream_retries_total{cause=\"registry_access\"}").await > 0.0);
+    assert_eq!(secured.stage.number("select count(*) from dead_letters").await, 0);
+    secured.write("registry.secret", &canary("registry2"));
+    secured.stage.all_published(60).await;
 }
 
 async fn end_sessions(secured: &Secured) {

@@ -65,8 +65,7 @@ impl Secured {
             registry(&directory, registry_tls_port)
         );
         let (cluster, registry) = (cluster.expect("a broker"), registry.expect("a registry"));
-        let basic = base64(&format!("orderstream:{}", canary("registry")));
-        let front = TlsFront::before(registry.port(), &server, Some(format!("Basic {basic}"))).expect("a front");
+        let front = TlsFront::before(registry.port(), &server, Some(basic(&canary("registry")))).expect("a front");
         let stack = Stack {
             brokers: cluster.bootstrap("CLIENTS").expect("a listener"),
             registry: registry.url(),
@@ -204,6 +203,11 @@ impl Secured {
         self.stage.strike().await;
         std::fs::remove_dir_all(&self.directory).expect("removed");
     }
+}
+
+/// What a registry's client says who has this password.
+pub fn basic(password: &str) -> String {
+    format!("Basic {}", base64(&format!("orderstream:{password}")))
 }
 
 /// Standard base64.
