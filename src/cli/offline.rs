@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::{complain, database, in_runtime, logging};
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::consume::client;
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::topics::InputTopics;
 use crate::ids::{Lane, NextOffset};
@@ -132,7 +133,7 @@ impl Offline {
                 "no worker has ever run on this database: there is nothing to set right; look at `database.url`",
             ));
         };
-        let observer = Observer::open(&config.kafka, "cli").map_err(Refusal::kafka)?;
+        let observer = observer(&config.kafka)?;
         let topics = pipeline::input_topics(config);
         let names: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
         let lane_count = topics.lane_count(&observer.partition_counts(&names)?).map_err(Refusal::config)?;
@@ -200,5 +201,30 @@ impl Offline {
     /// Where every partition of an input topic begins and ends, by its number.
     pub fn extents(&self, topic: &str, lanes: i32) -> Result<Vec<(NextOffset, NextOffset)>, Refusal> {
         (0..lanes).map(|lane| Ok(self.observer.extent(topic, Lane(lane))?)).collect()
+    }
+}
+
+/// A client that asks Kafka; where none can be made, the reason shows no value of a property.
+fn observer(kafka: &config::Kafka) -> Result<Observer, Refusal> {
+    Observer::open(kafka, "cli").map_err(|error| Refusal::config(client::unusable(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn a_property_that_is_not_taken_is_named_without_its_value() {
+        for property in ["sasl.pasword", "ssl.endpoint.identification.algorithm"] {
+            let text = format!(
+                "[kafka]\nbrokers = \"b:1\"\nproperties = {{ \"{property}\" = \"hunter2\" }}\n[registry]\nurl = \"http://r\"\n\
+                 [database]\nurl = \"postgres://d/d\"\n"
+            );
+            let config = Config::read(Some(("o.toml", &text)), &Environment::default()).expect("a configuration");
+            let refusal = observer(&config.kafka).err().expect("librdkafka does not take it");
+            let Refusal::Because(Exit::Config, said) = refusal else { panic!("{refusal:?}") };
+            assert!(said.contains(property) && !said.contains("hunter2"), "{said}");
+        }
     }
 }
