@@ -73,6 +73,7 @@ pub mod decode;
 pub mod ids;
 pub mod metrics;
 pub mod order;
+pub mod panics;
 pub mod persist;
 pub mod pipeline;
 pub mod publish;

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::{complain, database, in_runtime, logging};
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::consume::client;
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::topics::InputTopics;
 use crate::ids::{Lane, NextOffset};
@@ -200,5 +201,24 @@ impl Offline {
     /// Where every partition of an input topic begins and ends, by its number.
     pub fn extents(&self, topic: &str, lanes: i32) -> Result<Vec<(NextOffset, NextOffset)>, Refusal> {
         (0..lanes).map(|lane| Ok(self.observer.extent(topic, Lane(lane))?)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn a_property_that_is_not_taken_is_named_without_its_value() {
+        for property in ["sasl.pasword", "ssl.endpoint.identification.algorithm"] {
+            let text = format!(
+                "[kafka]\nbrokers = \"b:1\"\nproperties = {{ \"{property}\" = \"hunter2\" }}\n[registry]\nurl = \"http://r\"\n\
+                 [database]\nurl = \"postgres://d/d\"\n"
+            );
+            let config = Config::read(Some(("o.toml", &text)), &Environment::default()).expect("a configuration");
+            let said = Observer::open(&config.kafka, "cli").err().expect("librdkafka does not take it");
+            assert!(said.contains(property) && !said.contains("hunter2"), "{said}");
+        }
     }
 }

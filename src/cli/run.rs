@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::{complain, logging};
 use crate::config::Config;
 use crate::shutdown::{self, Shutdown};
-use crate::{metrics, pipeline};
+use crate::{metrics, panics, pipeline};
 
 /// How long tasks that are still running may take to notice that the process ends.
 const LAST_WAIT: Duration = Duration::from_millis(500);
@@ -72,12 +72,34 @@ async fn overdue(shutdown: &Shutdown, limit: Duration) -> Exit {
     }
 }
 
-/// A panic anywhere is a bug: it is logged as one line, and the process finishes what it can and exits with 70.
+/// A panic anywhere is a bug, but for those that a library is known for: it is logged as one line, and the process finishes what
+/// it can and exits with 70.
 fn stop_on_panic(shutdown: &Shutdown) {
     let shutdown = shutdown.clone();
     std::panic::set_hook(Box::new(move |panic| {
+        if panics::is_contained() {
+            return;
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("no text");
         shutdown.stop(Exit::Software, format!("panic at {place}: {text}"));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_ours_stops_the_worker_and_one_that_a_library_is_known_for_does_not() {
+        let shutdown = Shutdown::new();
+        let usual = std::panic::take_hook();
+        stop_on_panic(&shutdown);
+        let contained = panics::contained(|| -> () { panic!("on a schema") });
+        let stops = shutdown.is_requested();
+        let ours = catch_unwind(|| -> () { panic!("a bug") });
+        std::panic::set_hook(usual);
+        assert!(contained.is_err() && ours.is_err() && !stops);
+        assert_eq!(shutdown.exit(), Exit::Software);
+    }
 }

@@ -14,6 +14,7 @@ use rdkafka_sys::rd_kafka_AclOperation_t as Operation;
 use rdkafka_sys::rd_kafka_admin_op_t as Question;
 
 use super::observer::TopicError;
+use super::rights::Missing;
 
 /// What Kafka says about a topic.
 #[derive(Clone, Debug)]
@@ -64,6 +65,20 @@ pub fn group<C: ClientContext>(
             |client, options, queue| native::rd_kafka_DescribeConsumerGroups(client, names, count, options, queue);
         ask(client, question, timeout, send, |event| read_group(event))
     }
+}
+
+/// The ids of these topics.
+///
+/// # Errors
+/// A topic that was not described: one that was just deleted, or whose broker does not know it yet. Asking again tells which.
+pub fn ids(names: &[String], mut described: Topics) -> Result<BTreeMap<String, String>, TopicError> {
+    let id = |name: &String| match described.remove(name) {
+        Some(Ok(topic)) => Ok((name.clone(), topic.id)),
+        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Err(TopicError::Forbidden(Missing::describe(name))),
+        Some(Err(error)) => Err(KafkaError::MetadataFetch(error).into()),
+        None => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition).into()),
+    };
+    names.iter().map(id).collect()
 }
 
 fn texts(names: &[String]) -> Vec<CString> {
@@ -209,5 +224,23 @@ mod tests {
         let timeout = Duration::from_millis(50);
         assert!(matches!(topics(client.client(), &["t".to_owned()], timeout), Err(TopicError::Unreachable(_))));
         assert!(matches!(group(client.client(), "g", timeout), Err(TopicError::Unreachable(_))));
+    }
+
+    #[test]
+    fn the_ids_of_topics_are_those_of_all_or_an_error() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        let ids_of = |second: Option<Result<&str, RDKafkaErrorCode>>| {
+            let topic = |id: &str| Topic { id: id.to_owned(), allowed: Vec::new() };
+            let mut described = Topics::from([("a".to_owned(), Ok(topic("1")))]);
+            described.extend(second.map(|second| ("b".to_owned(), second.map(topic))));
+            ids(&names, described)
+        };
+        let both = ids_of(Some(Ok("2"))).expect("both are described");
+        assert_eq!(both.into_values().collect::<Vec<_>>(), ["1", "2"]);
+        let unknown = ids_of(Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)));
+        assert!(matches!(unknown, Err(TopicError::Unreachable(_))), "{unknown:?}");
+        assert!(matches!(ids_of(None), Err(TopicError::Unreachable(_))));
+        let hidden = ids_of(Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)));
+        assert!(matches!(hidden, Err(TopicError::Forbidden(_))), "{hidden:?}");
     }
 }

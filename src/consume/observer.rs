@@ -201,13 +201,12 @@ impl Observer {
         self.client.commit(&offsets, CommitMode::Sync)
     }
 
-    /// Kafka's own ids of topics.
+    /// Kafka's own ids of topics, of each one asked for.
     ///
     /// # Errors
-    /// Kafka out of reach.
+    /// Kafka out of reach, or a topic that it does not describe.
     pub fn topic_ids(&self, topics: &[String]) -> Result<BTreeMap<String, String>, TopicError> {
-        let described = describe::topics(self.client.client(), topics, TIMEOUT)?;
-        Ok(described.into_iter().filter_map(|(name, topic)| Some((name, topic.ok()?.id))).collect())
+        describe::ids(topics, describe::topics(self.client.client(), topics, TIMEOUT)?)
     }
 
     /// The metadata of the group's committed offsets of each lane's partitions; `None` where nothing was committed.

@@ -2,24 +2,39 @@
 //!
 //! `auto.offset.reset` is `error`, so nothing is ever skipped silently. Pure but for the question.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
 use crate::ids::{Lane, NextOffset};
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all questions together may take.
+const IN_ALL: Duration = Duration::from_secs(5);
+/// How long one partition's answer may take of it.
+const EACH: Duration = Duration::from_secs(2);
 
 /// A partition and the offset that is to be read of it next.
 pub type Wanted = (String, Lane, NextOffset);
 
 /// Asks Kafka what it has of these partitions, and says of which it lacks what comes next.
 pub fn describe<C: ConsumerContext>(consumer: &BaseConsumer<C>, wanted: &[Wanted]) -> String {
-    let asked = wanted.iter().filter_map(|wanted| {
-        let (low, high) = consumer.fetch_watermarks(&wanted.0, wanted.1.0, TIMEOUT).ok()?;
-        Some((wanted.clone(), low, high))
-    });
-    sentence(&asked.collect::<Vec<_>>())
+    sentence(&ask(consumer, wanted, IN_ALL))
+}
+
+/// Begin and end of the partitions whose answers came in time.
+fn ask<C: ConsumerContext>(consumer: &BaseConsumer<C>, wanted: &[Wanted], in_all: Duration) -> Vec<(Wanted, i64, i64)> {
+    let deadline = Instant::now() + in_all;
+    let mut answered = Vec::new();
+    for partition in wanted {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        if let Ok((low, high)) = consumer.fetch_watermarks(&partition.0, partition.1.0, left.min(EACH)) {
+            answered.push((partition.clone(), low, high));
+        }
+    }
+    answered
 }
 
 fn sentence(partitions: &[(Wanted, i64, i64)]) -> String {
@@ -50,6 +65,8 @@ fn sentence(partitions: &[(Wanted, i64, i64)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::ClientConfig;
+
     use super::*;
 
     fn partition(lane: i32, next: i64, low: i64, high: i64) -> (Wanted, i64, i64) {
@@ -66,5 +83,15 @@ mod tests {
     fn a_partition_that_ends_too_early_lost_records() {
         let text = sentence(&[partition(1, 1000, 250, 900)]);
         assert!(text.contains("Kafka lost records") && text.contains("orderstream recover"), "{text}");
+    }
+
+    #[test]
+    fn partitions_without_an_answer_are_not_waited_for_one_by_one() {
+        // It takes connections and says nothing, as a broker does that was put to sleep.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("bound").to_string();
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address).create().expect("a client");
+        let wanted: Vec<Wanted> = (0..100_000).map(|lane| ("t".to_owned(), Lane(lane), NextOffset(0))).collect();
+        assert_eq!(ask(&client, &wanted, Duration::from_millis(50)), []);
     }
 }

@@ -15,6 +15,7 @@ use schema_registry_converter::schema_registry_common::{RawError, RegisteredRefe
 
 use super::registry_access::{Access, Client, Clients, chain, described};
 use crate::ids::SchemaId;
+use crate::panics;
 use crate::trust::{self, Names};
 
 const NAMES: Names =
@@ -206,7 +207,7 @@ fn parsed(schema: &str, references: &[String]) -> Answer {
         _ => Schema::parse_str_with_list(schema, references),
     };
     // The library panics on some schemas that are none, such as a fixed of 2^64 - 1 bytes; a lane must not end by that.
-    match std::panic::catch_unwind(parse) {
+    match panics::contained(parse) {
         Ok(Ok((schema, references))) => Answer::Schema(Box::new(schema), references),
         Ok(Err(error)) => Answer::Unusable(format!("it is no valid Avro: {error}")),
         Err(_) => Answer::Unusable("it is no valid Avro: the library panics on it".to_owned()),
@@ -240,5 +241,14 @@ mod tests {
         let rule = registry.set_compatibility("s", "FULL").await.expect_err("nobody is there");
         let shown = format!("{registry:?} {error} {error:?} {rule} {}", registry.shown_url());
         assert!(!shown.contains("hunter") && shown.contains("127.0.0.1:1"), "{shown}");
+    }
+
+    #[test]
+    fn a_schema_that_the_library_panics_on_is_unusable() {
+        let huge = serde_json::json!({"type": "fixed", "name": "Huge", "size": u64::MAX});
+        let field = serde_json::json!({"name": "huge", "type": huge, "default": null});
+        let schema = serde_json::json!({"type": "record", "name": "PaymentEvent", "fields": [field]});
+        let answer = parsed(&schema.to_string(), &[]);
+        assert_eq!(answer, Answer::Unusable("it is no valid Avro: the library panics on it".to_owned()));
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: a checkpoint moves only from the offset that its owner expects, in the transaction that applies the records in
 //! between. A difference is a bug or a foreign hand, and stops the lane with both numbers.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
@@ -53,6 +55,26 @@ pub async fn insert_missing(connection: &mut PgConnection, checkpoints: &[Checkp
     .bind(checkpoints.iter().map(|c| c.lane.0).collect::<Vec<_>>())
     .bind(checkpoints.iter().map(|c| c.next_offset.0).collect::<Vec<_>>())
     .bind(checkpoints.iter().map(|c| c.topic_id.as_deref()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Fills in the topics' ids in checkpoints that were made while they were not known. One that somebody is moving is left to the
+/// next who looks.
+///
+/// # Errors
+/// The statement's failure.
+pub async fn fill_in_ids(connection: &mut PgConnection, ids: &BTreeMap<String, String>) -> Result<()> {
+    sqlx::query(
+        "with unknown as (
+             select topic, partition from checkpoints where topic_id is null and topic = any($1) for update skip locked)
+         update checkpoints c set topic_id = n.topic_id
+           from unknown u join unnest($1::text[], $2::text[]) as n(topic, topic_id) using (topic)
+          where c.topic = u.topic and c.partition = u.partition",
+    )
+    .bind(ids.keys().map(String::as_str).collect::<Vec<_>>())
+    .bind(ids.values().map(String::as_str).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

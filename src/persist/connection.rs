@@ -149,6 +149,12 @@ impl DatabaseClock {
         Ok(Self { read_at: Instant::now(), said: Timestamp(row.try_get(0)?) })
     }
 
+    /// A clock of a server that was not asked.
+    #[cfg(test)]
+    pub fn at(said: Timestamp) -> Self {
+        Self { read_at: Instant::now(), said }
+    }
+
     /// What the server said when it was asked.
     #[must_use]
     pub fn said(&self) -> Timestamp {

@@ -114,6 +114,8 @@ pub async fn settle(
     .execute(&mut *connection)
     .await?;
     checkpoints::insert_missing(connection, beginnings).await?;
+    let known = beginnings.iter().filter_map(|beginning| Some((beginning.topic.clone(), beginning.topic_id.clone()?)));
+    checkpoints::fill_in_ids(connection, &known.collect()).await?;
     let topics: Vec<String> = identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
     let lanes: Vec<Lane> = (0..identity.lane_count).map(Lane).collect();
     for stored in checkpoints::read(connection, &topics, &lanes).await? {

@@ -31,6 +31,8 @@ pub mod output_topics;
 pub mod recovery;
 pub mod retention;
 pub mod settle;
+#[cfg(test)]
+pub mod silent;
 pub mod snapshot;
 pub mod visits;
 pub mod widening;

@@ -19,7 +19,20 @@ pub struct OutputTopic {
     pub partitions: i32,
 }
 
-/// Writes down what topics are now, and returns what they were where that is something else.
+impl OutputTopic {
+    /// Whether it was made again since: never, where either id is not known.
+    #[must_use]
+    pub fn is_another(&self, then: &Self) -> bool {
+        self.topic_id.as_ref().zip(then.topic_id.as_ref()).is_some_and(|(now, then)| now != then)
+    }
+
+    /// Whether there is something to tell about it.
+    fn has_changed(&self, then: &Self) -> bool {
+        self.is_another(then) || self.partitions != then.partitions
+    }
+}
+
+/// Writes down what topics are now, an id where it is known, and returns what they were where that is something else.
 ///
 /// # Errors
 /// The statements' failures.
@@ -30,15 +43,16 @@ pub async fn note(connection: &mut PgConnection, topics: &[OutputTopic]) -> Resu
         let row = sqlx::query("select topic_id, partitions from output_topics where topic = $1 for update");
         if let Some(row) = row.bind(&now.topic).fetch_optional(&mut *connection).await? {
             let then = OutputTopic { topic: now.topic.clone(), topic_id: row.try_get(0)?, partitions: row.try_get(1)? };
-            if then != *now {
+            if now.has_changed(&then) {
                 changed.push((then, now.clone()));
             }
         }
         sqlx::query(
             "insert into output_topics (topic, topic_id, partitions) values ($1, $2, $3)
                  on conflict (topic) do update
-                set topic_id = excluded.topic_id, partitions = excluded.partitions, seen_at = now()
-              where (output_topics.topic_id, output_topics.partitions) is distinct from (excluded.topic_id, excluded.partitions)",
+                set topic_id = coalesce(excluded.topic_id, output_topics.topic_id), partitions = excluded.partitions, seen_at = now()
+              where (output_topics.topic_id, output_topics.partitions)
+                    is distinct from (coalesce(excluded.topic_id, output_topics.topic_id), excluded.partitions)",
         )
         .bind(&now.topic)
         .bind(now.topic_id.as_deref())
@@ -48,4 +62,23 @@ pub async fn note(connection: &mut PgConnection, topics: &[OutputTopic]) -> Resu
     }
     commit(connection).await?;
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_not_known_is_no_news() {
+        let topic = |id: Option<&str>, partitions: i32| OutputTopic {
+            topic: "order-status".to_owned(),
+            topic_id: id.map(str::to_owned),
+            partitions,
+        };
+        let now = topic(Some("a"), 8);
+        assert!(![topic(Some("a"), 8), topic(None, 8)].iter().any(|then| now.has_changed(then)));
+        assert!(!topic(None, 8).has_changed(&now));
+        assert!([topic(Some("b"), 8), topic(Some("a"), 4), topic(None, 4)].iter().all(|then| now.has_changed(then)));
+        assert!(now.is_another(&topic(Some("b"), 8)) && !now.is_another(&topic(None, 4)));
+    }
 }

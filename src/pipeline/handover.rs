@@ -133,6 +133,7 @@ impl LaneOwner {
         let claimed = claims::claim_insisting(&self.process.database, lanes, &self.transactional_id, PATIENCE).await;
         let (mut connection, claimed) = claimed?;
         deployment::compare(&mut connection, &self.identity).await?;
+        checkpoints::fill_in_ids(&mut connection, topic_ids).await?;
         let names: Vec<String> = self.identity.topics.iter().map(|(_, topic)| topic.clone()).collect();
         let stored = checkpoints::read(&mut connection, &names, lanes).await?;
         let mut taken = Vec::with_capacity(claimed.len());

@@ -21,12 +21,38 @@ const LONGEST_LOOK_UP: Duration = Duration::from_secs(1);
 /// After a wait in vain, no other is begun for so many times the grace.
 const RECOVERY: u32 = 9;
 
+/// For so long a lane does not ask again about an id that it refused without a wait.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+
 /// How a lane stands with schemas that it does not know.
 #[derive(Debug, Default)]
 pub struct Patience {
     wait: Option<Wait>,
     /// Until when an id is refused the first time that the registry says it does not know it.
     spent_until: Option<Instant>,
+    /// The last id that was refused without a wait, and until when it is refused unasked.
+    refused: Option<(SchemaId, Instant)>,
+}
+
+/// What a lane does about an id that the registry says it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It waits.
+    Wait,
+    /// It has waited for the whole grace: nobody else of the process need wait for this id.
+    RanOut,
+    /// It waits for no id now, since it did in vain; other lanes have their own patience.
+    Spent,
+}
+
+/// What came of asking the registry.
+enum Asked {
+    /// The decoder knows by now what to make of the id.
+    Settled,
+    /// This lane refuses the id; for others it is open.
+    Refused,
+    /// Ask again.
+    Again,
 }
 
 /// A lane's wait for a schema.
@@ -46,13 +72,22 @@ impl Patience {
         self.wait.as_ref().map_or(Duration::ZERO, |wait| wait.until.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether an id that the registry has not known since then is waited for no longer.
-    fn is_over(&mut self, unknown_since: Instant, now: Instant, grace: Duration) -> bool {
+    /// Judges the wait for an id that the registry has not known since then.
+    fn judge(&mut self, id: SchemaId, unknown_since: Instant, now: Instant, grace: Duration) -> Verdict {
         if now.duration_since(unknown_since) >= grace {
             self.spent_until = Some(now + grace * RECOVERY);
-            return true;
+            return Verdict::RanOut;
         }
-        self.spent_until.is_some_and(|until| now < until)
+        if self.spent_until.is_some_and(|until| now < until) {
+            self.refused = Some((id, now + REFUSED_FOR));
+            return Verdict::Spent;
+        }
+        Verdict::Wait
+    }
+
+    /// Whether the id was refused a moment ago: the registry is not asked about each of its records.
+    fn has_refused(&self, id: SchemaId, now: Instant) -> bool {
+        self.refused.is_some_and(|(refused, until)| refused == id && now < until)
     }
 }
 
@@ -69,45 +104,56 @@ pub async fn of(record: &Record, process: &Process, patience: &mut Patience) -> 
         match process.decoder.try_decode(record, process.now()) {
             Decoded::Event(event) => return Some(Ok(Box::new(event))),
             Decoded::Refused(refusal) => return Some(Err(refusal)),
+            Decoded::NeedsSchema(id) if patience.has_refused(id, Instant::now()) => {
+                return Some(Err(Refusal::unknown_schema(id)));
+            }
             Decoded::NeedsSchema(id) => {
                 let begun = patience.wait.take().filter(|wait| wait.id == id);
                 let mut wait = begun.unwrap_or_else(|| Wait::for_schema(id));
-                if !settled(id, process, &mut wait, patience).await {
-                    wait.until = Instant::now() + wait.retry.next_delay();
-                    patience.wait = Some(wait);
-                    return None;
+                match ask(id, process, &mut wait, patience).await {
+                    Asked::Settled => {}
+                    Asked::Refused => return Some(Err(Refusal::unknown_schema(id))),
+                    Asked::Again => {
+                        wait.until = Instant::now() + wait.retry.next_delay();
+                        patience.wait = Some(wait);
+                        return None;
+                    }
                 }
             }
         }
     }
 }
 
-/// Asks the registry once; true when the schema is known now, or given up.
-async fn settled(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mut Patience) -> bool {
+/// Asks the registry once.
+async fn ask(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mut Patience) -> Asked {
     // Other lanes of the writer are held up meanwhile, so not for long; the lane asks again.
     let Ok(answer) = tokio::time::timeout(LONGEST_LOOK_UP, process.decoder.fetch(id)).await else {
         tracing::warn!(%id, "the registry is slow, trying again");
-        return false;
+        return Asked::Again;
     };
     match answer {
         Ok(Lookup::Found) => {
             metrics::SCHEMA_LOOKUPS.increment(1, &["fetched"]);
-            true
+            Asked::Settled
         }
         Ok(Lookup::Unknown) => {
             metrics::SCHEMA_LOOKUPS.increment(1, &["not_found"]);
             let now = Instant::now();
-            let given_up = patience.is_over(*wait.unknown_since.get_or_insert(now), now, process.unknown_id_grace);
-            if given_up {
-                process.decoder.give_up(id, process.now());
+            let unknown_since = *wait.unknown_since.get_or_insert(now);
+            match patience.judge(id, unknown_since, now, process.unknown_id_grace) {
+                Verdict::Wait => Asked::Again,
+                Verdict::Spent => Asked::Refused,
+                Verdict::RanOut => {
+                    process.decoder.give_up(id, process.now());
+                    Asked::Settled
+                }
             }
-            given_up
         }
         Err(error) => {
             metrics::SCHEMA_LOOKUPS.increment(1, &["failed"]);
             wait.retry.because(if error.denied { "registry_access" } else { "registry" });
             tracing::warn!(%error, %id, "looking a schema up, trying again");
-            false
+            Asked::Again
         }
     }
 }
@@ -116,22 +162,38 @@ async fn settled(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mu
 mod tests {
     use super::*;
 
+    const ID: SchemaId = SchemaId(7);
+
     #[test]
     fn a_lane_that_waited_for_one_id_in_vain_waits_for_no_other_until_it_has_recovered() {
         let (grace, begin) = (Duration::from_secs(30), Instant::now());
         let mut patience = Patience::default();
-        assert!(!patience.is_over(begin, begin + grace / 2, grace));
+        let mut judge = |unknown_since, now| patience.judge(ID, unknown_since, now, grace);
+        assert_eq!(judge(begin, begin + grace / 2), Verdict::Wait);
         let end = begin + grace;
-        assert!(patience.is_over(begin, end, grace));
-        assert!(patience.is_over(end, end, grace), "the next unknown id");
+        assert_eq!(judge(begin, end), Verdict::RanOut);
+        assert_eq!(judge(end, end), Verdict::Spent, "the next unknown id");
         let recovered = end + grace * RECOVERY;
-        assert!(patience.is_over(recovered - grace / 2, recovered - grace / 2, grace));
-        assert!(!patience.is_over(recovered, recovered, grace), "patient again");
+        assert_eq!(judge(recovered - grace / 2, recovered - grace / 2), Verdict::Spent);
+        assert_eq!(judge(recovered, recovered), Verdict::Wait, "patient again");
+    }
+
+    #[test]
+    fn an_id_is_given_up_for_all_only_by_a_lane_that_waited_for_it() {
+        let (grace, begin) = (Duration::from_secs(30), Instant::now());
+        let (mut spent, mut patient) = (Patience::default(), Patience::default());
+        assert_eq!(spent.judge(SchemaId(1), begin, begin + grace, grace), Verdict::RanOut);
+        let later = begin + grace;
+        assert_eq!(spent.judge(ID, later, later, grace), Verdict::Spent);
+        assert!(spent.has_refused(ID, later) && !spent.has_refused(SchemaId(8), later));
+        assert!(!spent.has_refused(ID, later + REFUSED_FOR));
+        assert_eq!(patient.judge(ID, later, later, grace), Verdict::Wait);
+        assert!(!patient.has_refused(ID, later));
     }
 
     #[test]
     fn without_a_grace_no_id_is_waited_for() {
         let now = Instant::now();
-        assert!(Patience::default().is_over(now, now, Duration::ZERO));
+        assert_eq!(Patience::default().judge(ID, now, now, Duration::ZERO), Verdict::RanOut);
     }
 }

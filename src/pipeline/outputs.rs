@@ -38,7 +38,7 @@ pub async fn tell_changes(connection: &mut PgConnection, now: &[OutputTopic]) ->
 
 fn sentence(then: &OutputTopic, now: &OutputTopic) -> String {
     let topic = &now.topic;
-    if then.topic_id.is_some() && now.topic_id.is_some() && then.topic_id != now.topic_id {
+    if now.is_another(then) {
         return format!(
             "output topic `{topic}` was deleted and made again: what had been published to it is gone; what is published from now on is complete, and `orderstream recover --republish` tells every order again"
         );

@@ -41,6 +41,21 @@ impl Published {
     }
 }
 
+/// What Kafka says of lanes, asked all at once; where that fails, one by one, and those that fail alone are absent: a transaction
+/// that nobody ended keeps no other lane's days.
+///
+/// # Errors
+/// The first question's, where no lane has an answer.
+pub fn those_that_answer<V, E>(
+    lanes: &[Lane],
+    ask: impl Fn(&[Lane]) -> Result<BTreeMap<Lane, V>, E>,
+) -> Result<BTreeMap<Lane, V>, E> {
+    ask(lanes).or_else(|error| {
+        let alone: BTreeMap<Lane, V> = lanes.iter().filter_map(|lane| ask(&[*lane]).ok()).flatten().collect();
+        if alone.is_empty() { Err(error) } else { Ok(alone) }
+    })
+}
+
 /// The first day that is not over yet when what is older than `retention` may go.
 #[must_use]
 pub fn first_kept(now: Timestamp, retention: Duration) -> Date {
@@ -124,6 +139,22 @@ mod tests {
         assert_eq!(fate(&day(&[(0, 10)]), &some, kept), Fate::Held(Lane(0), Seq(10)));
         assert_eq!(fate(&day(&[(2, 1)]), &some, kept), Fate::Held(Lane(2), Seq(1)));
         assert_eq!(fate(&day(&[]), &Published::default(), kept), Fate::Over);
+    }
+
+    #[test]
+    fn a_lane_without_an_answer_is_left_out_and_kafka_without_any_is_an_error() {
+        let says = |silent: &'static [Lane]| {
+            move |lanes: &[Lane]| match lanes.iter().find(|lane| silent.contains(lane)) {
+                Some(lane) => Err(*lane),
+                None => Ok(lanes.iter().map(|lane| (*lane, ())).collect::<BTreeMap<_, _>>()),
+            }
+        };
+        let lanes = [Lane(0), Lane(1), Lane(2)];
+        let answered =
+            |silent| those_that_answer(&lanes, says(silent)).map(|said| said.into_keys().collect::<Vec<_>>());
+        assert_eq!(answered(&[]), Ok(lanes.to_vec()));
+        assert_eq!(answered(&[Lane(1)]), Ok(vec![Lane(0), Lane(2)]));
+        assert_eq!(answered(&[Lane(0), Lane(1), Lane(2)]), Err(Lane(0)));
     }
 
     #[test]

@@ -181,3 +181,66 @@ fn spawn(
 async fn join(thread: std::thread::JoinHandle<()>) {
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::consume::capture::Capture;
+    use crate::consume::inlet::{Opening, ToWriter};
+    use crate::consume::tenure::Tenure;
+    use crate::ids::{Epoch, Lane, SchemaId, Seq, TenureId, Timestamp};
+    use crate::persist::deployment::Identity;
+    use crate::persist::{DatabaseClock, connection, silent};
+    use crate::pipeline::commit::Session;
+
+    #[tokio::test]
+    async fn a_writer_that_cannot_note_what_is_published_holds_the_relay_back() {
+        let config = silent::config();
+        let database = persist::Settings::of(&config.database, "test").expect("a URL");
+        let connection = connection::connect(&database, "writer-0").await.expect("it lets us in");
+        let identity = Identity {
+            kafka_cluster_id: "cluster".to_owned(),
+            group: config.kafka.group.clone(),
+            topics: Vec::new(),
+            lane_count: 1,
+        };
+        let found = Found {
+            database_id: uuid::Uuid::nil(),
+            clock: DatabaseClock::at(Timestamp(0)),
+            identity,
+            status_schema: SchemaId(1),
+            command_schema: None,
+        };
+        let registry = Registry::new(decode::Access::from(&config.registry)).expect("a URL");
+        let parts = process::Parts {
+            database,
+            rules: rules(&config, &found),
+            decoder: Decoder::new(registry, 1, 1),
+            relay: crossbeam_channel::unbounded().0,
+            transactional_id: "orders-test".to_owned(),
+            shutdown: Shutdown::new(),
+            clock: found.clock,
+        };
+        let mut process = Process::new(parts, &config.worker, Duration::ZERO);
+        (process.answer_timeout, process.idle_flush) = (Duration::from_millis(20), Duration::from_millis(1));
+        let (channel, inbox) = unbounded_channel();
+        let mut writer = Writer::new(Arc::new(process), 0, inbox);
+        writer.session = Some(Session { connection });
+        let claim = (Epoch(1), TenureId::random());
+        let tenure = Arc::new(Tenure::open(Lane(0), claim, Arc::new(Capture::of_nobody()), Seq(0)));
+        let opening = Opening { tenure: tenure.clone(), last_seq: Seq(1), checkpoints: Vec::new() };
+        channel.send(ToWriter::Open(opening)).expect("the writer listens");
+        let running = tokio::spawn(writer.run());
+        let doubted = tokio::time::timeout(Duration::from_secs(30), async {
+            while !tenure.is_in_doubt() {
+                // Once the lane is open, this is news to it.
+                tenure.set_published(tenure.published().next());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        doubted.await.expect("the relay is held back");
+        running.abort();
+    }
+}

@@ -191,7 +191,7 @@ async fn look_at_database(
         outputs::tell_changes(&mut connection, outputs).await?;
         Ok((id, DatabaseClock::read(&mut connection).await?))
     };
-    look.await.map_err(|error: persist::Error| match error.fate() {
+    connection::answered(settings.answer_timeout(), look).await.map_err(|error: persist::Error| match error.fate() {
         Fate::Retry(_) if error.is_denied() => wrong(error.to_string()),
         Fate::Retry(_) | Fate::Unable => Trouble::Away(error.to_string()),
         fate => Trouble::Wrong(Refusal { exit: fate.exit(), text: error.to_string() }),
@@ -256,4 +256,27 @@ pub async fn producer(
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::silent;
+
+    #[tokio::test]
+    async fn a_database_that_falls_silent_after_it_let_us_in_is_away() {
+        let config = silent::config();
+        let mut settings = persist::Settings::of(&config.database, "test").expect("a URL");
+        settings.statement_timeout = Duration::ZERO;
+        let identity = Identity {
+            kafka_cluster_id: "cluster".to_owned(),
+            group: config.kafka.group.clone(),
+            topics: Vec::new(),
+            lane_count: 1,
+        };
+        let Err(Trouble::Away(text)) = look_at_database(&settings, (&identity, &[]), &[]).await else {
+            panic!("it is waited for")
+        };
+        assert!(text.contains("gave no answer within 5 s"), "{text}");
+    }
 }

@@ -90,7 +90,10 @@ impl TopicWatch {
                 Err(error @ TopicError::Missing(_)) => look.inputs = Some(error.to_string()),
                 Err(_) => return None,
             }
-            look.ids = observer.topic_ids(&names).ok()?;
+            // A topic that is gone has no id, and is what is to be told.
+            if look.inputs.is_none() {
+                look.ids = observer.topic_ids(&names).ok()?;
+            }
             match outputs::look(&observer, &outputs::names(&config)) {
                 Ok(now) => look.output_topics = now,
                 Err(error @ TopicError::Missing(_)) => look.outputs = Some(error.to_string()),

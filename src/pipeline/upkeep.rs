@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::retention::{Fate, Published, fate, first_kept};
+use super::retention::{Fate, Published, fate, first_kept, those_that_answer};
 use super::start;
 use crate::config::Config;
 use crate::crash::{self, Point};
@@ -115,7 +115,8 @@ impl Upkeep {
         let asked = tokio::task::spawn_blocking(move || {
             // A client of its own: asked once a day, it need not be there in between.
             let observer = start::observer(&config, &instance).map_err(|refusal| refusal.text)?;
-            observer.committed(&start::input_topics(&config), &lanes).map_err(|error| error.to_string())
+            let topics = start::input_topics(&config);
+            those_that_answer(&lanes, |lanes| observer.committed(&topics, lanes)).map_err(|error| error.to_string())
         });
         let committed = asked.await.unwrap_or_else(|error| Err(error.to_string()));
         let committed = committed.map_err(|text| Error::passing("kafka_metadata", format!("kafka: {text}")))?;

@@ -304,6 +304,7 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, writer = self.name, "noting what is published, trying again");
                 self.session = None;
+                self.doubt(true);
             }
         }
     }

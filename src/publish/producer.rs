@@ -122,6 +122,7 @@ impl Producer {
         metadata: &ConsumerGroupMetadata,
     ) -> KafkaResult<Trust> {
         let deliveries = self.inner.context();
+        deliveries.access.renew(self.inner.client());
         self.inner.begin_transaction()?;
         crash::at(Point::RelayBegun);
         let deadline = Instant::now() + self.timeout;
