@@ -8,7 +8,8 @@
 -- certificates. The tests let workers and commands run as these roles and no other.
 --
 --   orderstream_owner    `orderstream migrate`, and nothing else: owns every table but the journal
---   orderstream_worker   `orderstream run`, and the commands that change something (dead letters, rederive, archive)
+--   orderstream_worker   `orderstream run`, and the commands that change something (dead letters, rederive, archive, recover,
+--                        topics add, repartition)
 --   orderstream_reader   the commands that only read (order, orders, journal, verify, dead-letters list and show), and people
 
 do $$
@@ -59,13 +60,14 @@ begin
         continue when to_regclass(name) is null;
         execute format('grant select on %I to orderstream_worker', name);
     end loop;
-    -- One row for the database and one a lane and partition: made at the first start, never removed.
+    -- One row for the database and one a lane and partition: made at the first start, never removed. What the database belongs to
+    -- stays as it is, but for its topics and lanes: `topics add` and `repartition` change them.
     foreach name in array array['lanes', 'checkpoints', 'output_topics', 'operations', 'deployment']
     loop
         continue when to_regclass(name) is null;
         execute format('grant insert on %I to orderstream_worker', name);
-        continue when name = 'deployment';
-        execute format('grant update on %I to orderstream_worker', name);
+        execute format('grant update %s on %I to orderstream_worker',
+                       case when name = 'deployment' then '(topics, lane_count)' else '' end, name);
     end loop;
     -- Come and go: orders to the archive and back, dead letters and marks when they are over.
     foreach name in array array['orders', 'dead_letters', 'marks', 'archived_orders']

@@ -12,8 +12,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::{complain, database, in_runtime, logging};
-use crate::config::{self, Config};
-use crate::consume::client;
+use crate::config::Config;
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::topics::InputTopics;
 use crate::ids::{Lane, NextOffset};

@@ -1,10 +1,10 @@
-//! Kafka's own descriptions: ids of topics (KIP-516), which tell a topic from one of the same name that was made anew, and what we may
-//! do with topics and the group (KIP-430).
+//! Kafka's own descriptions: ids of topics (KIP-516), which tell a topic from one of the same name that was made anew, who is in the
+//! group, and what we may do with topics and the group (KIP-430).
 //!
 //! rdkafka has no calls for them, so this goes to librdkafka itself: one request each, its answer read and freed here.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -13,7 +13,7 @@ use rdkafka_sys as native;
 use rdkafka_sys::rd_kafka_AclOperation_t as Operation;
 use rdkafka_sys::rd_kafka_admin_op_t as Question;
 
-use super::observer::TopicError;
+use super::observer::{Member, TopicError};
 use super::rights::Missing;
 
 /// What Kafka says about a topic.
@@ -46,15 +46,20 @@ pub fn topics<C: ClientContext>(client: &Client<C>, names: &[String], timeout: D
     }
 }
 
-/// What we may do with the group; nothing where we may not even ask.
+/// What Kafka says about the group.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// What we may do with it.
+    pub allowed: Vec<Operation>,
+    /// Who is in it.
+    pub members: Vec<Member>,
+}
+
+/// Describes the group, as its coordinator knows it; `None` where we may not even ask.
 ///
 /// # Errors
 /// Kafka out of reach.
-pub fn group<C: ClientContext>(
-    client: &Client<C>,
-    name: &str,
-    timeout: Duration,
-) -> Result<Vec<Operation>, TopicError> {
+pub fn group<C: ClientContext>(client: &Client<C>, name: &str, timeout: Duration) -> Result<Option<Group>, TopicError> {
     let names = texts(&[name.to_owned()]);
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let question = Question::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
@@ -150,7 +155,7 @@ unsafe fn read_topics(event: Event) -> Result<Topics, TopicError> {
         let mut topics = Topics::new();
         for index in 0..count {
             let description = *descriptions.add(index);
-            let name = CStr::from_ptr(native::rd_kafka_TopicDescription_name(description)).to_string_lossy();
+            let name = text(native::rd_kafka_TopicDescription_name(description));
             let failed = native::rd_kafka_error_code(native::rd_kafka_TopicDescription_error(description));
             let id = native::rd_kafka_TopicDescription_topic_id(description);
             let topic = if failed != native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -164,7 +169,7 @@ unsafe fn read_topics(event: Event) -> Result<Topics, TopicError> {
                 let allowed = native::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
                 Ok(Topic { id: uuid::Uuid::from_u64_pair(high, low).to_string(), allowed: listed(allowed, count) })
             };
-            topics.insert(name.into_owned(), topic);
+            topics.insert(name, topic);
         }
         Ok(topics)
     }
@@ -174,7 +179,7 @@ unsafe fn read_topics(event: Event) -> Result<Topics, TopicError> {
 ///
 /// # Safety
 /// `event` is the answer to such a question and outlives the call.
-unsafe fn read_group(event: Event) -> Result<Vec<Operation>, TopicError> {
+unsafe fn read_group(event: Event) -> Result<Option<Group>, TopicError> {
     // SAFETY: everything read here belongs to the event, which the caller keeps.
     unsafe {
         let result = native::rd_kafka_event_DescribeConsumerGroups_result(event);
@@ -189,13 +194,30 @@ unsafe fn read_group(event: Event) -> Result<Vec<Operation>, TopicError> {
         let group = *groups;
         match native::rd_kafka_error_code(native::rd_kafka_ConsumerGroupDescription_error(group)) {
             native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => return Ok(Vec::new()),
+            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => return Ok(None),
             error => return Err(KafkaError::MetadataFetch(error.into()).into()),
         }
         let mut count = 0;
         let allowed = native::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &raw mut count);
-        Ok(listed(allowed, count))
+        let members = (0..native::rd_kafka_ConsumerGroupDescription_member_count(group)).map(|index| {
+            let member = native::rd_kafka_ConsumerGroupDescription_member(group, index);
+            Member {
+                client_id: text(native::rd_kafka_MemberDescription_client_id(member)),
+                host: text(native::rd_kafka_MemberDescription_host(member)),
+            }
+        });
+        Ok(Some(Group { allowed: listed(allowed, count), members: members.collect() }))
     }
+}
+
+/// # Safety
+/// `text` ends in zero and outlives the call, or is null.
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 /// # Safety

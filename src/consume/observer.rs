@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::groups::GroupMemberInfo;
 use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -94,7 +93,8 @@ impl Observer {
         let client = self.client.client();
         let topics = describe::topics(client, &all, TIMEOUT)?;
         let group = describe::group(client, &self.kafka.group, TIMEOUT)?;
-        let missing = rights::missing(inputs, outputs, &topics, (&self.kafka.group, &group));
+        let allowed = group.map_or_else(Vec::new, |group| group.allowed);
+        let missing = rights::missing(inputs, outputs, &topics, (&self.kafka.group, &allowed));
         missing.map_or(Ok(()), |missing| Err(TopicError::Forbidden(missing)))
     }
 
@@ -174,16 +174,13 @@ impl Observer {
         Ok((NextOffset(low), NextOffset(high)))
     }
 
-    /// Who is in the group, as `client id at host`; nobody where there is no such group.
+    /// Who is in the group, as its coordinator knows it; nobody where there is no such group.
     ///
     /// # Errors
-    /// Kafka out of reach.
+    /// Kafka out of reach, or a group that we may not see.
     pub fn members(&self, group: &str) -> Result<Vec<Member>, TopicError> {
-        let groups = self.client.fetch_group_list(Some(group), TIMEOUT)?;
-        let members = groups.groups().iter().flat_map(|group| group.members());
-        let member =
-            |of: &GroupMemberInfo| Member { client_id: of.client_id().to_owned(), host: of.client_host().to_owned() };
-        Ok(members.map(member).collect())
+        let described = describe::group(self.client.client(), group, TIMEOUT)?;
+        described.map(|group| group.members).ok_or_else(|| TopicError::Forbidden(Missing::read(group)))
     }
 
     /// Commits offsets with their metadata in place of whatever the group has. Kafka takes that from us only while nobody is in

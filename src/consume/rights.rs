@@ -51,6 +51,12 @@ impl Missing {
         Self(vec![format!("Describe on topic `{topic}`")])
     }
 
+    /// The right to see the group at all.
+    #[must_use]
+    pub fn read(group: &str) -> Self {
+        Self(vec![format!("Read on group `{group}`")])
+    }
+
     /// The right to take over a transactional id, which shows when it is tried.
     #[must_use]
     pub fn transactional_id(id: &str, group: &str) -> Self {

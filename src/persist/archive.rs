@@ -123,33 +123,37 @@ pub async fn page(connection: &mut PgConnection, which: &Which, after: &str, lim
     Ok(page)
 }
 
-/// Moves those of these orders that are at their end, and that nothing keeps, in one transaction. Judged again under lock; an
-/// order that somebody works on is left alone. Returns those that were moved.
+/// Moves those of these orders that are at their end, and that nothing keeps, in one transaction. Judged again under lock, in a
+/// statement of its own: one sees what was there when it began, and a mark may have come before the lock. An order that somebody
+/// works on or marks is left alone. Returns those that were moved.
 ///
 /// # Errors
 /// The statements' failures; a bug when not every order that left the one table arrived in the other.
 pub async fn move_out(connection: &mut PgConnection, which: &Which, orders: &[&str]) -> Result<BTreeSet<String>> {
     begin(connection).await?;
-    let statement = format!(
-        "select o.order_id from orders o
-          where o.order_id = any($1) and o.status = any($2::text[]::order_status[])
-            and o.changed_at < 'epoch'::timestamptz + $3 * interval '1 microsecond' and {HELD} is null
-          order by o.order_id for update skip locked"
+    let locked = sqlx::query(
+        "select order_id from orders
+          where order_id = any($1) and status = any($2::text[]::order_status[])
+            and changed_at < 'epoch'::timestamptz + $3 * interval '1 microsecond'
+          order by order_id for update skip locked",
     );
-    let rows = sqlx::query(AssertSqlSafe(statement))
+    let locked = locked
         .bind(orders)
         .bind(which.statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>())
         .bind(which.unchanged_since.0)
         .fetch_all(&mut *connection)
         .await?;
-    let locked = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<String>>>()?;
+    let locked = locked.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<String>>>()?;
+    let statement = format!("select o.order_id from orders o where o.order_id = any($1) and {HELD} is null");
+    let free = sqlx::query(AssertSqlSafe(statement)).bind(&locked).fetch_all(&mut *connection).await?;
+    let free = free.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<String>>>()?;
     let statement = format!(
         "with gone as (delete from orders where order_id = any($1) returning {COLUMNS})
          insert into archived_orders ({COLUMNS}) select {COLUMNS} from gone returning order_id"
     );
-    let rows = sqlx::query(AssertSqlSafe(statement)).bind(&locked).fetch_all(&mut *connection).await?;
-    if rows.len() != locked.len() {
-        return Err(Error::bug(format!("{} of {} orders arrived in the archive", rows.len(), locked.len())));
+    let rows = sqlx::query(AssertSqlSafe(statement)).bind(&free).fetch_all(&mut *connection).await?;
+    if rows.len() != free.len() {
+        return Err(Error::bug(format!("{} of {} orders arrived in the archive", rows.len(), free.len())));
     }
     commit(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()

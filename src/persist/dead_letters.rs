@@ -1,7 +1,8 @@
 //! The table `dead_letters`: records that could not be applied, byte for byte, with the reason and what became of them.
 //!
 //! Written in the batch's transaction. Invariant: one row a record; a record that fails again counts an attempt more and
-//! takes the newer reason, and who did what to it stands in `dead_letter_actions`.
+//! takes the newer reason, and who did what to it stands in `dead_letter_actions`. A letter that is replayed is found by its id,
+//! since topic, partition and offset may name another record by now.
 
 use bytes::Bytes;
 use sqlx::Row;
@@ -21,6 +22,8 @@ pub struct DeadLetter<'a> {
     pub topic: &'a str,
     /// The record as it came.
     pub record: &'a Record,
+    /// The letter that was replayed; none where the record came from Kafka just now.
+    pub letter: Option<i64>,
     /// The key as text where it is text that the table can hold.
     pub order_id: Option<&'a str>,
     /// The schema id that the record names, where it names one.
@@ -37,7 +40,18 @@ pub async fn write(connection: &mut PgConnection, letters: &[DeadLetter<'_>]) ->
     if letters.is_empty() {
         return Ok(());
     }
-    let written = sqlx::query(
+    let (replayed, fresh): (Vec<_>, Vec<_>) = letters.iter().partition(|letter| letter.letter.is_some());
+    let written = insert(connection, &fresh).await? + refuse_again(connection, &replayed).await?;
+    crash::at(Point::BatchLettersWritten);
+    expect(written, letters.len(), "dead letters were written")
+}
+
+/// Records that came from Kafka just now. One that has a letter already was read again.
+async fn insert(connection: &mut PgConnection, letters: &[&DeadLetter<'_>]) -> Result<u64> {
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    let inserted = sqlx::query(
         "insert into dead_letters (topic, partition, record_offset, key, value, headers, record_timestamp, order_id,
                                    schema_id, reason, explanation)
          select n.topic, n.partition, n.record_offset, n.key, n.value, n.headers::jsonb,
@@ -60,12 +74,36 @@ pub async fn write(connection: &mut PgConnection, letters: &[DeadLetter<'_>]) ->
     .bind(letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.schema_id.map(|id| i64::from(id.0))).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.refusal.reason.as_str()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.refusal.text.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| explanation(letter)).collect::<Vec<_>>())
     .execute(connection)
-    .await?
-    .rows_affected();
-    crash::at(Point::BatchLettersWritten);
-    expect(written, letters.len(), "dead letters were written")
+    .await?;
+    Ok(inserted.rows_affected())
+}
+
+/// Letters that were replayed and are refused again. Under lock since the ground was read.
+async fn refuse_again(connection: &mut PgConnection, letters: &[&DeadLetter<'_>]) -> Result<u64> {
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    let refused = sqlx::query(
+        "update dead_letters d
+            set attempts = d.attempts + 1, reason = n.reason::dead_letter_reason, explanation = n.explanation,
+                schema_id = n.schema_id, state = 'open', resolved_at = null, last_seen_at = now()
+           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as n(id, schema_id, reason, explanation)
+          where d.id = n.id and d.state = 'replay'",
+    )
+    .bind(letters.iter().map(|letter| letter.letter).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.schema_id.map(|id| i64::from(id.0))).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.refusal.reason.as_str()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| explanation(letter)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(refused.rows_affected())
+}
+
+/// Why a record was refused, as text that the table can hold.
+fn explanation(letter: &DeadLetter<'_>) -> String {
+    letter.refusal.text.replace('\0', "\u{fffd}")
 }
 
 /// What became of a dead letter that was replayed.

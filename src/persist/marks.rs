@@ -55,14 +55,15 @@ pub async fn page(connection: &mut PgConnection, after: &str, limit: i64) -> Res
 }
 
 /// Marks orders, so that the owners of their home lanes look at them. Those that are marked already stay as they are, archived
-/// ones are left out. Returns how many marks are new.
+/// ones are left out: whoever is archiving one is waited for. Returns how many marks are new.
 ///
 /// # Errors
 /// The statement's failure.
 pub async fn mark(connection: &mut PgConnection, orders: &[&str], why: &str) -> Result<u64> {
     let marked = sqlx::query(
         "insert into marks (order_id, lane, why)
-         select order_id, home_lane, $2 from orders where order_id = any($1) order by order_id on conflict do nothing",
+         select order_id, home_lane, $2 from orders where order_id = any($1) order by order_id for key share
+             on conflict do nothing",
     )
     .bind(orders)
     .bind(why)

@@ -69,6 +69,17 @@ pub struct NewCheckpoint {
     pub topic_id: Option<String>,
 }
 
+/// A partition whose offsets Kafka gives to other records: its topic was made again, or Kafka lost its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenAgain {
+    /// The input topic.
+    pub topic: String,
+    /// The partition.
+    pub lane: Lane,
+    /// The first of those offsets.
+    pub from: NextOffset,
+}
+
 /// What a recovery writes at once.
 #[derive(Clone, Debug)]
 pub struct Recovery {
@@ -76,8 +87,8 @@ pub struct Recovery {
     pub seizures: Vec<Seizure>,
     /// The checkpoints that move.
     pub checkpoints: Vec<NewCheckpoint>,
-    /// The topics that were made again: their dead letters' offsets name other records by now.
-    pub made_again: Vec<String>,
+    /// From where on Kafka gives offsets to other records: dead letters there are of a former life of their partition.
+    pub given_again: Vec<GivenAgain>,
     /// What versions leap to, where they do.
     pub version_floor: Option<i64>,
 }
@@ -99,10 +110,7 @@ pub async fn write(
         return Ok(None);
     }
     set_checkpoints(connection, &recovery.checkpoints).await?;
-    sqlx::query("update dead_letters set made_again = made_again + 1 where topic = any($1)")
-        .bind(&recovery.made_again)
-        .execute(&mut *connection)
-        .await?;
+    outlive(connection, &recovery.given_again).await?;
     let id = operations::begin(connection, "recover", by, what, recovery.version_floor).await?;
     commit(connection).await?;
     Ok(Some(id))
@@ -153,6 +161,28 @@ async fn set_checkpoints(connection: &mut PgConnection, checkpoints: &[NewCheckp
         return Ok(());
     }
     Err(Error::bug(format!("{} of {} checkpoints were there to be set", set.rows_affected(), checkpoints.len())))
+}
+
+/// Sets the dead letters apart whose offsets name other records by now.
+///
+/// In two steps: letters of several lives stand behind one offset, and the constraint over them is checked row by row. The first
+/// takes them all to where no other is, the second to where they belong.
+async fn outlive(connection: &mut PgConnection, given_again: &[GivenAgain]) -> Result<()> {
+    if given_again.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update dead_letters d set made_again = -d.made_again - 1
+           from unnest($1::text[], $2::int[], $3::bigint[]) as n(topic, partition, first)
+          where d.topic = n.topic and d.partition = n.partition and d.record_offset >= n.first",
+    )
+    .bind(given_again.iter().map(|given| given.topic.as_str()).collect::<Vec<_>>())
+    .bind(given_again.iter().map(|given| given.lane.0).collect::<Vec<_>>())
+    .bind(given_again.iter().map(|given| given.from.0).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("update dead_letters set made_again = -made_again where made_again < 0").execute(connection).await?;
+    Ok(())
 }
 
 /// How many orders there are, and how many of them are archived.

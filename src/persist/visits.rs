@@ -47,20 +47,18 @@ pub async fn due(
     rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get::<&str, _>(1)?.into()))).collect()
 }
 
-/// Orders of these lanes that were marked, the oldest mark first; at most `limit`.
+/// Orders of these lanes that were marked, the oldest mark first; at most `limit`. Also those that were set aside before: a mark
+/// of one goes once the order was tried.
 ///
 /// # Errors
 /// The query's failure.
-pub async fn marked(connection: &mut PgConnection, lanes: &[Lane], aside: &[String], limit: i64) -> Result<Vec<Visit>> {
-    let rows = sqlx::query(
-        "select lane, order_id from marks where lane = any($1) and order_id <> all($3)
-          order by marked_at, order_id limit $2",
-    )
-    .bind(lanes.iter().map(|lane| lane.0).collect::<Vec<_>>())
-    .bind(limit)
-    .bind(aside)
-    .fetch_all(connection)
-    .await?;
+pub async fn marked(connection: &mut PgConnection, lanes: &[Lane], limit: i64) -> Result<Vec<Visit>> {
+    let rows =
+        sqlx::query("select lane, order_id from marks where lane = any($1) order by marked_at, order_id limit $2")
+            .bind(lanes.iter().map(|lane| lane.0).collect::<Vec<_>>())
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
     rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get::<&str, _>(1)?.into()))).collect()
 }
 
@@ -111,7 +109,7 @@ pub struct Asked {
     pub topics: Vec<String>,
     /// The lanes with visits.
     pub lanes: Vec<Lane>,
-    /// The visited orders.
+    /// The visited orders, and those that are left as they are for all that they are marked.
     pub orders: Vec<String>,
     /// The dead letters to be replayed.
     pub letters: Vec<i64>,

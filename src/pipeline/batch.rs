@@ -46,6 +46,8 @@ pub struct LaneBatch {
     pub passed: Vec<(Source, NextOffset)>,
     /// Orders to be looked at without an event.
     pub visits: Vec<OrderId>,
+    /// Orders that were to be looked at and are left as they are: only their marks go.
+    pub set_aside: Vec<OrderId>,
     /// How far the lane has seen.
     pub horizon: Option<Sighting>,
 }
@@ -112,6 +114,7 @@ impl LaneBatch {
             items,
             passed,
             visits,
+            set_aside: Vec::new(),
             horizon: self.horizon.clone(),
         };
         (self, second)
@@ -165,10 +168,11 @@ impl Batch {
     #[must_use]
     pub fn ground(&self, topics: &InputTopics) -> Asked {
         let visited = self.lanes.iter().filter(|lane| !lane.visits.is_empty());
+        let set_aside = self.lanes.iter().flat_map(|lane| &lane.set_aside);
         Asked {
             topics: topics.iter().map(|(_, name)| name.to_owned()).collect(),
             lanes: visited.map(LaneBatch::lane).collect(),
-            orders: self.visits().map(|order_id| order_id.as_str().to_owned()).collect(),
+            orders: self.visits().chain(set_aside).map(|order_id| order_id.as_str().to_owned()).collect(),
             letters: self.items().filter_map(|item| item.letter).collect(),
         }
     }
@@ -273,6 +277,7 @@ mod tests {
             items: offsets.iter().map(|(source, offset)| record(*source, *offset)).collect(),
             passed,
             visits: Vec::new(),
+            set_aside: Vec::new(),
             horizon: None,
         }
     }

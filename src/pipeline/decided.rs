@@ -87,10 +87,12 @@ impl Decided {
     #[must_use]
     pub fn dead_letters<'a>(&'a self, batch: &'a Batch, topics: &'a InputTopics) -> Vec<DeadLetter<'a>> {
         let letters = self.refused.iter().map(|(place, index, refusal)| {
-            let record = &batch.lanes[*place].items[*index].record;
+            let item = &batch.lanes[*place].items[*index];
+            let record = &item.record;
             DeadLetter {
                 topic: topics.name(record.source),
                 record,
+                letter: item.letter,
                 order_id: order_id_of(record.key.as_deref()),
                 schema_id: schema_id_of(record),
                 refusal,

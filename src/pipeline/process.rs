@@ -24,6 +24,9 @@ use crate::shutdown::Shutdown;
 /// The unit in which room in the relay's queue is counted.
 const ROOM_BYTES: usize = 1024;
 
+/// How many orders are remembered as set aside. Of more, some are tried again each time, which costs time and nothing else.
+const SET_ASIDE: usize = 1_000;
+
 /// One worker process.
 pub struct Process {
     /// How to reach the database.
@@ -141,11 +144,16 @@ impl Process {
         }
     }
 
-    /// The database refuses what a visit would make of an order: it is left alone until the process starts again.
+    /// The database refuses what a visit would make of an order: it is left alone until the process starts again, or a person
+    /// marks it again.
     pub fn set_aside(&self, order_id: &OrderId, error: &persist::Error) {
         metrics::DEADLINES_REFUSED.increment(1, &[]);
         tracing::error!(order.id = %order_id, %error, "the database refuses what time or a person asks of an order: it is left as it is");
-        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).insert(order_id.clone());
+        let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if set_aside.len() >= SET_ASIDE {
+            set_aside.pop_first();
+        }
+        set_aside.insert(order_id.clone());
     }
 
     /// The orders that were set aside.

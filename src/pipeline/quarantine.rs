@@ -1,7 +1,7 @@
 //! A batch that the database refuses for the sake of one record: halved until that one stands alone, which is then set aside.
 //!
 //! Pure. Invariant: a record is set aside only when it stood alone in a batch that was refused, so no good one is thrown out with
-//! it; an order that was only to be looked at is left as it is.
+//! it; an order that was only to be looked at is left as it is, and loses its mark with what is left of its batch.
 
 use super::batch::Batch;
 use crate::decode::{Reason, Refusal};
@@ -33,8 +33,11 @@ pub fn quarantine(part: &mut Batch, error: &Error) -> Quarantine {
         }
         Some(_) => Quarantine::Impossible,
         None => {
-            let visited = part.lanes.iter_mut().find_map(|lane| lane.visits.pop());
-            visited.map_or(Quarantine::Impossible, |order_id| Quarantine::SetAside(Some(order_id)))
+            let visited = part.lanes.iter_mut().find_map(|lane| Some((lane.visits.pop()?, &mut lane.set_aside)));
+            visited.map_or(Quarantine::Impossible, |(order_id, set_aside)| {
+                set_aside.push(order_id.clone());
+                Quarantine::SetAside(Some(order_id))
+            })
         }
     }
 }

@@ -91,7 +91,7 @@ impl Writer {
         let resting = self.resting.at(Instant::now());
         connection::answered(process.answer_timeout, async {
             let due = visits::due(connection, &seen, &aside, share).await?;
-            let marked = visits::marked(connection, &lanes, &aside, limit).await?;
+            let marked = visits::marked(connection, &lanes, limit).await?;
             let letters = match resting {
                 Some(aside) => {
                     dead_letters::to_replay(connection, &process.rules.topics, &lanes, &aside, (limit, bytes)).await?
@@ -157,6 +157,7 @@ impl Writer {
                     items,
                     passed: Vec::new(),
                     visits,
+                    set_aside: Vec::new(),
                     horizon: state.horizon.passed().cloned(),
                 });
             }

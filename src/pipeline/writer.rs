@@ -247,7 +247,16 @@ impl Writer {
             if !items.is_empty() || !passed.is_empty() {
                 let (tenure, checkpoints) = (lane.tenure.clone(), lane.checkpoints.clone());
                 let (visits, horizon) = (Vec::new(), lane.horizon.passed().cloned());
-                lanes.push(LaneBatch { tenure, last_seq: lane.last_seq, checkpoints, items, passed, visits, horizon });
+                lanes.push(LaneBatch {
+                    tenure,
+                    last_seq: lane.last_seq,
+                    checkpoints,
+                    items,
+                    passed,
+                    visits,
+                    set_aside: Vec::new(),
+                    horizon,
+                });
             }
         }
         lanes.sort_by_key(LaneBatch::lane);

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use orderstream::persist::archive::COLUMNS;
+use orderstream::persist::marks;
 use orderstream_harness::output;
 use orderstream_harness::topics::Input;
 use serde_json::{Value as Json, json};
@@ -165,6 +166,40 @@ async fn an_order_that_is_archived_under_the_hands_of_a_batch_comes_back_with_it
     assert_eq!(orders, [back("before-lock"), back("before-placeholder")]);
     assert_eq!(archived(&stage).await, 0);
     stage.finish([worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_either_marked_or_archived_whoever_comes_first() {
+    let stage = Stage::new("archive_marked", 1).await;
+    let worker = stage.worker("worker");
+    let mut producer = stage.producer().await;
+    for order in ["archived-first", "marked-first"] {
+        producer.send_json(&given_up(order)).expect("sent");
+    }
+    producer.flush().expect("kafka has it");
+    stage.all_published(30).await;
+    worker.stop(GOODBYE).await.expect("exit code 0");
+
+    let [mut archivist, mut marker] =
+        [stage.database.connect().await.expect("postgres answers"), stage.database.connect().await.expect("again")];
+    archivist.execute("begin").await.expect("a transaction");
+    archivist.execute(move_out("archived-first")).await.expect("it moves");
+    let marking = tokio::spawn(async move { marks::mark(&mut marker, &["archived-first"], "by hand").await });
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    stage.until(20, "the marker to wait for the archivist", async || Ok(stage.number(waiting).await > 0)).await;
+    archivist.execute("commit").await.expect("archived");
+    assert_eq!(marking.await.expect("no panic").expect("marked"), 0, "nobody looks at an archived order");
+
+    // Nobody sees the mark yet, and it counts all the same.
+    archivist.execute("begin").await.expect("a transaction");
+    assert_eq!(marks::mark(&mut archivist, &["marked-first"], "by hand").await.expect("marked"), 1);
+    archive(&stage, &["--older-than", "0s", "--yes"]);
+    assert_eq!(archived(&stage).await, 1);
+    archivist.execute("commit").await.expect("marked");
+    let held = archive(&stage, &["--older-than", "0s", "--yes"]);
+    assert_eq!((&held["archived"], &held["held"]), (&json!({}), &json!({"mark": 1})));
+    stage.strike().await;
 }
 
 fn move_out(order: &str) -> AssertSqlSafe<String> {

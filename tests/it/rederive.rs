@@ -109,6 +109,28 @@ async fn workers_of_another_policy_are_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_the_database_refuses_loses_its_mark_and_is_tried_again_when_it_is_marked_again() {
+    let stage = changed_policy("refused_order", 3).await;
+    stage
+        .execute("alter table orders add constraint refuses check (order_id <> 'shell-1' or version < 2) not valid")
+        .await;
+    let worker = stage.worker("waits");
+    for marked in [3, 1] {
+        let (answer, said) = rederive(&stage, &["--yes"], CONFIG);
+        assert_eq!(answer["done"], json!({"marked": marked, "still_differ": 1}));
+        assert!(said.contains("the database refuses what they make of them"), "{said}");
+        assert_eq!(marks(&stage).await, 0, "nothing else would ever take it");
+    }
+    let log = worker.log().expect("a log");
+    assert!(log.contains("shell-1") && log.contains("it is left as it is"), "{log}");
+    stage.execute("alter table orders drop constraint refuses").await;
+    let (answer, _) = rederive(&stage, &["--yes"], 0);
+    assert_eq!(answer["done"], json!({"marked": 1, "still_differ": 0}));
+    worker.stop(GOODBYE).await.expect("exit code 0");
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn marks_wait_for_a_worker_and_whoever_waits_for_them_is_told_that_there_is_none() {
     let stage = changed_policy("no_worker", 3).await;
     let (answer, _) = rederive(&stage, &["--yes", "--no-wait"], 0);

@@ -94,11 +94,11 @@ impl RecoverArgs {
     async fn act(&self, offline: &mut Offline, report: &mut Report) -> Result<(), Refusal> {
         let by = self.change.by.by();
         let operation = match report.plan.continues {
-            Some((operation, _)) if report.plan.moves.is_empty() => operation,
+            Some((operation, _)) if !report.plan.claims() => operation,
             _ => begin(offline, report, &by).await?,
         };
         report.operation = Some(operation);
-        if report.plan.tells || report.plan.continues.is_some() {
+        if report.plan.tells_again() {
             report.marked = Some(mark(offline, report).await?);
         }
         operations::end(&mut offline.connection, operation).await?;

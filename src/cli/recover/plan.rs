@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::found::{Found, LaneFound, PartitionFound, Position, State};
 use crate::cli::offline::From;
 use crate::ids::NextOffset;
-use crate::persist::recovery::{NewCheckpoint, Recovery, Seizure};
+use crate::persist::recovery::{GivenAgain, NewCheckpoint, Recovery, Seizure};
 
 /// What the person who calls it allows.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +40,13 @@ pub(super) struct Move {
 pub(super) struct Plan {
     /// Whether versions leap, and every order is told again.
     pub tells: bool,
-    /// Whether an earlier command left orders to be marked.
+    /// Whether an earlier command left orders to be marked: its operation, and where it made versions leap to.
     pub continues: Option<(i64, i64)>,
+    /// Whether an earlier command that marks nothing was broken off, so that positions may not be set yet.
+    pub places: bool,
     pub moves: Vec<Move>,
+    /// What was asked for and is done already.
+    pub notes: Vec<String>,
     /// What stands in the way, each with the option that allows it.
     pub obstacles: Vec<String>,
 }
@@ -59,6 +63,7 @@ impl Plan {
         if !plan.tells {
             let unfinished = found.unfinished.and_then(|left| Some((left.id, left.version_floor?)));
             plan.continues = unfinished;
+            plan.places = found.unfinished.is_some() && unfinished.is_none();
         }
         if let Some(LaneFound { row, position: Position::Foreign(database) }) =
             foreign.first().filter(|_| !allowed.foreign)
@@ -81,9 +86,14 @@ impl Plan {
             if !found.partitions.iter().any(|partition| of_topic(&partition)) {
                 plan.obstacles.push(format!("`{topic}` is no input topic of this deployment: correct --input-topic"));
             } else if found.partitions.iter().filter(of_topic).all(|partition| partition.state == State::Sound) {
-                plan.obstacles.push(format!(
-                    "every checkpoint of `{topic}` lies inside of what Kafka has, so there is nothing to set: leave --input-topic {topic} out"
-                ));
+                let sound = format!("every checkpoint of `{topic}` lies inside of what Kafka has");
+                // The command that was broken off may have set them before.
+                if found.unfinished.is_some() {
+                    plan.notes.push(format!("{sound} already"));
+                } else {
+                    plan.obstacles
+                        .push(format!("{sound}, so there is nothing to set: leave --input-topic {topic} out"));
+                }
             }
         }
         plan
@@ -91,7 +101,17 @@ impl Plan {
 
     /// Whether there is nothing to do.
     pub fn is_nothing(&self) -> bool {
-        !self.tells && self.continues.is_none() && self.moves.is_empty() && self.obstacles.is_empty()
+        !self.tells_again() && !self.claims() && self.obstacles.is_empty()
+    }
+
+    /// Whether orders are told again, by this command or by the one that it continues.
+    pub fn tells_again(&self) -> bool {
+        self.tells || self.continues.is_some()
+    }
+
+    /// Whether lanes are claimed and positions set; else at most the marks of an earlier command are missing.
+    pub fn claims(&self) -> bool {
+        self.tells || self.places || !self.moves.is_empty()
     }
 
     /// One sentence a topic is enough.
@@ -105,7 +125,8 @@ impl Plan {
         }
     }
 
-    /// What is written to the database. `floor` is what versions leap to, if they do.
+    /// What is written to the database. `floor` is what versions leap to, if they do; the one of an earlier command that is
+    /// continued is written down again, since only the last operation is looked at.
     pub fn recovery(&self, found: &Found, floor: i64) -> Recovery {
         let seizure =
             |lane: &LaneFound| Seizure { seen: lane.row, epoch: lane.next_epoch(), published_seq: lane.published() };
@@ -115,14 +136,11 @@ impl Plan {
             next_offset: moved.to,
             topic_id: moved.found.topic_id.clone(),
         };
-        let made_again = self.moves.iter().filter(|moved| moved.found.state == State::MadeAgain);
-        let mut made_again: Vec<String> = made_again.map(|moved| moved.found.topic.clone()).collect();
-        made_again.dedup();
         Recovery {
             seizures: found.lanes.iter().map(seizure).collect(),
             checkpoints: self.moves.iter().map(checkpoint).collect(),
-            made_again,
-            version_floor: self.tells.then_some(floor),
+            given_again: self.moves.iter().filter_map(Move::given_again).collect(),
+            version_floor: self.tells_again().then_some(floor),
         }
     }
 }
@@ -143,6 +161,17 @@ impl Move {
             From::Latest => (found.ends_at.0 - found.begins_at.0).unsigned_abs(),
         };
         Self { found: found.clone(), to, lost, skipped }
+    }
+
+    /// From where on the partition's offsets name other records by now, if they do.
+    fn given_again(&self) -> Option<GivenAgain> {
+        let PartitionFound { topic, partition, ends_at, state, .. } = &self.found;
+        let from = match state {
+            State::MadeAgain => NextOffset(0),
+            State::CutShort => *ends_at,
+            State::Sound | State::Deleted => return None,
+        };
+        Some(GivenAgain { topic: topic.clone(), lane: *partition, from })
     }
 }
 
@@ -198,6 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn the_same_command_again_does_what_is_left_of_one_that_was_broken_off() {
+        let allowed = Allowed { topics: vec!["payments".to_owned()], from: Some(From::Earliest), ..Allowed::default() };
+        let left = |version_floor, state| Found {
+            unfinished: Some(Unfinished { id: 1, version_floor }),
+            ..found(SOUND, state)
+        };
+        // The checkpoints are set, the positions may not be.
+        let placing = Plan::of(&left(None, State::Sound), &allowed);
+        assert!(placing.claims() && !placing.is_nothing() && placing.obstacles.is_empty(), "{placing:?}");
+        assert!(placing.notes[0].contains("already"), "{placing:?}");
+        // Only marks are missing.
+        let marking = Plan::of(&left(Some(7), State::Sound), &allowed);
+        assert!(!marking.claims() && marking.tells_again() && marking.obstacles.is_empty(), "{marking:?}");
+        // Something is to be set meanwhile: the new operation says what the old one had left.
+        let deleted = left(Some(7), State::Deleted);
+        assert_eq!(Plan::of(&deleted, &allowed).recovery(&deleted, 7).version_floor, Some(7));
+    }
+
+    #[test]
     fn positions_of_another_database_are_overwritten_on_request_only() {
         let foreign = found(Position::Foreign(uuid::Uuid::from_u128(8)), State::Sound);
         let plan = Plan::of(&foreign, &Allowed::default());
@@ -216,7 +264,11 @@ mod tests {
         assert_eq!((latest.to, latest.lost, latest.skipped), (NextOffset(900), 150, 650));
         let again = found(SOUND, State::MadeAgain);
         let recovery = Plan::of(&again, &allowed(From::Earliest)).recovery(&again, 99);
-        assert_eq!((recovery.made_again.as_slice(), recovery.version_floor), (&["payments".to_owned()][..], None));
+        let given = |from| GivenAgain { topic: "payments".to_owned(), lane: Lane(0), from: NextOffset(from) };
+        assert_eq!((recovery.given_again, recovery.version_floor), (vec![given(0)], None));
+        let cut = found(SOUND, State::CutShort);
+        assert_eq!(Plan::of(&cut, &allowed(From::Latest)).recovery(&cut, 99).given_again, [given(900)]);
+        assert_eq!(Plan::of(&deleted, &allowed(From::Latest)).recovery(&deleted, 99).given_again, []);
         // What can be read is not skipped.
         let sound = Plan::of(&found(SOUND, State::Sound), &allowed(From::Latest));
         assert!(sound.moves.is_empty() && sound.obstacles[0].contains("nothing to set"));

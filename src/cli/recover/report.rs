@@ -33,10 +33,6 @@ impl Report {
         self.plan.moves.iter().find(is_it).map_or(stored, |moved| moved.to)
     }
 
-    fn tells(&self) -> bool {
-        self.plan.tells || self.plan.continues.is_some()
-    }
-
     fn lanes_that(&self, is_such: impl Fn(&LaneFound) -> bool) -> Vec<&LaneFound> {
         self.found.lanes.iter().filter(|lane| is_such(lane)).collect()
     }
@@ -59,8 +55,8 @@ impl Report {
             "checkpoints_set": self.plan.moves,
             "orders": self.found.orders.0,
             "archived_orders": self.found.orders.1,
-            "orders_told_again": if self.tells() { self.found.orders.0 } else { 0 },
-            "version_floor": self.tells().then_some(self.floor),
+            "orders_told_again": if self.plan.tells_again() { self.found.orders.0 } else { 0 },
+            "version_floor": self.plan.tells_again().then_some(self.floor),
         })
     }
 
@@ -70,6 +66,7 @@ impl Report {
         answer["state"] = if self.plan.is_nothing() { "sound" } else { state(self.operation.is_some()) }.into();
         answer["broken_partitions"] = json!(self.broken());
         answer["needed"] = json!(self.plan.obstacles);
+        answer["notes"] = json!(self.plan.notes);
         answer["operation"] = json!(self.operation);
         answer["marked"] = json!(self.marked);
         answer
@@ -161,7 +158,10 @@ impl Report {
         let done = self.operation.is_some();
         let (were, is) = if done { ("were", "was") } else { ("would be", "would be") };
         let mut text = String::new();
-        if self.plan.tells || !self.plan.moves.is_empty() {
+        for note in &self.plan.notes {
+            text += &format!("{note}\n");
+        }
+        if self.plan.claims() {
             let lanes = counted(self.found.lanes.len() as u64, "lane", "lanes");
             text += &format!("{lanes} {were} claimed, and their positions set to what the database has\n");
         }
@@ -182,12 +182,12 @@ impl Report {
                 found.topic, found.partition, found.next_offset
             );
         }
-        if self.tells() {
+        if self.plan.tells_again() {
             let orders = counted(self.marked.unwrap_or(self.found.orders.0), "order", "orders");
             text += &format!("{orders} {were} marked to be told again, under versions above {}\n", self.floor);
             if self.found.orders.1 > 0 {
                 let archived = counted(self.found.orders.1, "archived order is", "archived orders are");
-                text += &format!("{archived} not told again: they ended before the backup\n");
+                text += &format!("{archived} not told again: only those that are not archived are\n");
             }
         }
         text

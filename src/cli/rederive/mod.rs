@@ -109,7 +109,7 @@ fn exit(answered: Exit, summary: &Summary, nobody: Option<NobodyWorks>) -> Exit 
     let still = summary.done.and_then(|done| done.still_differ).unwrap_or(0);
     if still > 0 {
         complain(format_args!(
-            "{still} orders still differ: the running workers use another policy or another release than this command; give all of them this configuration, then run it again"
+            "{still} orders still differ: the running workers use another policy or another release than this command; give all of them this configuration, then run it again; or the database refuses what they make of them, then their logs say so"
         ));
         return Exit::Config;
     }

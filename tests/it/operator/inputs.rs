@@ -11,6 +11,9 @@ use crate::events::captured;
 use crate::letters::raw;
 use crate::stage::Stage;
 
+/// Wrong input: some letters were refused again.
+const DATA: i32 = 65;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_retention_took_before_they_were_read_are_counted_and_skipped_on_request_only() {
     let stage = at_rest("retention", 2, 101).await;
@@ -84,8 +87,39 @@ async fn an_input_topic_that_was_made_again_is_refused_and_read_from_its_beginni
     let captured = "select order_id, captured_minor from orders where captured_minor > 0 order by 1";
     let orders: Vec<(String, i64)> = stage.rows(captured).await;
     assert_eq!(orders.iter().map(|(order, _)| order.as_str()).collect::<Vec<_>>(), ["ord-1", "ord-2"]);
+    // The old letter is itself again when it is replayed: refused, and open as before.
+    command(&stage, &["dead-letters", "replay", "--yes"], DATA);
+    assert_eq!(stage.rows::<(i64, String, i64)>(letters).await, kept);
+    assert_eq!(stage.number("select count(*) from dead_letters where state = 'open' and attempts = 2").await, 2);
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.run_command(&["verify"]);
+
+    // Again, and the command that sets it right is broken off before it could say that it is done.
+    topics::delete(&brokers, &[&topic]).await.expect("deleted");
+    topics::create_named(&brokers, &[(&topic, 1)], 1).await.expect("made again");
+    let mut producer = stage.producer().await;
+    producer.send_raw(&refused(b"a third")).expect("sent");
+    producer.flush().expect("kafka has it");
+    let recover = ["recover", "--input-topic", &topic, "--from", "earliest", "--yes"];
+    command(&stage, &recover, 0);
+    let lives = "select made_again::bigint, record_offset from dead_letters order by id";
+    assert_eq!(stage.rows::<(i64, i64)>(lives).await, [(2, 0), (1, 0)], "each letter is a life older");
+    stage.execute("update operations set ended_at = null where id = (select max(id) from operations)").await;
+    says(&command(&stage, &recover, 0).0, &["lies inside of what Kafka has already", "done: start the workers"]);
+    assert_eq!(stage.number("select count(*) from operations where ended_at is null").await, 0);
+    says(&command(&stage, &recover, CONFIG).1, &["nothing to set"]);
+    assert_eq!(stage.rows::<(i64, i64)>(lives).await, [(2, 0), (1, 0)]);
+
+    // Kafka lost the end of the partition, and gives its offsets to other records.
+    stage
+        .execute(
+            "insert into dead_letters (topic, partition, record_offset, record_timestamp, reason, explanation)
+             select topic, 0, 1, now(), 'bad_avro', 'by hand' from dead_letters where id = 1;
+             update checkpoints set next_offset = 2 where topic = (select topic from dead_letters where id = 1)",
+        )
+        .await;
+    says(&command(&stage, &recover, 0).0, &["ends before the checkpoint"]);
+    assert_eq!(stage.rows::<(i64, i64)>(lives).await, [(2, 0), (1, 0), (1, 1)], "what Kafka has keeps its letters");
     stage.strike().await;
 }
 

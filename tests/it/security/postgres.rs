@@ -104,5 +104,20 @@ async fn an_empty_database_is_made_by_its_owner(secured: &Secured) {
     run().await;
     secured.says(&of("reader"), &["verify"], 0, &[]);
     secured.says(&of("worker"), &["archive", "--older-than", "90d", "--yes"], 0, &[]);
+    the_deployment_changes_in_topics_and_lanes_only(&fresh).await;
     fresh.drop().await.expect("dropped");
+}
+
+/// What `topics add` and `repartition` do at their end, and what nobody does.
+async fn the_deployment_changes_in_topics_and_lanes_only(database: &Database) {
+    let mut worker = database.connect().await.expect("postgres answers");
+    sqlx::Executor::execute(&mut worker, "set role orderstream_worker").await.expect("a superuser");
+    let change = "update deployment set topics = topics, lane_count = lane_count";
+    sqlx::Executor::execute(&mut worker, change).await.expect("granted");
+    for column in ["kafka_cluster_id", "consumer_group", "id"] {
+        let change = sqlx::AssertSqlSafe(format!("update deployment set {column} = {column}"));
+        let refused = sqlx::Executor::execute(&mut worker, change).await.expect_err(column);
+        let code = refused.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+        assert_eq!(code.as_deref(), Some("42501"), "{refused}");
+    }
 }

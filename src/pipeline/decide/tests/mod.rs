@@ -72,6 +72,7 @@ fn visit(at: i64) -> Batch {
         items: Vec::new(),
         passed: Vec::new(),
         visits: vec![OrderId::from("o")],
+        set_aside: Vec::new(),
         horizon: Some(sighting),
     };
     Batch { lanes: vec![lane] }
