@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
-use super::plan::{self, Duty, Heed, Next, Situation};
+use super::plan::{self, Duty, Heed, Next, Situation, TooOften};
 use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
-use super::recycle::{Fences, Trouble};
+use super::recycle::Trouble;
 use super::takeover;
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
@@ -64,7 +64,8 @@ pub struct Relay {
     pub(super) retry: Retry,
     pub(super) failures: u32,
     turn: usize,
-    pub(super) fences: Fences,
+    pub(super) fences: TooOften,
+    pub(super) opened_at: Instant,
 }
 
 impl Relay {
@@ -82,7 +83,8 @@ impl Relay {
             retry: Retry::new("kafka_publish"),
             failures: 0,
             turn: 0,
-            fences: Fences::new(Instant::now()),
+            fences: TooOften::new(3, Duration::from_secs(60)),
+            opened_at: Instant::now(),
         }
     }
 
@@ -132,7 +134,7 @@ impl Relay {
                 // A drain that ran out of time is of no interest any more, and must not let go of the new lanes.
                 self.closing = None;
                 self.retry.reset();
-                self.fences.lanes_came(Instant::now());
+                self.opened_at = Instant::now();
                 for opening in openings {
                     self.former.extend(opening.former_transactional_ids);
                     let lane = RelayLane {
@@ -177,7 +179,6 @@ impl Relay {
                 Duty::Rest => return Ok(()),
                 Duty::OpenProducer => {
                     self.producer = Some(Producer::open(&self.setup.producer, &self.setup.transactional_id)?);
-                    self.fences.producer_opened(Instant::now());
                     crash::at(Point::ProducerOpened);
                     self.own_left = false;
                 }
