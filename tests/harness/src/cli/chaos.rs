@@ -62,7 +62,11 @@ async fn hold(arguments: Arguments) -> Result<bool> {
     let mut series = Series::default();
     for seed in seeds {
         let outcome = hold_one(&arguments, seed, arguments.directory.join(format!("seed-{seed}"))).await;
-        series.add(seed, outcome.map_err(|error| format!("{error:#}")));
+        let outcome = outcome.map_err(|error| format!("{error:#}"));
+        if let Err(why) = &outcome {
+            eprintln!("no run with seed {seed}: {why}");
+        }
+        series.add(seed, outcome);
     }
     let report = arguments.directory.join("report.json");
     write(&report, &(serde_json::to_string_pretty(&series.json())? + "\n"))?;
