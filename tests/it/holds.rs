@@ -39,9 +39,10 @@ impl Step {
         let moved = "when (old.last_seq is distinct from new.last_seq)";
         match self {
             Self::Fenced => format!("create trigger it_fenced after update on lanes for each row {moved} {hold}"),
-            Self::Checkpointed => {
-                format!("create trigger it_checkpointed after update on checkpoints for each statement {hold}")
-            }
+            // A start notes ids of topics there; only a batch moves offsets.
+            Self::Checkpointed => format!(
+                "create trigger it_checkpointed after update of next_offset on checkpoints for each statement {hold}"
+            ),
             Self::Placed => format!("create trigger it_placed after insert on orders for each statement {hold}"),
             Self::Decided => format!("create trigger it_decided before update on orders for each statement {hold}"),
             Self::Written => format!("create trigger it_written after insert on journal for each statement {hold}"),

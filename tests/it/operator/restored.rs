@@ -52,7 +52,7 @@ async fn a_recovery_that_is_killed_between_any_two_steps_is_done_by_the_next_one
     let before = published(&stage).await;
     let killed_at = async |moment| killed_at(&stage, &["recover", "--yes"], moment).await;
     // All of these are in one transaction: nothing is left of it.
-    for table in ["lanes", "checkpoints", "dead_letters", "operations"] {
+    for table in ["lanes", "checkpoints", "operations"] {
         assert_eq!(killed_at(Moment::Writes(table)).await, 0, "{table}");
     }
     // It is committed, and Kafka has none of the positions; then Kafka has them, and no order is marked; then only the end is missing.
