@@ -12,6 +12,9 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source-path=SCRIPTDIR
 . "$HERE/stack/borrow.sh"
 
+# The test that breaks everything for two minutes.
+CHAOS=whatever_breaks_around_workers_for_two_minutes
+
 main() {
     [[ $# == 0 || $* == lint ]] || fail "$USAGE" "the only argument is \`lint\`, not \`$*\`"
     cd "$REPOSITORY"
@@ -23,7 +26,11 @@ main() {
     [[ $* != lint ]] || return 0
     step stack borrow_stack
     step build cargo build --workspace
-    step test cargo test --workspace
+    # Before the tests, so that none of them has to share the machine with a compiler.
+    step build-crash-points cargo build --workspace --bin orderstream-crash --features orderstream/crash-points
+    step test cargo test --workspace -- --skip "$CHAOS"
+    # Alone, as it judges how soon lanes move again.
+    step chaos cargo test --test it -- "$CHAOS"
     step fuzz "$HERE/fuzz.sh" 5
 }
 

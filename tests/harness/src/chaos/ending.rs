@@ -82,16 +82,14 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         at_rest(options, &mut world, &roll, &mut findings).await?;
     }
     let tally = keep(&mut world, &roll, answering.end()).await??;
-    let mut checked = None;
+    let (mut checked, unreplicated) = (None, unreplicated(&faults, began));
     if caught_up.is_some() {
         let asked = began.elapsed();
         if until(&mut world, &roll, options.catch_up, async |_| Ok(is_published(asked))).await? {
             world.dismiss().await?;
             drive::call(&world, &roll);
             let until = Timestamp(jiff::Timestamp::now().as_microsecond());
-            let verdict = check::check_as_of(world.deployment(), until, &unreplicated(&faults, began))
-                .await
-                .context("the checker")?;
+            let verdict = check::check_as_of(world.deployment(), until, &unreplicated).await.context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
             let sent = Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
             findings.extend(account::judge(sent, verdict.totals.input_records));
@@ -102,7 +100,7 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         }
     }
     if let (Some(fault), true) = (&schedule.finale, checked.is_some()) {
-        faults.push(finale::hold(&mut world, &roll, (fault, options), began, &mut findings).await?);
+        faults.push(finale::hold(&mut world, &roll, (fault, options), (began, &unreplicated), &mut findings).await?);
     }
     findings.extend(world.findings().into_iter().map(|words| Finding::new(Sort::Exit, words)));
     let notes = watcher.notes();

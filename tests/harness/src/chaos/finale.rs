@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use orderstream::ids::Timestamp;
 use tokio::time::Instant;
 
 use super::drive::Roll;
@@ -17,6 +18,7 @@ use super::timeline::Happened;
 use super::verdict::{self, Finding, Sort};
 use super::world::{Duty, World};
 use crate::check;
+use crate::check::deadlines::Unreplicated;
 use crate::database;
 use crate::deployment::Deployment;
 use crate::positions;
@@ -35,7 +37,7 @@ pub(super) async fn hold(
     world: &mut World,
     roll: &Roll,
     (fault, options): (&Fault, &Options),
-    began: Instant,
+    (began, unreplicated): (Instant, &[Unreplicated]),
     findings: &mut Vec<Finding>,
 ) -> Result<Happened> {
     let places: Vec<usize> = (0..usize::from(options.plan.workers)).collect();
@@ -84,13 +86,18 @@ pub(super) async fn hold(
         findings.push(Finding::new(Sort::NotRefused, words));
     }
     let effect = inject::heal(world, fault).await?;
-    go_on(world, roll, options, findings).await?;
+    go_on(world, roll, (options, unreplicated), findings).await?;
     let (did, took_place) = (format!("{what}; {}", effect.what), effect.took_place);
     Ok(Happened { fault: fault.clone(), did, took_place, injected, healed: began.elapsed() })
 }
 
 /// Moves the orders, lets workers go on, and has everything judged again.
-async fn go_on(world: &mut World, roll: &Roll, options: &Options, findings: &mut Vec<Finding>) -> Result<()> {
+async fn go_on(
+    world: &mut World,
+    roll: &Roll,
+    (options, unreplicated): (&Options, &[Unreplicated]),
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
     let deployment = world.deployment().clone();
     inputs::widen_all(&deployment).await?;
     let config = world.directory().join("orderstream.toml");
@@ -120,7 +127,9 @@ async fn go_on(world: &mut World, roll: &Roll, options: &Options, findings: &mut
     }
     at_rest(options, world, roll, findings).await?;
     world.dismiss().await?;
-    let again = check::check(&deployment).await.context("the checker, after the orders were moved")?;
+    let until = Timestamp(jiff::Timestamp::now().as_microsecond());
+    let again = check::check_as_of(&deployment, until, unreplicated);
+    let again = again.await.context("the checker, after the orders were moved")?;
     findings.extend(verdict::of_checker(&again));
     Ok(())
 }

@@ -90,9 +90,11 @@ impl fmt::Display for Finding {
 #[must_use]
 pub fn of_checker(verdict: &check::Verdict) -> Option<Finding> {
     (!verdict.is_good()).then(|| {
-        let kinds: Vec<String> =
-            verdict.findings.by_kind().map(|(kind, found)| format!("{}x {}", found.count, kind.words())).collect();
-        Finding::new(Sort::Difference, kinds.join("; "))
+        let kinds = verdict.findings.by_kind().map(|(kind, found)| {
+            let first = found.first.first().map_or("", String::as_str);
+            format!("{}x {}, for example {first}", found.count, kind.words())
+        });
+        Finding::new(Sort::Difference, kinds.collect::<Vec<_>>().join("; "))
     })
 }
 
