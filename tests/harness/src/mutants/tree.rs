@@ -50,6 +50,9 @@ impl Tree {
             // A file may be deleted and not committed so.
             if let Ok(content) = std::fs::read(repository.join(name)) {
                 tree.write(name, &content)?;
+                // A script has to stay one.
+                let mode = std::fs::metadata(repository.join(name))?.permissions();
+                std::fs::set_permissions(tree.root.join(name), mode)?;
                 kept.insert(tree.root.join(name));
             }
         }
