@@ -105,8 +105,9 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
     let (home, _) = orders_of_two_lanes();
     let [order, witness] = [&home[0], &home[1]];
     let mut by_hand = ByHand { stage: &stage, producer };
-    // The order is known in lane 0, and something of it came through lane 1.
+    // The order is at home in lane 0, and something of it came through lane 1.
     by_hand.send(0, &placed(order, in_seconds(12)));
+    reaches(&stage, order, "PENDING").await;
     let hold = occurred(event(Input::Order, "HOLD_PLACED", order, 0, &json!({"hold_id": "h"})), now_micros());
     by_hand.send(1, &hold);
     by_hand.send(0, &placed(witness, in_seconds(12)));
