@@ -2,7 +2,8 @@
 //!
 //! All of them have heard of each record that it stands in Kafka. One may stand there twice: the client of an idempotent producer
 //! begins a new epoch when a broker dies under it, and sends again what it is not sure of (seen once in 2 million records); the
-//! checker judges it as the duplicate that it is. Pure. Invariant: nothing that went in can be left out on both sides.
+//! checker judges it as the duplicate that it is. Pure. Invariant: unless as many stand there twice, no record can be
+//! missing on both sides.
 
 use super::verdict::{Finding, Sort};
 

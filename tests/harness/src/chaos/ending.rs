@@ -88,8 +88,8 @@ pub(super) async fn judge(ending: Ending<'_>) -> Result<Outcome> {
         if until(&mut world, &roll, options.catch_up, async |_| Ok(is_published(asked))).await? {
             world.dismiss().await?;
             drive::call(&world, &roll);
-            let until = Timestamp(jiff::Timestamp::now().as_microsecond());
-            let verdict = check::check_as_of(world.deployment(), until, &unreplicated).await.context("the checker")?;
+            let verdict = check::check_as_of(world.deployment(), check::now(), &unreplicated);
+            let verdict = verdict.await.context("the checker")?;
             findings.extend(verdict::of_checker(&verdict));
             let sent = Sent { traffic: went_in.records, services: tally.answers, probes: world.probe.records() };
             findings.extend(account::judge(sent, verdict.totals.input_records));

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use orderstream::ids::Timestamp;
 use tokio::time::Instant;
 
 use super::drive::Roll;
@@ -127,8 +126,7 @@ async fn go_on(
     }
     at_rest(options, world, roll, findings).await?;
     world.dismiss().await?;
-    let until = Timestamp(jiff::Timestamp::now().as_microsecond());
-    let again = check::check_as_of(&deployment, until, unreplicated);
+    let again = check::check_as_of(&deployment, check::now(), unreplicated);
     let again = again.await.context("the checker, after the orders were moved")?;
     findings.extend(verdict::of_checker(&again));
     Ok(())

@@ -201,6 +201,7 @@ impl Check<'_> {
 }
 
 /// The time by which nothing may have occurred that went in.
-fn now() -> Timestamp {
+#[must_use]
+pub fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_microsecond())
 }
