@@ -1,7 +1,7 @@
 //! Orders that come through two lanes at once, because two producers do not agree on a partitioner.
 //!
-//! The order of what is published may suffer; the orders themselves may not. Their rows' locks, and the placeholders that make a
-//! lock possible before there is an order, keep two lanes from losing each other's updates.
+//! The order of what is published may suffer; the orders themselves may not. Their rows' locks, and the one row that an order
+//! can have, which only one of two lanes can make, keep them from losing each other's updates.
 
 use orderstream_harness::produce::{Manner, Partitioner, Producer};
 use orderstream_harness::topics::Input;
