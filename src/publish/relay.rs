@@ -98,13 +98,12 @@ impl Relay {
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         while self.receive(pause) {
-            pause = Duration::ZERO;
             self.lanes.retain(|_, lane| !lane.tenure.is_ended());
-            match self.publish_some() {
-                Ok(()) => pause = self.marked_at.saturating_duration_since(Instant::now()),
-                Err(Trouble::Kafka(error)) => pause = self.recycle(&error),
-                Err(Trouble::Database(error)) => pause = self.wait_for_database(&error),
-            }
+            pause = match self.publish_some() {
+                Ok(()) => self.marked_at.saturating_duration_since(Instant::now()),
+                Err(Trouble::Kafka(error)) => self.recycle(&error),
+                Err(Trouble::Database(error)) => self.wait_for_database(&error),
+            };
             self.answer_close();
             metrics::RELAY_QUEUE_CHUNKS.set_count(self.lanes.values().map(|lane| lane.queue.len()).sum(), &[]);
         }
