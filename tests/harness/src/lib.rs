@@ -23,6 +23,7 @@
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
+//! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
 //! reads and counts by itself.
@@ -66,6 +67,7 @@ pub mod topic_log;
 pub mod topics;
 pub mod traffic;
 pub mod trial;
+pub mod usage;
 pub mod wait;
 pub mod watch;
 pub mod worker;
