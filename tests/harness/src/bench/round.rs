@@ -51,10 +51,12 @@ impl Rounds {
                 let limit = limit::measure(ground, &stage, workload, writers(&stage)?).await;
                 let limit = limit.with_context(|| format!("the limit of `{what}`"))?;
                 say(&format!("the limit of {what}"), limit);
-                if part == Part::Local { &mut self.limit_local } else { &mut self.limit_scattered }.push(limit);
+                let limits = if part == Part::Local { &mut self.limit_local } else { &mut self.limit_scattered };
+                limits.push(limit);
             }
             ground.strike(stage).await?;
-            if part == Part::Local { &mut self.local } else { &mut self.scattered }.push(measured);
+            let runs = if part == Part::Local { &mut self.local } else { &mut self.scattered };
+            runs.push(measured);
         }
         if options.has(Part::Naive) {
             let stage = ground.stage("naive", options.partitions, &[]).await?;
