@@ -10,7 +10,7 @@
 //! The same database and the same tables with the same indexes, emptied; the same durability; as many connections as the product has
 //! writers, each with the batches that its writer had. Each transaction moves its lanes, advances its checkpoints, makes rows for its new
 //! orders, locks the others, writes each order once and appends its journal rows: every row version that the product's had. Left out is
-//! what is no row of the batch: reading what is locked, placeholders for orders that are there already, the lock on lanes before the fence,
+//! what is no row of the batch: reading what is locked, the lock on lanes before the fence,
 //! how far is published, looking for what is due. Invariant: a limit after which other rows stand than after the product's run is an
 //! error and no measurement.
 

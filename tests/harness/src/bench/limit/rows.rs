@@ -24,12 +24,43 @@ const ADVANCE: &str = "update checkpoints c
         set next_offset = n.next, record_timestamp = 'epoch'::timestamptz + n.at * interval '1 microsecond'
        from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) as n(topic, partition, next, at)
       where c.topic = n.topic and c.partition = n.partition";
-/// Makes rows for new orders.
-const PLACE: &str = "insert into orders (order_id, home_lane) select * from unnest($1::text[], $2::int[])";
-/// Locks the rows of the others.
+/// Locks the rows of orders that have one.
 const LOCK: &str = "select from orders where order_id = any($1) order by order_id for update";
-/// Writes all of them.
-const WRITE: &str = "update orders o
+/// The orders of a transaction as a table `n`, from columns as [`bind`] binds them.
+macro_rules! given {
+    () => {
+        " from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
+                      $16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::bigint[], $22::bigint[],
+                      $23::text[])
+               as n(order_id, lane, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
+                    cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor,
+                    charged_back_minor, lines, owed, journal_row, next_deadline, commands) "
+    };
+}
+/// A deadline as the table has it.
+macro_rules! next_deadline {
+    () => {
+        "'epoch'::timestamptz + n.next_deadline / 1000000 * interval '1 second'
+             + n.next_deadline % 1000000 * interval '1 microsecond'"
+    };
+}
+/// Makes the rows of new orders.
+const MAKE: &str = concat!(
+    "insert into orders (order_id, home_lane, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
+            cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines,
+            owed, journal_rows, next_deadline, commands, machine_version)
+     select n.order_id, n.lane, n.version, n.facts::jsonb, n.status::order_status, n.payment::payment_region,
+            n.inventory::inventory_region, n.fulfilment::fulfilment_region, n.returns::returns_region, n.flags::text[],
+            n.attention::text[], n.cancel_reason, n.currency, n.total_minor, n.authorized_minor, n.captured_minor,
+            n.refunded_minor, n.charged_back_minor, n.lines::jsonb, n.owed::jsonb, array[n.journal_row], ",
+    next_deadline!(),
+    ", n.commands::jsonb, $24::smallint",
+    given!()
+);
+/// Writes the others.
+const WRITE: &str = concat!(
+    "update orders o
         set version = n.version, facts = n.facts::jsonb, status = n.status::order_status,
             payment = n.payment::payment_region, inventory = n.inventory::inventory_region,
             fulfilment = n.fulfilment::fulfilment_region, returns = n.returns::returns_region,
@@ -37,18 +68,13 @@ const WRITE: &str = "update orders o
             currency = n.currency, total_minor = n.total_minor, authorized_minor = n.authorized_minor,
             captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
             charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
-            journal_rows = o.journal_rows || n.journal_row,
-            next_deadline = 'epoch'::timestamptz + n.next_deadline / 1000000 * interval '1 second'
-                + n.next_deadline % 1000000 * interval '1 microsecond',
-            commands = n.commands::jsonb, machine_version = $23,
-            changed_at = case when n.version > o.version then now() else o.changed_at end
-       from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                   $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
-                   $16::bigint[], $17::bigint[], $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::text[])
-            as n(order_id, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
-                 cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor,
-                 charged_back_minor, lines, owed, journal_row, next_deadline, commands)
-      where o.order_id = n.order_id";
+            journal_rows = o.journal_rows || n.journal_row, next_deadline = ",
+    next_deadline!(),
+    ", commands = n.commands::jsonb, machine_version = $24,
+            changed_at = case when n.version > o.version then now() else o.changed_at end",
+    given!(),
+    "where o.order_id = n.order_id"
+);
 /// Appends the journal rows.
 const APPEND: &str = "insert into journal (lane, seq, day, epoch, events, emitted_records, applied, emitted)
      select n.lane, n.seq, current_date, n.epoch, n.events, n.emitted_records, n.applied, n.emitted
@@ -111,8 +137,9 @@ impl Batch {
         policy: &Policy,
     ) -> Result<Self> {
         let events = rows.iter().map(|row| u64::from(row.events.unsigned_abs())).sum();
-        let mut statements = vec![fence(rows)?, advance(advances)?, place(touched)?, lock(touched)?];
-        statements.extend([write(touched, policy)?, append(rows)?]);
+        let (new, known): (Vec<_>, Vec<_>) = touched.iter().partition(|touched| touched.is_new);
+        let mut statements = vec![fence(rows)?, advance(advances)?, lock(&known)?];
+        statements.extend([bind(MAKE, &new, policy)?, bind(WRITE, &known, policy)?, append(rows)?]);
         statements.retain(|statement| statement.rows > 0);
         Ok(Self { events, statements })
     }
@@ -134,28 +161,19 @@ fn advance(advances: &BTreeMap<(String, i32), Advance>) -> Result<Statement> {
     Ok(statement)
 }
 
-fn place(touched: &[Touched<'_>]) -> Result<Statement> {
-    let new: Vec<&Touched<'_>> = touched.iter().filter(|touched| touched.is_new).collect();
-    let mut statement = Statement::new(PLACE, new.len());
-    statement.bind(new.iter().map(|touched| touched.order_id.as_str()).collect::<Vec<_>>())?;
-    statement.bind(new.iter().map(|touched| touched.home_lane).collect::<Vec<_>>())?;
-    Ok(statement)
-}
-
-fn lock(touched: &[Touched<'_>]) -> Result<Statement> {
-    let known: Vec<&str> =
-        touched.iter().filter(|touched| !touched.is_new).map(|touched| touched.order_id.as_str()).collect();
+fn lock(known: &[&Touched<'_>]) -> Result<Statement> {
     let mut statement = Statement::new(LOCK, known.len());
-    statement.bind(known)?;
+    statement.bind(known.iter().map(|touched| touched.order_id.as_str()).collect::<Vec<_>>())?;
     Ok(statement)
 }
 
-fn write(touched: &[Touched<'_>], policy: &Policy) -> Result<Statement> {
+fn bind(sql: &'static str, touched: &[&Touched<'_>], policy: &Policy) -> Result<Statement> {
     let orders = || touched.iter().map(|touched| touched.order);
     let views = orders().map(|order| order.view.as_ref().context("an order that was heard of has a view"));
     let views = views.collect::<Result<Vec<_>>>()?;
-    let mut statement = Statement::new(WRITE, touched.len());
+    let mut statement = Statement::new(sql, touched.len());
     statement.bind(touched.iter().map(|touched| touched.order_id.as_str()).collect::<Vec<_>>())?;
+    statement.bind(touched.iter().map(|touched| touched.home_lane).collect::<Vec<_>>())?;
     statement.bind(orders().map(|order| order.version).collect::<Vec<_>>())?;
     statement.bind(orders().map(|order| json(&order.facts)).collect::<Result<Vec<_>>>()?)?;
     statement.bind(views.iter().map(|view| view.status.as_str()).collect::<Vec<_>>())?;
