@@ -22,6 +22,7 @@
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
+//! | [`svg`] | drawings as text: what timelines and plots have in common |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
 //! reads and counts by itself.
@@ -59,6 +60,7 @@ pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod svg;
 pub mod tls_front;
 pub mod topic_log;
 pub mod topics;
