@@ -10,6 +10,7 @@
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
+//! | [`bench`] | how fast the product is, beside what the database alone could do and beside a plain service |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
@@ -30,6 +31,7 @@
 pub mod avro;
 pub mod avro_reader;
 pub mod background;
+pub mod bench;
 pub mod certificates;
 pub mod chaos;
 pub mod check;
