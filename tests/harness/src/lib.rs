@@ -24,6 +24,7 @@
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //! | [`svg`] | drawings as text: what timelines and plots have in common |
+//! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
 //! reads and counts by itself.
@@ -68,6 +69,7 @@ pub mod topic_log;
 pub mod topics;
 pub mod traffic;
 pub mod trial;
+pub mod usage;
 pub mod wait;
 pub mod watch;
 pub mod worker;

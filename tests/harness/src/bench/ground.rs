@@ -145,14 +145,22 @@ impl Ground {
         waited.await.with_context(|| format!("see the logs in `{}`", stage.logs.display()))
     }
 
-    /// Stops the workers of a stage and removes everything that it made in the servers. The logs stay.
+    /// Stops workers.
     ///
     /// # Errors
-    /// A worker does not end well, or a server does not answer.
-    pub async fn strike(&self, stage: Stage, workers: Vec<Worker>) -> Result<()> {
+    /// One does not end well.
+    pub async fn stop(&self, workers: Vec<Worker>) -> Result<()> {
         for worker in workers {
             worker.stop(STOP).await?;
         }
+        Ok(())
+    }
+
+    /// Removes everything that a stage made in the servers, once its workers are stopped. The logs stay.
+    ///
+    /// # Errors
+    /// A server does not answer.
+    pub async fn strike(&self, stage: Stage) -> Result<()> {
         stage.clear().await
     }
 }

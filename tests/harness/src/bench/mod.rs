@@ -5,7 +5,7 @@
 //! | what is sent | [`workload`] |
 //! | topics, database, configuration, one stage after the other | [`ground`] |
 //! | what became visible, and when | [`visible`] |
-//! | the product, caught up from a backlog | [`product`], [`usage`], [`footprint`] |
+//! | the product, caught up from a backlog | [`product`], [`footprint`], [`whole`] |
 //! | the same rows, written as leanly as anybody can | [`limit`] |
 //! | a transaction an event, and an outbox that is polled | [`naive`] |
 //! | rounds in turn, and the one in the middle | [`round`], [`run`] |
@@ -21,8 +21,8 @@ pub mod product;
 pub mod report;
 pub mod round;
 pub mod run;
-pub mod usage;
 pub mod visible;
+pub mod whole;
 pub mod workload;
 
 use std::path::PathBuf;
