@@ -123,6 +123,6 @@ mod tests {
             let mut rest = &bytes[..];
             assert_eq!((take_long(&mut rest), rest.len()), (Some(number), 0));
         }
-        assert_eq!(take_long(&mut &[0xff; 11][..]), None);
+        assert_eq!(take_long(&mut &[0xff_u8; 11][..]), None);
     }
 }
