@@ -27,7 +27,7 @@
 //! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
-//! reads and counts by itself.
+//! reads and counts by itself. Only [`bench`] also runs the product's decoder, encoder and producer: to measure them.
 
 pub mod avro;
 pub mod avro_reader;

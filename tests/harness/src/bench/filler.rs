@@ -46,11 +46,11 @@ impl Filler {
                      select place - 1 as place, model
                        from jsonb_array_elements($1) with ordinality as listed(model, place))
                  insert into orders
-                 select copy.*
+                 select filled.*
                    from generate_series($2, $3) as number
                    join models on place = number % jsonb_array_length($1)
                   cross join lateral jsonb_populate_record(null::orders, model || jsonb_build_object(
-                            'order_id', 'ord-' || lpad((number % $4)::text, 6, '0') || '-' || number)) as copy",
+                            'order_id', 'ord-' || lpad((number % $4)::text, 6, '0') || '-' || number)) as filled",
             )
             .bind(Json::from(self.0.clone()))
             .bind(first)

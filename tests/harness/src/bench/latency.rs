@@ -7,7 +7,6 @@
 //! machine's. Invariant: warming up is left out, and what came in while it was measured is waited for.
 
 use std::fmt::Write;
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -45,7 +44,7 @@ struct Times {
 
 impl Times {
     fn of(quick: bool) -> Self {
-        let (warm_up, measured) = if quick { (5, 10) } else { (10, 30) };
+        let (warm_up, measured) = if quick { (3, 8) } else { (10, 30) };
         Self { warm_up: Duration::from_secs(warm_up), measured: Duration::from_secs(measured) }
     }
 }
@@ -83,9 +82,7 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
         .map(|(ours, floor)| AtRate { rate: ours.rate, ours: ours.visible, floor: Some(floor.visible) })
         .collect();
     let subtitle = "from a record's timestamp to its status event at a read_committed consumer, one worker";
-    let path = options.directory.join("latency.svg");
-    fs::write(&path, plot::draw(&at_rates, GOAL, "Latency", subtitle))
-        .with_context(|| format!("`{}` cannot be written", path.display()))?;
+    options.leave("latency.svg", &plot::draw(&at_rates, GOAL, "Latency", subtitle))?;
     Ok(told(&ours, &floor))
 }
 

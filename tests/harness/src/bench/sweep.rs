@@ -3,9 +3,7 @@
 //! One function measures any [`Point`]: a stage of its own, settings, a workload, and orders that are in the table already; each thing is
 //! a line of [`things`]. Invariant: the point that nothing was changed of is measured once and stands in every series.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::json;
@@ -79,7 +77,7 @@ fn things(options: &Options) -> Vec<Thing> {
             name: "writers",
             unit: "",
             values: &[1, 2, 4],
-            quick: &[1],
+            quick: &[],
             usual: 4,
             change: |point, writers| point.with("worker.writers", writers),
         },
@@ -157,9 +155,7 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
         sweeps.push(Sweep { of: thing.of.to_owned(), name: thing.name.to_owned(), tried });
     }
     let subtitle = format!("one thing changed, all else as shipped; {} events", HumanCount(usual.workload.events()));
-    let path = options.directory.join("sweep.svg");
-    fs::write(&path, plot::sweep::draw(&sweeps, "What throughput depends on", &subtitle))
-        .with_context(|| format!("`{}` cannot be written", path.display()))?;
+    options.leave("sweep.svg", &plot::sweep::draw(&sweeps, "What throughput depends on", &subtitle))?;
     Ok(told(&sweeps))
 }
 

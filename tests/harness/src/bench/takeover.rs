@@ -20,9 +20,9 @@ use crate::watch::{Kill, Watch};
 /// Events a second.
 const RATE: u32 = 2_000;
 /// How long traffic goes on before the kill.
-const BEFORE: Duration = Duration::from_secs(8);
-/// How long it goes on after it: longer than anybody should be away.
-const AFTER: Duration = Duration::from_secs(25);
+const BEFORE: Duration = Duration::from_secs(5);
+/// How long it goes on after it. Who is away for longer is waited for.
+const AFTER: Duration = Duration::from_secs(12);
 /// More orders than there is time for.
 const ORDERS: u64 = 1_000_000;
 /// How often it is done.

@@ -16,6 +16,8 @@ pub mod throughput;
 
 use indicatif::HumanCount;
 
+use super::round::median;
+
 /// The colour of orderstream.
 const OURS: &str = "#2563eb";
 /// The colour of what it is measured against.
@@ -32,13 +34,7 @@ fn rate(events_a_second: f64) -> String {
     }
 }
 
-/// The one in the middle; of an even number, the mean of the two there. 0 of none.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.len(), sorted.len() / 2) {
-        (0, _) => 0.0,
-        (count, middle) if count % 2 == 1 => sorted[middle],
-        (_, middle) => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
+/// The rate in the middle of several rounds; 0 of none.
+fn middle(rounds: &[f64]) -> f64 {
+    median(rounds.iter().copied()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the value that everything else was measured with is marked in every panel.
 
-use super::{OURS, TOP, median, rate};
+use super::{OURS, TOP, middle, rate};
 use crate::bench::sweep::{Sweep, Tried};
 use crate::svg::{Canvas, Point, Scale, plain};
 
@@ -41,11 +41,11 @@ fn panel(canvas: &mut Canvas, sweep: &Sweep, scale: &Scale, (left, top): Point) 
         canvas.text("value", (left - 6.0, y(mark) + 4.0), &plain(mark));
     }
     let share = WIDTH / sweep.tried.len().max(1) as f64;
-    let point = |place: usize, tried: &Tried| (left + share * (place as f64 + 0.5), y(median(&tried.rounds)));
+    let point = |place: usize, tried: &Tried| (left + share * (place as f64 + 0.5), y(middle(&tried.rounds)));
     let points: Vec<Point> = sweep.tried.iter().enumerate().map(|(place, tried)| point(place, tried)).collect();
     canvas.curve(OURS, &points);
     for ((x, y), tried) in points.into_iter().zip(&sweep.tried) {
-        let figure = rate(median(&tried.rounds));
+        let figure = rate(middle(&tried.rounds));
         canvas.dot((x, y), 4.0, if tried.is_default { OURS } else { "#ffffff" }, OURS);
         // Below the dot where there is no room above it.
         let line = if y - 9.0 < top + 10.0 { y + 18.0 } else { y - 9.0 };

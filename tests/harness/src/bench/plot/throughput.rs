@@ -2,7 +2,9 @@
 //!
 //! One panel a workload, all of them over the same scale. Invariant: the figure stands behind the bar and behind its last dot.
 
-use super::{LIMIT, OTHERS, OURS, TOP, median, rate};
+use super::{LIMIT, OTHERS, OURS, TOP, middle, rate};
+use crate::bench::product::Measured;
+use crate::bench::round::Rounds;
 use crate::svg::{Canvas, FAINT, Scale, plain};
 
 const LEFT: f64 = 150.0;
@@ -46,7 +48,33 @@ pub enum Role {
     Other,
 }
 
-/// Draws it.
+/// The contests of all rounds; who was not measured is left out.
+#[must_use]
+pub fn contests(rounds: &Rounds) -> Vec<Contest> {
+    let rates = |measured: &[Measured]| measured.iter().map(|measured| measured.rate).collect::<Vec<_>>();
+    let Rounds { local, scattered, limit_local, limit_scattered, naive } = rounds;
+    let of_local = [
+        ("orderstream", Role::Ours, rates(local)),
+        ("limit: bare Postgres", Role::Limit, limit_local.clone()),
+        ("a transaction an event", Role::Other, naive.clone()),
+    ];
+    let of_scattered = [
+        ("orderstream", Role::Ours, rates(scattered)),
+        ("limit: bare Postgres", Role::Limit, limit_scattered.clone()),
+    ];
+    let contest = |workload: &str, runners: Vec<(&str, Role, Vec<f64>)>| {
+        let runners = runners.into_iter().filter(|(_, _, rounds)| !rounds.is_empty());
+        let runners = runners.map(|(name, role, rounds)| Runner { name: name.to_owned(), role, rounds });
+        Contest { workload: workload.to_owned(), runners: runners.collect() }
+    };
+    let contests = [
+        contest("local: about 1,000 orders in flight", of_local.into()),
+        contest("scattered: nearly every event of a batch is of another order", of_scattered.into()),
+    ];
+    contests.into_iter().filter(|contest| !contest.runners.is_empty()).collect()
+}
+
+/// Draws them.
 #[must_use]
 pub fn draw(contests: &[Contest], title: &str, subtitle: &str) -> String {
     let all = || contests.iter().flat_map(|contest| &contest.runners).flat_map(|runner| runner.rounds.iter().copied());
@@ -71,19 +99,19 @@ fn panel(canvas: &mut Canvas, contest: &Contest, scale: &Scale, (top, height): (
     }
     canvas.text("time", (LEFT + WIDTH / 2.0, top + height + 28.0), "events a second");
     for (place, runner) in (0..).zip(&contest.runners) {
-        let middle = top + 4.0 + ROW * (f64::from(place) + 0.5);
-        let (value, most) = (median(&runner.rounds), runner.rounds.iter().copied().fold(0.0, f64::max));
+        let line = top + 4.0 + ROW * (f64::from(place) + 0.5);
+        let (value, most) = (middle(&runner.rounds), runner.rounds.iter().copied().fold(0.0, f64::max));
         let rounds: Vec<String> = runner.rounds.iter().map(|round| rate(*round)).collect();
-        canvas.text("label end", (LEFT - 8.0, middle + 4.0), &runner.name);
+        canvas.text("label end", (LEFT - 8.0, line + 4.0), &runner.name);
         canvas.hinted(&format!("{}: {}", runner.name, rounds.join(", ")), |canvas| {
             let width = (x(value) - LEFT).max(1.5);
             let look = format!("rx='2' fill='{}' fill-opacity='0.85'", runner.role.colour());
-            canvas.rect((LEFT, middle - BAR / 2.0), (width, BAR), &look);
+            canvas.rect((LEFT, line - BAR / 2.0), (width, BAR), &look);
             for round in &runner.rounds {
-                canvas.dot((x(*round), middle), 3.0, "#ffffff", FAINT);
+                canvas.dot((x(*round), line), 3.0, "#ffffff", FAINT);
             }
         });
-        canvas.text("figure", (x(most.max(value)) + 9.0, middle + 4.0), &rate(value));
+        canvas.text("figure", (x(most.max(value)) + 9.0, line + 4.0), &rate(value));
     }
 }
 
