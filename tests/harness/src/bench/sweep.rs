@@ -154,7 +154,8 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
         }
         sweeps.push(Sweep { of: thing.of.to_owned(), name: thing.name.to_owned(), tried });
     }
-    let subtitle = format!("one thing changed, all else as shipped; {} events", HumanCount(usual.workload.events()));
+    let events = HumanCount(usual.workload.events());
+    let subtitle = format!("events a second; one thing changed, all else as shipped; about {events} events each");
     options.leave("sweep.svg", &plot::sweep::draw(&sweeps, "What throughput depends on", &subtitle))?;
     Ok(told(&sweeps))
 }

@@ -1,4 +1,5 @@
-//! How throughput changes when one thing is changed and all else stays: a panel for each thing, all of them over the same scale.
+//! How throughput changes when one thing is changed and all else stays: a panel for each thing, all of them over the same scale of
+//! events a second.
 //!
 //! Invariant: the value that everything else was measured with is marked in every panel.
 
@@ -34,7 +35,7 @@ pub fn draw(sweeps: &[Sweep], title: &str, subtitle: &str) -> String {
 fn panel(canvas: &mut Canvas, sweep: &Sweep, scale: &Scale, (left, top): Point) {
     let bottom = top + HEIGHT;
     let y = |value: f64| bottom - HEIGHT * (value / scale.top).clamp(0.0, 1.0);
-    canvas.text("title", (left, top - 8.0), &format!("events a second by {}", sweep.of));
+    canvas.text("title", (left, top - 8.0), &format!("by {}", sweep.of));
     canvas.rect((left, top), (WIDTH, HEIGHT), "class='back'");
     for mark in scale.marks() {
         canvas.line("grid", (left, y(mark)), (left + WIDTH, y(mark)));
