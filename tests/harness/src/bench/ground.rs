@@ -91,7 +91,7 @@ impl Ground {
     /// A server does not answer, or a record was not delivered.
     pub async fn load(&self, stage: &Stage, workload: Workload) -> Result<u64> {
         let mut producer = Producer::open(&stage.deployment.stack, &stage.deployment.topics).await?;
-        let loading = Background::begin(move |end| {
+        let loading = Background::begin(move |end| -> Result<u64> {
             for event in workload.iter() {
                 if end.load(Ordering::Relaxed) {
                     bail!("told to end while records were sent");

@@ -140,7 +140,7 @@ impl Report {
             ("scattered_cpu_us_per_event", median(scattered.iter().map(Measured::processor_us))),
             ("scattered_wal_bytes_per_event", median(scattered.iter().map(Measured::wal_bytes))),
         ];
-        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into())));
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), Json::from(number?))));
         numbers.chain(self.extra.numbers.clone()).collect()
     }
 }

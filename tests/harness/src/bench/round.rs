@@ -36,7 +36,7 @@ impl Rounds {
     pub async fn hold(&mut self, ground: &mut Ground, options: &Options) -> Result<()> {
         let number = self.local.len().max(self.scattered.len()).max(self.naive.len()) + 1;
         let say = |what: &str, rate: f64| {
-            eprintln!("round {number}, {what}: {} events/s", style(HumanCount(rate.round() as u64)).bold());
+            eprintln!("round {number}, {what}: {} events/s", style(HumanCount(rate.round() as u64)).bold().for_stderr());
         };
         let both = [("local", Part::Local, options.local()), ("scattered", Part::Scattered, options.scattered())];
         for (what, part, workload) in both {
@@ -51,10 +51,12 @@ impl Rounds {
                 let limit = limit::measure(ground, &stage, workload, writers(&stage)?).await;
                 let limit = limit.with_context(|| format!("the limit of `{what}`"))?;
                 say(&format!("the limit of {what}"), limit);
-                if part == Part::Local { &mut self.limit_local } else { &mut self.limit_scattered }.push(limit);
+                let limits = if part == Part::Local { &mut self.limit_local } else { &mut self.limit_scattered };
+                limits.push(limit);
             }
             ground.strike(stage).await?;
-            if part == Part::Local { &mut self.local } else { &mut self.scattered }.push(measured);
+            let runs = if part == Part::Local { &mut self.local } else { &mut self.scattered };
+            runs.push(measured);
         }
         if options.has(Part::Naive) {
             let stage = ground.stage("naive", options.partitions, &[]).await?;
@@ -77,7 +79,8 @@ impl Options {
 
 /// How many writers the product has as it is configured on a stage.
 fn writers(stage: &Stage) -> Result<i32> {
-    let config = config::load(Some(&stage.config), &Environment::default()).context("the stage's configuration")?;
+    let config = config::load(Some(stage.config.as_path()), &Environment::default())
+        .context("the stage's configuration")?;
     Ok(i32::try_from(config.worker.writers)?)
 }
 

@@ -1,4 +1,6 @@
 //! One run of measurements: the ground, the rounds, what is measured beside them, and the report.
+//!
+//! Invariant: a report is written when everything that was asked for was measured, or none is.
 
 use std::path::PathBuf;
 

@@ -22,7 +22,8 @@ const FRAMING_BYTES: usize = 5;
 /// A server does not answer; or the first thing that is not whole.
 pub async fn check(brokers: &str, topic: &str, connection: &mut PgConnection, orders: u64) -> Result<u64> {
     let (versions, events) = read(brokers, topic)?;
-    ensure!(versions.len() as u64 == orders, "{} orders are told of in `{topic}`, and there are {orders}", versions.len());
+    let found = versions.len() as u64;
+    ensure!(found == orders, "{found} orders are told of in `{topic}`, and there are {orders}");
     let letters: i64 = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&mut *connection).await?;
     ensure!(letters == 0, "{letters} records became dead letters, and all were sound");
     let told: Vec<(&str, i64)> = versions.iter().map(|(order, version)| (order.as_str(), *version)).collect();

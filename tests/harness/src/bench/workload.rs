@@ -17,7 +17,7 @@ const BEGIN: i64 = 1_760_000_000_000_000;
 /// How much later each next one occurred.
 const STEP: i64 = 100;
 /// How many events come between an event and its repetition.
-const ECHO: usize = 1_000;
+const ECHO: i64 = 1_000;
 
 /// An order's story. As with the peers: money, stock, money, and three words of the carrier, so each topic carries as many events as
 /// theirs.
@@ -124,7 +124,7 @@ impl Iterator for Events {
             self.open.swap_remove(place);
         }
         if self.echoes.chance(self.workload.duplicates) {
-            self.again.push_back((self.said + ECHO as i64, event.clone()));
+            self.again.push_back((self.said + ECHO, event.clone()));
         }
         Some(event)
     }

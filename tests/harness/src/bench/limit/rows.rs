@@ -111,8 +111,8 @@ impl Batch {
         policy: &Policy,
     ) -> Result<Self> {
         let events = rows.iter().map(|row| u64::from(row.events.unsigned_abs())).sum();
-        let (place, lock) = (place(touched)?, lock(touched)?);
-        let mut statements = vec![fence(rows)?, advance(advances)?, place, lock, write(touched, policy)?, append(rows)?];
+        let mut statements = vec![fence(rows)?, advance(advances)?, place(touched)?, lock(touched)?];
+        statements.extend([write(touched, policy)?, append(rows)?]);
         statements.retain(|statement| statement.rows > 0);
         Ok(Self { events, statements })
     }
@@ -151,9 +151,9 @@ fn lock(touched: &[Touched<'_>]) -> Result<Statement> {
 }
 
 fn write(touched: &[Touched<'_>], policy: &Policy) -> Result<Statement> {
-    let views = touched.iter().map(|touched| touched.order.view.as_ref().context("an order that was heard of has a view"));
-    let views = views.collect::<Result<Vec<_>>>()?;
     let orders = || touched.iter().map(|touched| touched.order);
+    let views = orders().map(|order| order.view.as_ref().context("an order that was heard of has a view"));
+    let views = views.collect::<Result<Vec<_>>>()?;
     let mut statement = Statement::new(WRITE, touched.len());
     statement.bind(touched.iter().map(|touched| touched.order_id.as_str()).collect::<Vec<_>>())?;
     statement.bind(orders().map(|order| order.version).collect::<Vec<_>>())?;
