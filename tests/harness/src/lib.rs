@@ -23,10 +23,11 @@
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
+//! | [`svg`] | drawings as text: what timelines and plots have in common |
 //! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
-//! reads and counts by itself.
+//! reads and counts by itself. Only [`bench`] also runs the product's decoder, encoder and producer: to measure them.
 
 pub mod avro;
 pub mod avro_reader;
@@ -62,6 +63,7 @@ pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod svg;
 pub mod tls_front;
 pub mod topic_log;
 pub mod topics;

@@ -9,24 +9,42 @@
 //! | the same rows, written as leanly as anybody can | [`limit`] |
 //! | a transaction an event, and an outbox that is polled | [`naive`] |
 //! | rounds in turn, and the one in the middle | [`round`], [`run`] |
-//! | the report | [`report`] |
+//! | events at their appointed times, and when each arrived | [`pace`], [`arrivals`], [`percentiles`] |
+//! | from a record to its status event; the same without a database | [`latency`], [`kafka_to_kafka`] |
+//! | what a SIGKILL costs | [`takeover`] |
+//! | what a large backlog costs | [`memory`] |
+//! | what throughput depends on | [`sweep`], [`filler`] |
+//! | decode, fold and encode by themselves | [`core`] |
+//! | the report, and plots of it | [`report`], [`plot`] |
 //!
 //! Invariant: one thing is measured at a time on a stack, and a run whose output is not whole counts for nothing.
 
+pub mod arrivals;
+pub mod core;
+pub mod filler;
 pub mod footprint;
 pub mod ground;
+pub mod kafka_to_kafka;
+pub mod latency;
 pub mod limit;
+pub mod memory;
 pub mod naive;
+pub mod pace;
+pub mod percentiles;
+pub mod plot;
 pub mod product;
 pub mod report;
 pub mod round;
 pub mod run;
+pub mod sweep;
+pub mod takeover;
 pub mod visible;
 pub mod whole;
 pub mod workload;
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde_json::{Map, Value as Json};
 
@@ -43,6 +61,10 @@ pub enum Part {
     Limit,
     /// A transaction an event, and a polled outbox.
     Naive,
+    /// Decode, fold and encode by themselves.
+    Core,
+    /// The way from topic to topic with orders in memory instead of Postgres.
+    KafkaToKafka,
     /// From a record's timestamp to its status event, at several rates.
     Latency,
     /// The pause after a SIGKILL with a second worker standing by.
@@ -87,6 +109,15 @@ impl Options {
     #[must_use]
     pub fn scattered(&self) -> Workload {
         Workload::scattered(self.orders(100_000, 50_000))
+    }
+
+    /// Writes a plot beside the report.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn leave(&self, name: &str, drawing: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        std::fs::write(&path, drawing).with_context(|| format!("`{}` cannot be written", path.display()))
     }
 
     fn orders(&self, usual: u64, quick: u64) -> u64 {

@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 use super::ground::Ground;
 use super::report::{Machine, Report};
 use super::round::Rounds;
-use super::{Extra, Options, Part};
+use super::{Extra, Options, Part, core, kafka_to_kafka, latency, memory, plot, sweep, takeover};
 use crate::stack::Stack;
 use crate::worker::Program;
 
 /// What is measured in rounds.
 const IN_ROUNDS: [Part; 4] = [Part::Local, Part::Scattered, Part::Limit, Part::Naive];
 
-/// Measures, and writes `report.json` into the directory of the options. What a failed measurement leaves in the servers, the next
+/// Measures, and writes `report.json` and plots into the directory of the options. What a failed measurement leaves in the servers, the next
 /// run removes.
 ///
 /// # Errors
@@ -29,6 +29,9 @@ pub async fn run(options: Options) -> Result<(Report, PathBuf)> {
         for _ in 0..options.rounds {
             rounds.hold(&mut ground, &options).await?;
         }
+        let subtitle = format!("median and rounds of one run, {} processors for everything", machine.processors);
+        let contests = plot::throughput::contests(&rounds);
+        options.leave("throughput.svg", &plot::throughput::draw(&contests, "Throughput", &subtitle))?;
     }
     let mut extra = Extra::default();
     for part in &options.parts {
@@ -42,9 +45,15 @@ pub async fn run(options: Options) -> Result<(Report, PathBuf)> {
 }
 
 /// Measures what is measured once, beside the rounds.
-async fn beside(part: Part, _ground: &mut Ground, _options: &Options) -> Result<Extra> {
-    match part {
-        Part::Local | Part::Scattered | Part::Limit | Part::Naive => Ok(Extra::default()),
-        Part::Latency | Part::Takeover | Part::Memory | Part::Sweep => Ok(Extra::default()),
-    }
+async fn beside(part: Part, ground: &mut Ground, options: &Options) -> Result<Extra> {
+    let measured = match part {
+        Part::Local | Part::Scattered | Part::Limit | Part::Naive => return Ok(Extra::default()),
+        Part::Latency => latency::measure(ground, options).await,
+        Part::Takeover => takeover::measure(ground, options).await,
+        Part::Memory => memory::measure(ground, options).await,
+        Part::Sweep => sweep::measure(ground, options).await,
+        Part::KafkaToKafka => kafka_to_kafka::measure(ground, options).await,
+        Part::Core => core::measure(options).await,
+    };
+    measured.with_context(|| format!("{part:?}"))
 }
