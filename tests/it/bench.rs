@@ -30,7 +30,10 @@ async fn product_limit_and_baseline_are_measured_and_the_limit_leaves_the_rows_o
     for measured in [&local, &scattered] {
         let [run] = &measured[..] else { panic!("{measured:?}") };
         assert_eq!((run.events, run.orders, run.status_events), (3_000, 500, 2_000));
-        assert!(run.rate > 0.0 && run.wal_bytes() > 0.0 && run.order_bytes() > 0.0 && run.journal_bytes() > 0.0, "{run:?}");
+        assert!(
+            run.rate > 0.0 && run.wal_bytes() > 0.0 && run.order_bytes() > 0.0 && run.journal_bytes() > 0.0,
+            "{run:?}"
+        );
     }
     std::fs::remove_dir_all(&directory).expect("the directory is removed");
 }

@@ -107,12 +107,7 @@ async fn passage(ground: &mut Ground, options: &Options, times: Times) -> Result
     measured
 }
 
-async fn at_all_rates(
-    ground: &Ground,
-    stage: &Stage,
-    workers: &mut [Worker],
-    times: Times,
-) -> Result<Vec<Measured>> {
+async fn at_all_rates(ground: &Ground, stage: &Stage, workers: &mut [Worker], times: Times) -> Result<Vec<Measured>> {
     let first = ground.load(stage, Workload::local(FIRST_ORDERS)).await?;
     ground.until_published(stage, workers, first).await?;
     let mut measured = Vec::new();
@@ -164,7 +159,9 @@ fn told(ours: &[Measured], floor: &[Measured]) -> Extra {
         }
     }
     extra.number("latency_ms", json!({ "product": ours, "without_database": floor }));
-    extra.line("latency in ms, from a record's time to its visible status event; in brackets with the database left out");
+    extra.line(
+        "latency in ms, from a record's time to its visible status event; in brackets with the database left out",
+    );
     extra.line("behind that, p50 of its parts: until Postgres began, until handed to Kafka, until visible");
     let (names, parts) = (["p50", "p99", "p99.9", "max"], ["begun", "handed", "visible"]);
     let names: String = names.iter().map(|name| format!("{name:>15}")).collect();

@@ -115,6 +115,9 @@ mod tests {
 
     #[test]
     fn appointments_do_not_drift_however_long_it_takes() {
-        assert_eq!([0, 1, 3, 3_000_000].map(|number| appointed(7, number, 3)), [7, 333_340, 1_000_007, 1_000_000_000_007]);
+        assert_eq!(
+            [0, 1, 3, 3_000_000].map(|number| appointed(7, number, 3)),
+            [7, 333_340, 1_000_007, 1_000_000_000_007]
+        );
     }
 }

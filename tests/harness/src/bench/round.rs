@@ -36,7 +36,10 @@ impl Rounds {
     pub async fn hold(&mut self, ground: &mut Ground, options: &Options) -> Result<()> {
         let number = self.local.len().max(self.scattered.len()).max(self.naive.len()) + 1;
         let say = |what: &str, rate: f64| {
-            eprintln!("round {number}, {what}: {} events/s", style(HumanCount(rate.round() as u64)).bold().for_stderr());
+            eprintln!(
+                "round {number}, {what}: {} events/s",
+                style(HumanCount(rate.round() as u64)).bold().for_stderr()
+            );
         };
         let both = [("local", Part::Local, options.local()), ("scattered", Part::Scattered, options.scattered())];
         for (what, part, workload) in both {
@@ -79,8 +82,8 @@ impl Options {
 
 /// How many writers the product has as it is configured on a stage.
 fn writers(stage: &Stage) -> Result<i32> {
-    let config = config::load(Some(stage.config.as_path()), &Environment::default())
-        .context("the stage's configuration")?;
+    let config =
+        config::load(Some(stage.config.as_path()), &Environment::default()).context("the stage's configuration")?;
     Ok(i32::try_from(config.worker.writers)?)
 }
 

@@ -175,7 +175,12 @@ impl Point {
     /// As shipped, on a smaller workload than that of the contest.
     fn usual(options: &Options) -> Self {
         let orders = options.local().orders.min(if options.quick { 30_000 } else { 100_000 });
-        Self { partitions: options.partitions, settings: Vec::new(), workload: Workload::local(orders), orders_before: 0 }
+        Self {
+            partitions: options.partitions,
+            settings: Vec::new(),
+            workload: Workload::local(orders),
+            orders_before: 0,
+        }
     }
 
     fn with(mut self, setting: &'static str, value: u64) -> Self {

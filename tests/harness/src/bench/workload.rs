@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn scattered_events_are_of_many_orders_at_once() {
-        let orders: HashSet<String> = Workload::scattered(50_000).iter().take(2_000).map(|event| event.order_id).collect();
+        let orders: HashSet<String> =
+            Workload::scattered(50_000).iter().take(2_000).map(|event| event.order_id).collect();
         assert!(orders.len() > 1_900, "{}", orders.len());
     }
 }

@@ -35,10 +35,7 @@ impl Canvas {
 
     /// A box with this upper left corner, width and height; `look` holds its other attributes.
     pub fn rect(&mut self, (x, y): Point, (width, height): Point, look: &str) {
-        _ = writeln!(
-            self.body,
-            "<rect x='{x:.1}' y='{y:.1}' width='{width:.1}' height='{height:.1}' {look}/>"
-        );
+        _ = writeln!(self.body, "<rect x='{x:.1}' y='{y:.1}' width='{width:.1}' height='{height:.1}' {look}/>");
     }
 
     /// A straight line of these classes: `grid`, `goal`.

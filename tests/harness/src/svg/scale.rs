@@ -38,10 +38,9 @@ pub struct Log {
 impl Log {
     /// From a mark not above any value to one not below any; what is not above 0 has no place on it and counts for nothing.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
-        let (least, most) = values.filter(|value| *value > 0.0 && value.is_finite()).fold(
-            (f64::INFINITY, f64::NEG_INFINITY),
-            |(least, most), value| (least.min(value), most.max(value)),
-        );
+        let (least, most) = values
+            .filter(|value| *value > 0.0 && value.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
         let (least, most) = if least <= most { (least, most) } else { (1.0, 10.0) };
         let steps = (-6..12).flat_map(|power| [1.0, 2.0, 5.0].map(|round| round * 10_f64.powi(power)));
         let steps: Vec<f64> = steps.collect();

@@ -47,7 +47,8 @@ impl Digest {
     #[must_use]
     pub fn difference(&self, other: &Self) -> String {
         let differ = self.0.iter().zip(&other.0).filter(|(one, other)| one != other);
-        let words = |(one, other): (&Table, &Table)| format!("`{}` with {} rows and {}", one.name, one.rows, other.rows);
+        let words =
+            |(one, other): (&Table, &Table)| format!("`{}` with {} rows and {}", one.name, one.rows, other.rows);
         differ.map(words).collect::<Vec<_>>().join(", ")
     }
 }

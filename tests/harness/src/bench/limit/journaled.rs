@@ -64,8 +64,7 @@ mod tests {
             written_at,
         };
         let rows = [row(0, 1, 7), row(4, 1, 7), row(0, 2, 9), row(4, 2, 11)];
-        let lanes: Vec<Vec<i32>> =
-            transactions(&rows).map(|rows| rows.iter().map(|row| row.lane).collect()).collect();
+        let lanes: Vec<Vec<i32>> = transactions(&rows).map(|rows| rows.iter().map(|row| row.lane).collect()).collect();
         assert_eq!(lanes, [vec![0, 4], vec![0], vec![4]]);
     }
 }

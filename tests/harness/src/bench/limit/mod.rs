@@ -59,7 +59,10 @@ async fn must_be_durable(connection: &mut PgConnection) -> Result<()> {
     for name in ["fsync", "full_page_writes"] {
         let query = sqlx::query_scalar("select current_setting($1)").bind(name);
         let value: String = query.fetch_one(&mut *connection).await?;
-        ensure!(value == "on", "postgres runs with {name} = `{value}`: the limit is of a durable database, set it to on");
+        ensure!(
+            value == "on",
+            "postgres runs with {name} = `{value}`: the limit is of a durable database, set it to on"
+        );
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail, ensure};
 use orderstream::ids::{Lane, OrderId, Seq};
-use orderstream::order::decision::Order;
 use orderstream::order::Policy;
+use orderstream::order::decision::Order;
 use orderstream::persist::journal::row_number;
 use orderstream::persist::journal_format::{Outcome, Place, read_applied};
 use tokio::task::JoinSet;
@@ -76,12 +76,7 @@ fn share(rows: &[JournalRow], workload: Workload, policy: &Policy, topics: &Topi
 }
 
 /// One transaction: its events meet their orders, in the order in which the product decided them.
-fn batch(
-    rows: &[JournalRow],
-    orders: &mut HashMap<OrderId, Known>,
-    policy: &Policy,
-    topics: &Topics,
-) -> Result<Batch> {
+fn batch(rows: &[JournalRow], orders: &mut HashMap<OrderId, Known>, policy: &Policy, topics: &Topics) -> Result<Batch> {
     let mut touched: BTreeMap<OrderId, (&JournalRow, bool)> = BTreeMap::new();
     let mut advances: BTreeMap<(String, i32), Advance> = BTreeMap::new();
     for row in rows {

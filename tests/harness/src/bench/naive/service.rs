@@ -51,7 +51,8 @@ fn consume(deployment: &Deployment, input: Input, topic: &str, end: &AtomicBool)
     while !end.load(Ordering::SeqCst) {
         let Some(message) = consumer.poll(POLL) else { continue };
         let message = message.with_context(|| format!("`{topic}` cannot be read"))?;
-        let mut body = message.payload().and_then(|value| value.get(FRAMING_BYTES..)).context("a record has a value")?;
+        let mut body =
+            message.payload().and_then(|value| value.get(FRAMING_BYTES..)).context("a record has a value")?;
         let heard: Heard = from_value(&reader.read_value(&mut body)?)?;
         runtime.block_on(apply(&mut connection, input, &heard))?;
         consumer.commit_message(&message, CommitMode::Sync)?;

@@ -75,7 +75,11 @@ fn column(canvas: &mut Canvas, x: f64, percentiles: &Percentiles, colour: &str, 
         for ((name, value), line) in dots.into_iter().zip(lines) {
             let fill = if name == "p99" || name == "p50" { colour } else { "#ffffff" };
             canvas.dot((x, y(value)), 4.0, fill, colour);
-            canvas.text(if name == "p99" { "figure" } else { "label" }, (x + 9.0, line), &format!("{name} {value:.1} ms"));
+            canvas.text(
+                if name == "p99" { "figure" } else { "label" },
+                (x + 9.0, line),
+                &format!("{name} {value:.1} ms"),
+            );
         }
     });
 }
@@ -95,6 +99,8 @@ pub(super) fn spread(places: &mut [f64], least: f64, top: f64) {
 impl AtRate {
     /// Who was measured, each with its colour.
     fn columns(&self) -> impl Iterator<Item = (&Percentiles, &'static str)> {
-        [(Some(&self.ours), OURS), (self.floor.as_ref(), LIMIT)].into_iter().filter_map(|(one, colour)| Some((one?, colour)))
+        [(Some(&self.ours), OURS), (self.floor.as_ref(), LIMIT)]
+            .into_iter()
+            .filter_map(|(one, colour)| Some((one?, colour)))
     }
 }

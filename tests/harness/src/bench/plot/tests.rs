@@ -48,9 +48,15 @@ fn must_be_readable(drawing: &str) {
     let words = words(drawing);
     let touch = |one: &Range<f64>, other: &Range<f64>| one.start < other.end && other.start < one.end;
     for (place, one) in words.iter().enumerate() {
-        assert!(one.across.start >= 0.0 && one.across.end <= width && one.down.end <= height, "{one:?} leaves the sheet");
+        assert!(
+            one.across.start >= 0.0 && one.across.end <= width && one.down.end <= height,
+            "{one:?} leaves the sheet"
+        );
         for other in &words[place + 1..] {
-            assert!(!touch(&one.across, &other.across) || !touch(&one.down, &other.down), "{one:?} and {other:?} touch");
+            assert!(
+                !touch(&one.across, &other.across) || !touch(&one.down, &other.down),
+                "{one:?} and {other:?} touch"
+            );
         }
     }
     assert!(!drawing.contains("NaN") && !drawing.contains("inf"));

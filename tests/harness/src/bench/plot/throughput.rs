@@ -58,10 +58,8 @@ pub fn contests(rounds: &Rounds) -> Vec<Contest> {
         ("limit: bare Postgres", Role::Limit, limit_local.clone()),
         ("a transaction an event", Role::Other, naive.clone()),
     ];
-    let of_scattered = [
-        ("orderstream", Role::Ours, rates(scattered)),
-        ("limit: bare Postgres", Role::Limit, limit_scattered.clone()),
-    ];
+    let of_scattered =
+        [("orderstream", Role::Ours, rates(scattered)), ("limit: bare Postgres", Role::Limit, limit_scattered.clone())];
     let contest = |workload: &str, runners: Vec<(&str, Role, Vec<f64>)>| {
         let runners = runners.into_iter().filter(|(_, _, rounds)| !rounds.is_empty());
         let runners = runners.map(|(name, role, rounds)| Runner { name: name.to_owned(), role, rounds });
