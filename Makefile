@@ -3,7 +3,7 @@
 LOCAL := deploy/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz test lint fmt clippy build
+.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz bench test lint fmt clippy build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ mutants: ## Switch off one mechanism at a time and show that a test fails (ONLY=
 model: ## Explore the model of the protocol, and walk through it (WALKS=20000 STEPS=300 SEED=1 WITHOUT=mechanism)
 	@cargo run --quiet --package orderstream-harness -- model $(if $(WITHOUT),--without $(WITHOUT))
 	@$(if $(WITHOUT),:,cargo run --quiet --package orderstream-harness -- model --walks $(or $(WALKS),20000) --steps $(or $(STEPS),300) --seed $(or $(SEED),1))
+
+bench: ## Measure throughput, latency, take-over and memory (QUICK=1 ONLY=local,limit ROUNDS=3 EVENTS=600000)
+	@$(LOCAL)/bench.sh
 
 test: ## Run all checks and tests, as CI does
 	@$(LOCAL)/test.sh

@@ -47,12 +47,12 @@ points! {
     BatchFenced = "batch.fenced",
     /// The checkpoints are moved.
     BatchCheckpointed = "batch.checkpointed",
-    /// New orders have placeholders.
-    BatchPlaced = "batch.placed",
     /// The orders' rows are locked and read.
     BatchRowsLocked = "batch.rows_locked",
     /// It is decided what follows.
     BatchDecided = "batch.decided",
+    /// New orders have their rows; only in batches that have some.
+    BatchOrdersMade = "batch.orders_made",
     /// The orders are written.
     BatchOrdersWritten = "batch.orders_written",
     /// The dead letters are written; only in batches that have some.

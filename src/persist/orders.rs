@@ -1,7 +1,7 @@
 //! The table `orders`: locked, read and written in sets, one statement each a batch.
 //!
-//! Invariant: an order is read under its row's lock and in a statement of its own, after placeholders for new orders are in:
-//! `select … for update` locks nothing for a row that is not there yet, and two lanes would each lose the other's update.
+//! Invariant: an order is read under its row's lock, or decided as one that nobody has a row of. `select … for update` locks nothing
+//! for a row that is not there yet, so a row that cannot be made because another lane made one first undoes the whole batch.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,17 @@ pub struct Locked {
 }
 
 impl Locked {
+    /// An order that has no row yet.
+    fn new(home_lane: Lane) -> Self {
+        Self { home_lane, off_lane: false, order: Order::default(), stored_facts: None }
+    }
+
+    /// Whether the order has no row yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.stored_facts.is_none()
+    }
+
     /// The facts as they were when the order was locked.
     ///
     /// # Errors
@@ -44,88 +55,53 @@ impl Locked {
     }
 }
 
-/// Makes a row for each order that has none, at home in the lane of its event. `orders` is sorted, so no two writers deadlock.
+/// Locks orders in the order of their ids and reads them: those of `orders`, and those of `visited` that still have a row. An
+/// archived order comes back. One that is nowhere is new, at home in the lane of its event; [`write`] makes its row.
 ///
 /// # Errors
-/// The statement's failure.
-pub async fn insert_placeholders(connection: &mut PgConnection, orders: &BTreeMap<OrderId, Lane>) -> Result<()> {
-    sqlx::query(
-        "insert into orders (order_id, home_lane)
-         select n.order_id, n.lane from unnest($1::text[], $2::int[]) with ordinality as n(order_id, lane, place)
-          order by n.place
-             on conflict do nothing",
-    )
-    .bind(orders.keys().map(OrderId::as_str).collect::<Vec<_>>())
-    .bind(orders.values().map(|lane| lane.0).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    crash::at(Point::BatchPlaced);
-    Ok(())
-}
-
-/// Locks orders in the order of their ids and reads them: those of `orders`, which have rows, and those of `visited` that still have
-/// one. An archived order comes back into its placeholder.
-///
-/// # Errors
-/// The query's failure; a conflict when an order was archived since its placeholder was not needed; a bug when a row holds what
-/// this release cannot read.
+/// The queries' failures; a bug when a row holds what this release cannot read.
 pub async fn lock<'a>(
     connection: &mut PgConnection,
     orders: &'a BTreeMap<OrderId, Lane>,
     visited: impl Iterator<Item = &'a OrderId>,
 ) -> Result<BTreeMap<OrderId, Locked>> {
-    let locked =
-        lock_existing(connection, &orders.keys().chain(visited).map(OrderId::as_str).collect::<Vec<_>>()).await?;
-    crash::at(Point::BatchRowsLocked);
-    match orders.keys().find(|order_id| !locked.contains_key(*order_id)) {
-        // Its row stood in the way of a placeholder and was archived before we had its lock. The next attempt finds it archived.
-        Some(moved) => Err(Error::passing("conflict", format!("order `{moved}` was archived while a batch began"))),
-        None => Ok(locked),
-    }
-}
-
-/// Locks those of these orders that exist in the order of their ids and reads them.
-///
-/// # Errors
-/// The queries' failures; a bug when a row holds what this release cannot read.
-async fn lock_existing(connection: &mut PgConnection, orders: &[&str]) -> Result<BTreeMap<OrderId, Locked>> {
     let mut locked = BTreeMap::new();
-    let archived = lock_rows(connection, orders, &mut locked).await?;
-    if !archived.is_empty() {
-        let archived: Vec<&str> = archived.iter().map(String::as_str).collect();
-        archive::bring_back(connection, &archived).await?;
-        lock_rows(connection, &archived, &mut locked).await?;
+    let wanted: Vec<&str> = orders.keys().chain(visited).map(OrderId::as_str).collect();
+    lock_rows(connection, &wanted, &mut locked).await?;
+    let missing: Vec<&str> = orders.keys().filter(|id| !locked.contains_key(*id)).map(OrderId::as_str).collect();
+    // In a statement of its own: one that was archived while its row was waited for is seen there (0.3 µs an order while the
+    // archive is empty, 0.8 µs with a million orders in it).
+    let back = archive::bring_back(connection, &missing).await?;
+    lock_rows(connection, &back.iter().map(String::as_str).collect::<Vec<_>>(), &mut locked).await?;
+    crash::at(Point::BatchRowsLocked);
+    for (order_id, home_lane) in orders {
+        locked.entry(order_id.clone()).or_insert_with(|| Locked::new(*home_lane));
     }
     Ok(locked)
 }
 
-/// Locks and reads rows. Returns those that are placeholders of archived orders.
 async fn lock_rows(
     connection: &mut PgConnection,
     orders: &[&str],
     locked: &mut BTreeMap<OrderId, Locked>,
-) -> Result<Vec<String>> {
-    // Only placeholders are looked up in the archive (0.3 µs each while it is empty, 0.8 µs with a million orders in it), and only
-    // here: the statement that made them has a snapshot from before the archiving that it may have waited for.
+) -> Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
     let rows = sqlx::query(concat!(
         "select ",
         order_row::columns!(),
-        ", coalesce(case when version = 0 then (select true from archived_orders a where a.order_id = o.order_id) end, false)
-           from orders o where order_id = any($1) order by order_id for update of o"
+        " from orders o where order_id = any($1) order by order_id for update of o"
     ))
     .bind(orders)
     .fetch_all(connection)
     .await?;
-    let mut archived = Vec::new();
     for row in &rows {
         let order_id: OrderId = row.try_get::<&str, _>(0)?.into();
-        if row.try_get(order_row::COLUMNS)? {
-            archived.push(order_id.as_str().to_owned());
-        }
         let read = order_row::read(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
         locked.insert(order_id, read);
     }
-    Ok(archived)
+    Ok(())
 }
 
 /// An order on its way back into its row.
@@ -133,6 +109,8 @@ async fn lock_rows(
 pub struct Changed<'a> {
     /// Which order.
     pub order_id: &'a OrderId,
+    /// The lane that its row is to be made in; none where it has one.
+    pub new_in: Option<Lane>,
     /// What it is now.
     pub order: &'a Order,
     /// The journal rows of this batch that speak of it.
@@ -143,66 +121,95 @@ pub struct Changed<'a> {
     pub off_lane: bool,
 }
 
-/// Writes orders back. Those that no event of which was applied, only to note where their history is.
-///
-/// # Errors
-/// The statement's failure; a bug when a row was not there to be written.
-pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<()> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    let columns = Columns::of(orders)?;
-    let statement = sqlx::query(
-        "update orders o
-            set version = n.version, facts = n.facts::jsonb, status = n.status::order_status,
-                payment = n.payment::payment_region, inventory = n.inventory::inventory_region,
-                fulfilment = n.fulfilment::fulfilment_region, returns = n.returns::returns_region,
-                flags = n.flags::text[], attention = n.attention::text[], cancel_reason = n.cancel_reason,
-                currency = n.currency, total_minor = n.total_minor, authorized_minor = n.authorized_minor,
-                captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
-                charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
-                journal_rows = case when cardinality(o.journal_rows) < $25 then o.journal_rows || n.journal_rows::bigint[]
-                                    else o.journal_rows[2 + cardinality(o.journal_rows) - $25:] || n.journal_rows::bigint[] end,
-                next_deadline = 'epoch'::timestamptz + n.next_deadline / 1000000 * interval '1 second'
-                    + n.next_deadline % 1000000 * interval '1 microsecond',
-                commands = n.commands::jsonb, off_lane = n.off_lane,
-                machine_version = $24, changed_at = case when n.version > o.version then now() else o.changed_at end
-           from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
-                       $16::bigint[], $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::text[],
-                       $23::boolean[])
-                as n(order_id, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
-                     cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor,
-                     charged_back_minor, lines, owed, journal_rows, next_deadline, commands, off_lane)
-          where o.order_id = n.order_id",
-    );
-    let written = columns.bind_to(statement).execute(connection).await?.rows_affected();
-    crash::at(Point::BatchOrdersWritten);
-    if usize::try_from(written).ok() == Some(orders.len()) {
-        Ok(())
-    } else {
-        Err(Error::bug(format!("{written} of {} orders were written", orders.len())))
-    }
+/// Whether orders could be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// All of them.
+    All,
+    /// Another lane made the row of an order that is new to us; what was decided was decided without it.
+    Overtaken,
 }
 
-/// Takes the placeholders of orders away again that nothing was applied to: every event of theirs was refused.
+/// Writes orders: makes the rows of new ones, and writes the others back. Those that no event of which was applied, only to note
+/// where their history is. `orders` is sorted, so no two writers deadlock over rows that both want to make.
 ///
 /// # Errors
-/// The statement's failure.
-pub async fn remove_placeholders(connection: &mut PgConnection, orders: &[&str]) -> Result<()> {
-    if !orders.is_empty() {
-        sqlx::query("delete from orders where order_id = any($1) and version = 0")
-            .bind(orders)
-            .execute(connection)
-            .await?;
+/// The statements' failures; a bug when a row was not there to be written.
+pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<Wrote> {
+    let (new, stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
+    if !new.is_empty() {
+        let made = Columns::of(&new)?.bind_to(sqlx::query(MAKE)).execute(&mut *connection).await?.rows_affected();
+        crash::at(Point::BatchOrdersMade);
+        if usize::try_from(made).ok() != Some(new.len()) {
+            return Ok(Wrote::Overtaken);
+        }
     }
-    Ok(())
+    if !stored.is_empty() {
+        let written = Columns::of(&stored)?
+            .bind_to(sqlx::query(WRITE))
+            .bind(MAX_JOURNAL_ROWS)
+            .execute(connection)
+            .await?
+            .rows_affected();
+        if usize::try_from(written).ok() != Some(stored.len()) {
+            return Err(Error::bug(format!("{written} of {} orders were written", stored.len())));
+        }
+    }
+    crash::at(Point::BatchOrdersWritten);
+    Ok(Wrote::All)
 }
+
+/// The orders of a batch as a table `n`, from columns as [`Columns`] binds them.
+macro_rules! given {
+    () => {
+        " from (select order_id, lane, version, facts::jsonb as facts, status::order_status as status,
+                       payment::payment_region as payment, inventory::inventory_region as inventory,
+                       fulfilment::fulfilment_region as fulfilment, returns::returns_region as returns,
+                       flags::text[] as flags, attention::text[] as attention, cancel_reason, currency, total_minor,
+                       authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines::jsonb as lines,
+                       owed::jsonb as owed, journal_rows::bigint[] as journal_rows,
+                       'epoch'::timestamptz + next_deadline / 1000000 * interval '1 second'
+                           + next_deadline % 1000000 * interval '1 microsecond' as next_deadline,
+                       commands::jsonb as commands, off_lane
+                  from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                              $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
+                              $16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::text[],
+                              $22::bigint[], $23::text[], $24::boolean[])
+                       as given(order_id, lane, version, facts, status, payment, inventory, fulfilment, returns, flags,
+                                attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor,
+                                refunded_minor, charged_back_minor, lines, owed, journal_rows, next_deadline, commands,
+                                off_lane)) as n "
+    };
+}
+
+const MAKE: &str = concat!(
+    "insert into orders (order_id, home_lane, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
+            cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines,
+            owed, journal_rows, next_deadline, commands, off_lane, machine_version)
+     select n.*, $25::smallint",
+    given!(),
+    "on conflict do nothing"
+);
+const WRITE: &str = concat!(
+    "update orders o
+        set version = n.version, facts = n.facts, status = n.status, payment = n.payment, inventory = n.inventory,
+            fulfilment = n.fulfilment, returns = n.returns, flags = n.flags, attention = n.attention,
+            cancel_reason = n.cancel_reason, currency = n.currency, total_minor = n.total_minor,
+            authorized_minor = n.authorized_minor, captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
+            charged_back_minor = n.charged_back_minor, lines = n.lines, owed = n.owed,
+            journal_rows = case when cardinality(o.journal_rows) < $26 then o.journal_rows || n.journal_rows
+                                else o.journal_rows[2 + cardinality(o.journal_rows) - $26:] || n.journal_rows end,
+            next_deadline = n.next_deadline, commands = n.commands, off_lane = n.off_lane, machine_version = $25,
+            changed_at = case when n.version > o.version then now() else o.changed_at end",
+    given!(),
+    "where o.order_id = n.order_id"
+);
 
 /// The orders of a batch turned into columns, as UNNEST takes them.
 #[derive(Default)]
 struct Columns<'a> {
     texts: [Vec<&'a str>; 6],
+    lanes: Vec<i32>,
     versions: Vec<i64>,
     facts: Vec<String>,
     flags: Vec<String>,
@@ -220,7 +227,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(orders: &'a [Changed<'a>]) -> Result<Self> {
+    fn of(orders: &[&'a Changed<'a>]) -> Result<Self> {
         let mut columns = Self::default();
         for changed in orders {
             let order = changed.order;
@@ -244,6 +251,8 @@ impl<'a> Columns<'a> {
             view.returns.as_str(),
         ];
         self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text));
+        // Only a row that is made has a use for it.
+        self.lanes.push(changed.new_in.unwrap_or_default().0);
         self.versions.push(changed.order.version);
         self.facts.push(to_json(&changed.order.facts)?);
         self.flags.push(array_literal(view.flags.iter().map(|flag| flag.as_str())));
@@ -267,6 +276,7 @@ impl<'a> Columns<'a> {
         let [authorized, captured, refunded, charged_back] = self.amounts;
         statement
             .bind(order_ids)
+            .bind(self.lanes)
             .bind(self.versions)
             .bind(self.facts)
             .bind(statuses)
@@ -290,7 +300,6 @@ impl<'a> Columns<'a> {
             .bind(self.commands)
             .bind(self.off_lane)
             .bind(MACHINE_VERSION)
-            .bind(MAX_JOURNAL_ROWS)
     }
 }
 

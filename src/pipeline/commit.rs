@@ -95,6 +95,11 @@ impl Writer {
             match attempt {
                 Ok(Attempt::Committed(decided)) => return Outcome::Committed(decided),
                 Ok(Attempt::Lost(lost)) => self.roll_back_and_lose(&lost).await,
+                // Once more and at once: each time somebody else's order has come to be.
+                Ok(Attempt::Overtaken) => {
+                    metrics::RETRIES.increment(1, &["conflict"]);
+                    self.roll_back().await;
+                }
                 Ok(Attempt::TooMuch) => {
                     self.roll_back().await;
                     return halves(part);

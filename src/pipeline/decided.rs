@@ -110,17 +110,10 @@ impl Decided {
             let next_look = order.next_look(&rules.policy, rules.command_topic.is_some(), self.held.contains(order_id));
             let next_deadline = next_look.filter(|_| !self.at_rest.contains_key(order_id));
             let (journal_rows, off_lane) = (rows.clone(), locked.off_lane);
-            Some(Changed { order_id, order, journal_rows, next_deadline, off_lane })
+            let new_in = locked.is_new().then_some(locked.home_lane);
+            Some(Changed { order_id, new_in, order, journal_rows, next_deadline, off_lane })
         });
         touched.collect()
-    }
-
-    /// The new orders that nothing was applied to.
-    #[must_use]
-    pub fn untouched<'a>(&self, orders: &'a BTreeMap<OrderId, Locked>) -> Vec<&'a str> {
-        let untouched =
-            orders.iter().filter(|(id, locked)| locked.order.version == 0 && !self.touched.contains_key(*id));
-        untouched.map(|(id, _)| id.as_str()).collect()
     }
 
     /// The rows for `journal`; leaves the lines behind and keeps the records for the relay.

@@ -35,7 +35,8 @@ use crate::ids::{Lane, OrderId};
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
 use crate::persist::lanes::{self, Fenced};
-use crate::persist::{Error, PgConnection, connection, dead_letters, journal, orders, visits};
+use crate::persist::orders::{self, Wrote};
+use crate::persist::{Error, PgConnection, connection, dead_letters, journal, visits};
 use batch::Batch;
 use decide::{Verdict, decide};
 use decided::Decided;
@@ -52,6 +53,8 @@ enum Attempt {
     Lost(Vec<Lane>),
     /// It would publish too much. The transaction is open; roll it back and cut the batch in two.
     TooMuch,
+    /// Another lane made an order of this batch meanwhile. The transaction is open; roll it back and do the batch again.
+    Overtaken,
     /// A checkpoint stands elsewhere than we believe; the text says both numbers.
     Mismatch(String),
 }
@@ -121,9 +124,8 @@ async fn write(
     }
     steps.end("checkpoints");
 
-    // 3. Placeholders for new orders, then, in a statement of its own, every order under lock.
+    // 3. Every order under lock, but those that are new.
     let touched = orders_of(batch);
-    orders::insert_placeholders(connection, &touched).await?;
     let mut orders = orders::lock(connection, &touched, batch.visits()).await?;
     orders.values_mut().for_each(|locked| locked.order.version_floor = held.version_floor);
     let ground = visits::ground(connection, &batch.ground(&rules.topics)).await?;
@@ -138,8 +140,9 @@ async fn write(
     crash::at(Point::BatchDecided);
 
     // 5. Orders, dead letters and one journal row a lane.
-    orders::write(connection, &decided.orders(&orders, rules)).await?;
-    orders::remove_placeholders(connection, &decided.untouched(&orders)).await?;
+    if orders::write(connection, &decided.orders(&orders, rules)).await? == Wrote::Overtaken {
+        return Ok(Written::Not(Attempt::Overtaken));
+    }
     dead_letters::write(connection, &decided.dead_letters(batch, &rules.topics)).await?;
     dead_letters::settle(connection, &decided.replayed, &process.transactional_id).await?;
     visits::unmark(connection, &ground).await?;

@@ -30,6 +30,9 @@ use crate::retry::Retry;
 /// What one transaction carries at most, so that it ends well before its time-out.
 pub(super) const TRANSACTION_BYTES: usize = 8 << 20;
 const IDLE: Duration = Duration::from_secs(1);
+/// How long brokers take at most, where nothing is wrong, to write the markers of a transaction after its commit was answered. One
+/// that begins before they stand is put off by librdkafka for 20 ms; meanwhile more comes in for the next.
+const MARKERS: Duration = Duration::from_millis(5);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
 
@@ -64,6 +67,8 @@ pub struct Relay {
     pub(super) retry: Retry,
     pub(super) failures: u32,
     turn: usize,
+    /// When the markers of the last transaction should stand.
+    marked_at: Instant,
     pub(super) fences: TooOften,
     pub(super) opened_at: Instant,
 }
@@ -83,6 +88,7 @@ impl Relay {
             retry: Retry::new("kafka_publish"),
             failures: 0,
             turn: 0,
+            marked_at: Instant::now(),
             fences: TooOften::new(3, Duration::from_secs(60)),
             opened_at: Instant::now(),
         }
@@ -92,23 +98,22 @@ impl Relay {
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         while self.receive(pause) {
-            pause = Duration::ZERO;
             self.lanes.retain(|_, lane| !lane.tenure.is_ended());
-            match self.publish_some() {
-                Ok(()) => {}
-                Err(Trouble::Kafka(error)) => pause = self.recycle(&error),
-                Err(Trouble::Database(error)) => pause = self.wait_for_database(&error),
-            }
+            pause = match self.publish_some() {
+                Ok(()) => self.marked_at.saturating_duration_since(Instant::now()),
+                Err(Trouble::Kafka(error)) => self.recycle(&error),
+                Err(Trouble::Database(error)) => self.wait_for_database(&error),
+            };
             self.answer_close();
             metrics::RELAY_QUEUE_CHUNKS.set_count(self.lanes.values().map(|lane| lane.queue.len()).sum(), &[]);
         }
     }
 
-    /// Takes what is in the inbox; waits where there is nothing to do, or for `pause` after trouble. False at the end.
+    /// Takes what is in the inbox; waits where there is nothing to do, or for `pause`. False at the end.
     fn receive(&mut self, pause: Duration) -> bool {
         let busy = self.own_left || self.lanes.values().any(|lane| lane.has_work() && !lane.tenure.is_in_doubt());
+        let until = Instant::now() + pause;
         let mut wait = if busy { pause } else { pause.max(IDLE) };
-        let until = Instant::now() + wait;
         loop {
             match self.inbox.recv_timeout(wait) {
                 Ok(ToRelay::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
@@ -122,8 +127,8 @@ impl Relay {
                 }
                 Err(RecvTimeoutError::Timeout) => return true,
             }
-            // After trouble the pause is kept, so that a stream of chunks does not turn it into a storm of attempts.
-            wait = if pause.is_zero() { Duration::ZERO } else { until.saturating_duration_since(Instant::now()) };
+            // A pause is kept, so that a stream of chunks does not turn it into a storm of attempts.
+            wait = until.saturating_duration_since(Instant::now());
         }
     }
 
@@ -208,6 +213,7 @@ impl Relay {
         }
         self.own_left = true;
         let trust = self.transact(&lanes)?;
+        self.marked_at = Instant::now() + MARKERS;
         self.own_left = false;
         self.retry.reset();
         self.failures = 0;

@@ -14,10 +14,10 @@ pub enum Step {
     Fenced,
     /// The checkpoints are moved.
     Checkpointed,
-    /// New orders have their placeholders, and nobody locked them yet.
-    Placed,
-    /// All is decided, and no order is written yet.
+    /// All is decided, and no new order has its row yet.
     Decided,
+    /// New orders have their rows.
+    Made,
     /// Everything is written, the journal too; COMMIT is next.
     Written,
     /// COMMIT is under way inside the server.
@@ -27,7 +27,7 @@ pub enum Step {
 impl Step {
     /// All of them, in their order.
     pub const ALL: [Self; 6] =
-        [Self::Fenced, Self::Checkpointed, Self::Placed, Self::Decided, Self::Written, Self::Committing];
+        [Self::Fenced, Self::Checkpointed, Self::Decided, Self::Made, Self::Written, Self::Committing];
 
     fn key(self) -> i32 {
         4_711_000 + self as i32
@@ -43,8 +43,8 @@ impl Step {
             Self::Checkpointed => format!(
                 "create trigger it_checkpointed after update of next_offset on checkpoints for each statement {hold}"
             ),
-            Self::Placed => format!("create trigger it_placed after insert on orders for each statement {hold}"),
-            Self::Decided => format!("create trigger it_decided before update on orders for each statement {hold}"),
+            Self::Decided => format!("create trigger it_decided before insert on orders for each statement {hold}"),
+            Self::Made => format!("create trigger it_made after insert on orders for each statement {hold}"),
             Self::Written => format!("create trigger it_written after insert on journal for each statement {hold}"),
             Self::Committing => format!(
                 "create constraint trigger it_committing after update on lanes deferrable initially deferred for each row {moved} {hold}"

@@ -8,6 +8,7 @@ mod answers;
 mod archive;
 mod asking;
 mod batchings;
+mod bench;
 mod by_hand;
 mod census;
 mod chaos;

@@ -1,7 +1,7 @@
 //! Orders that come through two lanes at once, because two producers do not agree on a partitioner.
 //!
-//! The order of what is published may suffer; the orders themselves may not. Their rows' locks, and the placeholders that make a
-//! lock possible before there is an order, keep two lanes from losing each other's updates.
+//! The order of what is published may suffer; the orders themselves may not. Their rows' locks, and the one row that an order
+//! can have, which only one of two lanes can make, keep them from losing each other's updates.
 
 use orderstream_harness::produce::{Manner, Partitioner, Producer};
 use orderstream_harness::topics::Input;
@@ -34,7 +34,7 @@ async fn two_producers_with_different_partitioners_lose_no_update_and_are_counte
 async fn send_in_two_lanes(stage: &Stage, orders: u64, seed: u64) {
     let (stack, topics) = (&stage.deployment.stack, &stage.deployment.topics);
     let mut java = stage.producer().await;
-    let manner = Manner { partitioner: Partitioner::Crc32, transactional_id: None };
+    let manner = Manner { partitioner: Partitioner::Crc32, ..Manner::default() };
     let mut librdkafka = Producer::open_as(stack, topics, manner).await.expect("a producer");
     let shape = Shape { malformed: 0.0, in_flight: 100, ..Shape::usual(orders, seed, now_micros()) };
     for planned in Traffic::new(shape) {

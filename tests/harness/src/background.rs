@@ -44,6 +44,12 @@ impl<T: Send + 'static> Background<T> {
 }
 
 impl<T> Background<T> {
+    /// Whether it has ended, told or not.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     fn tell(&self) {
         self.end.store(true, Ordering::SeqCst);
     }

@@ -10,6 +10,7 @@
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
+//! | [`bench`] | how fast the product is, beside what the database alone could do and beside a plain service |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
@@ -22,13 +23,16 @@
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
+//! | [`svg`] | drawings as text: what timelines and plots have in common |
+//! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
-//! reads and counts by itself.
+//! reads and counts by itself. Only [`bench`] also runs the product's decoder, encoder and producer: to measure them.
 
 pub mod avro;
 pub mod avro_reader;
 pub mod background;
+pub mod bench;
 pub mod certificates;
 pub mod chaos;
 pub mod check;
@@ -59,11 +63,13 @@ pub mod services;
 pub mod simulate;
 pub mod stack;
 pub mod stage;
+pub mod svg;
 pub mod tls_front;
 pub mod topic_log;
 pub mod topics;
 pub mod traffic;
 pub mod trial;
+pub mod usage;
 pub mod wait;
 pub mod watch;
 pub mod worker;

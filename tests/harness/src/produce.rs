@@ -43,6 +43,8 @@ pub struct Manner {
     pub partitioner: Partitioner,
     /// Makes it a transactional producer with this id.
     pub transactional_id: Option<String>,
+    /// Sends each record at once, where the usual one waits some milliseconds for company.
+    pub at_once: bool,
 }
 
 /// A record as bytes.
@@ -91,7 +93,8 @@ impl Producer {
         }
         let mut config = stack::client(&stack.brokers);
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
-        config.set("linger.ms", "5").set("batch.size", "1000000").set("queue.buffering.max.messages", "200000");
+        config.set("linger.ms", if manner.at_once { "0" } else { "5" });
+        config.set("batch.size", "1000000").set("queue.buffering.max.messages", "200000");
         config.set("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
         config.set(
             "partitioner",
@@ -120,12 +123,21 @@ impl Producer {
     /// # Errors
     /// A record that went wrong earlier, or this one cannot be sent.
     pub fn send(&mut self, planned: &Planned) -> Result<bool> {
+        self.send_of(planned, None)
+    }
+
+    /// Sends a planned record like [`Self::send`], with this as its time instead of the present, in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_of(&mut self, planned: &Planned, millis: Option<i64>) -> Result<bool> {
         let Some((topic, encoder)) = &self.inputs[planned.input as usize] else { return Ok(false) };
         self.value.clear();
         let has_value = encoder.write_flawed(&planned.event, planned.flaw, &mut self.value)?;
         let mut record = BaseRecord::<[u8], [u8]>::to(topic);
         record.key = planned.key.as_deref().map(str::as_bytes);
         record.payload = has_value.then_some(&self.value);
+        record.timestamp = millis;
         self.enqueue(record)?;
         self.sent += 1;
         Ok(true)

@@ -1,4 +1,5 @@
-//! The stage of a demonstration or a trial: topics, group, database and configuration under a name that no other run has.
+//! The stage of a demonstration, a trial or a measurement: topics, group, database and configuration under a name that no other run
+//! has.
 //!
 //! Invariant: one of them at a time on a stack, kept by an advisory lock; so whatever bears the prefix of its kind and is not ours
 //! is left over from an earlier run and may go.
@@ -14,7 +15,7 @@ use crate::database::{self, Database};
 use crate::deployment::Deployment;
 use crate::registry::Registry;
 use crate::stack::Stack;
-use crate::topics::{self, Layout, Time};
+use crate::topics::{self, Layout};
 use crate::watch::Place;
 use crate::worker::Program;
 
@@ -42,19 +43,18 @@ impl Stage {
     /// Clears what earlier runs of this kind left, makes everything afresh in an emptied directory, migrates and registers schemas.
     ///
     /// # Errors
-    /// A server does not answer, another demonstration or trial runs, or a command of the program fails.
+    /// A server does not answer, another demonstration, trial or measurement runs, or a command of the program fails.
     pub async fn set(
         (stack, program): (&Stack, &Program),
         kind: &'static str,
         directory: &Path,
-        time: Time,
+        layout: impl Into<Layout>,
         configure: impl FnOnce(&mut ConfigFile),
     ) -> Result<Self> {
         let lock = lock(stack).await?;
         empty(directory)?;
         clear_leftovers(stack, kind).await?;
-        let id = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
-        let mut stage = Self::make((stack, program), (kind, &id), directory, time, configure).await?;
+        let mut stage = Self::make((stack, program), (kind, &new_id()?), directory, layout, configure).await?;
         stage._lock = Some(lock);
         Ok(stage)
     }
@@ -67,20 +67,21 @@ impl Stage {
         &self,
         program: &Program,
         number: usize,
-        time: Time,
+        layout: impl Into<Layout>,
         configure: impl FnOnce(&mut ConfigFile),
     ) -> Result<Self> {
         let directory = self.logs.join(number.to_string());
         empty(&directory)?;
         let id = format!("{}_{number}", self.id);
-        Self::make((&self.stack, program), (self.kind, &id), &directory, time, configure).await
+        Self::make((&self.stack, program), (self.kind, &id), &directory, layout, configure).await
     }
 
-    async fn make(
+    /// A deployment of this kind and id in an empty directory, whoever holds the lock.
+    pub(crate) async fn make(
         (stack, program): (&Stack, &Program),
         (kind, id): (&'static str, &str),
         directory: &Path,
-        time: Time,
+        layout: impl Into<Layout>,
         configure: impl FnOnce(&mut ConfigFile),
     ) -> Result<Self> {
         let database = Database::create(stack, &format!("{kind}_{id}")).await?;
@@ -90,7 +91,7 @@ impl Stage {
         let config = directory.join("orderstream.toml");
         file.write(&config)?;
         let deployment = Deployment::from_file(&file)?;
-        topics::create(&stack.brokers, &deployment.topics, Layout { time, ..Layout::default() }).await?;
+        topics::create(&stack.brokers, &deployment.topics, layout.into()).await?;
         program.run(&config, &["migrate"])?;
         program.run(&config, &["schema", "register"])?;
         Ok(Self {
@@ -147,24 +148,30 @@ impl Stage {
     }
 }
 
-fn empty(directory: &Path) -> Result<()> {
+/// What tells a run from all others.
+pub(crate) fn new_id() -> Result<String> {
+    Ok(format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()))
+}
+
+/// An empty directory, whatever was there.
+pub(crate) fn empty(directory: &Path) -> Result<()> {
     if directory.exists() {
         std::fs::remove_dir_all(directory).with_context(|| format!("`{}` cannot be emptied", directory.display()))?;
     }
     std::fs::create_dir_all(directory).with_context(|| format!("`{}` cannot be made", directory.display()))
 }
 
-/// The lock that only one demonstration on a stack can hold.
-async fn lock(stack: &Stack) -> Result<PgConnection> {
+/// The lock that only one demonstration, trial or measurement on a stack can hold.
+pub(crate) async fn lock(stack: &Stack) -> Result<PgConnection> {
     let mut connection = database::connect(&stack.database).await?;
     let locked: bool =
         sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
-    ensure!(locked, "another demonstration or trial is running on this stack: wait for it, or stop it");
+    ensure!(locked, "another demonstration, trial or measurement is running on this stack: wait for it, or stop it");
     Ok(connection)
 }
 
 /// Removes what bears the prefix of a kind.
-async fn clear_leftovers(stack: &Stack, kind: &str) -> Result<()> {
+pub(crate) async fn clear_leftovers(stack: &Stack, kind: &str) -> Result<()> {
     clear(stack, &format!("{kind}-"), &format!("{kind}_")).await
 }
 

@@ -133,6 +133,12 @@ impl Default for Layout {
     }
 }
 
+impl From<Time> for Layout {
+    fn from(time: Time) -> Self {
+        Self { time, ..Self::default() }
+    }
+}
+
 /// The largest record that topics made here take: more than a worker's own limit, so that the worker gets to refuse one.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 

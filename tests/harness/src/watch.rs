@@ -163,6 +163,23 @@ impl<'a> Watch<'a> {
     /// The system refuses.
     pub async fn kill_one(&mut self) -> Result<Kill> {
         let Place { program, config, logs, .. } = self.place;
+        let (index, kill) = self.strike().await?;
+        self.workers[index] = program.start(config, &kill.worker, logs)?;
+        Ok(kill)
+    }
+
+    /// Kills the worker that has the most lanes, and leaves them to the other.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub async fn kill_for_good(&mut self) -> Result<Kill> {
+        let (index, kill) = self.strike().await?;
+        self.workers.remove(index);
+        Ok(kill)
+    }
+
+    /// Kills the worker that has the most lanes, and says which it was.
+    async fn strike(&mut self) -> Result<(usize, Kill)> {
         let owners = owners(&mut self.connection).await?;
         let mut victim = (0, Vec::new());
         for (index, worker) in self.workers.iter().enumerate() {
@@ -178,9 +195,8 @@ impl<'a> Watch<'a> {
         worker.kill()?;
         let at_millis = jiff::Timestamp::now().as_millisecond();
         let name = worker.name().to_owned();
-        *worker = program.start(config, &name, logs)?;
         let applied = applied(&mut self.connection).await?;
-        Ok(Kill { worker: name, at_millis, applied, lanes })
+        Ok((index, Kill { worker: name, at_millis, applied, lanes }))
     }
 
     /// How often lanes were claimed in all.
@@ -208,7 +224,10 @@ fn must_all_run(workers: &mut [Worker]) -> Result<()> {
 }
 
 /// How many records the database has applied.
-async fn applied(connection: &mut PgConnection) -> Result<u64> {
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn applied(connection: &mut PgConnection) -> Result<u64> {
     let offsets = "select coalesce(sum(next_offset), 0)::bigint from checkpoints";
     let applied: i64 = sqlx::query_scalar(offsets).fetch_one(connection).await?;
     Ok(u64::try_from(applied)?)

@@ -136,8 +136,8 @@ impl Heard {
     }
 
     fn write(&mut self, part: &Batch, mut orders: Orders, mut decided: Decided) {
-        let placeholders: Vec<OrderId> = decided.untouched(&orders).into_iter().map(OrderId::from).collect();
-        orders.retain(|order_id, _| !placeholders.contains(order_id));
+        // Nothing is kept of a new order that every event of was refused.
+        orders.retain(|order_id, locked| !locked.is_new() || decided.touched.contains_key(order_id));
         self.orders.append(&mut orders);
         for (place, index, refusal) in &decided.refused {
             self.refused.push((part.lanes[*place].items[*index].record.offset, refusal.text.clone()));

@@ -3,7 +3,6 @@
 //! Works on a task of its own, so that no injection holds it up. Invariant: a timeline is complete up to when it was asked for.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::drive::{Living, Roll};
 use super::eye::Eye;
 use super::timeline::{Fall, Published, Sample, Timeline};
+use crate::usage;
 
 /// How often is written down.
 const EVERY: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ async fn watch(eye: Eye, roll: Roll, began: Instant, notes: Arc<Mutex<Notes>>) {
         ticks.tick().await;
         let living = roll.lock().expect("nobody panics with the lock").clone();
         let seen = eye.take();
-        let memory = |living: &Living| Some((living.name.clone(), resident(living.pid)?));
+        let memory = |living: &Living| Some((living.name.clone(), usage::resident(living.pid)?));
         let workers = living.iter().filter_map(memory).collect();
         {
             let mut notes = lock(&notes);
@@ -106,22 +106,6 @@ async fn metrics_of(http: &reqwest::Client, url: &str) -> Option<String> {
     http.get(url).send().await.ok()?.text().await.ok()
 }
 
-/// A process's resident memory in bytes; none if it is gone.
-fn resident(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(PathBuf::from(format!("/proc/{pid}/status"))).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
 fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
     notes.lock().expect("nobody panics with the lock")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_process_that_lives_has_memory_and_another_none() {
-        assert!(super::resident(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
-        assert_eq!(super::resident(u32::MAX), None);
-    }
 }

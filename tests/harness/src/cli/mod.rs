@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all is well, 1 something differs, 64 wrong command line, 69 a server is not there.
 
+mod bench;
 mod chaos;
 mod check;
 mod crash_points;
@@ -56,6 +57,8 @@ enum Command {
     Trial(trial::Arguments),
     /// Breaks everything around real workers on a schedule made from a seed, heals it, and checks; starts its own servers.
     Chaos(chaos::Arguments),
+    /// Measures how fast the product is, beside the limit and a plain service; needs a running stack.
+    Bench(bench::Arguments),
 }
 
 /// Runs the command that this process was started with.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
                 Command::Mutants(arguments) => mutants::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
                 Command::Chaos(arguments) => chaos::run(arguments).await,
+                Command::Bench(arguments) => bench::run(arguments).await,
             }
         });
         runtime.shutdown_timeout(LAST_WAIT);

@@ -4,9 +4,7 @@
 
 use super::super::fault::{Kind, Target};
 use super::super::timeline::Happened;
-
-/// An 11 pixel letter, on average.
-pub(super) const LETTER: f64 = 5.9;
+use crate::svg::LETTER;
 
 /// Who is struck, for the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,15 +7,14 @@ mod bars;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use super::timeline::{Happened, Series, Timeline};
-use axis::{Scale, plain, step_of_time};
-use bars::{Group, LETTER, label, rows, width};
+use crate::svg::{Canvas, LEFT, Point, Scale, plain};
+use axis::step_of_time;
+use bars::{Group, label, rows, width};
 
-/// The plots, from their left edge to the picture's left and right margins.
-const LEFT: f64 = 76.0;
+/// From the plots to the picture's right margin.
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 84.0;
 /// The plots are at least and at most so wide, and else so wide a second.
@@ -31,8 +30,8 @@ const INTERRUPTED: Duration = Duration::from_millis(3_500);
 const APPLIED: &str = "#2563eb";
 const PUBLISHED: &str = "#059669";
 const LAG: &str = "#d97706";
-const INK: &str = "#1f2937";
-const FAINT: &str = "#6b7280";
+/// The look of the time after the last fault.
+const CALM: &str = "fill='#d1fae5' fill-opacity='0.45'";
 const MEMORY: [&str; 6] = ["#7c3aed", "#db2777", "#0891b2", "#65a30d", "#b45309", "#475569"];
 
 /// Draws it. `title` says what was run, `subtitle` what came of it, `healed` when the last fault was.
@@ -42,7 +41,7 @@ pub fn draw(timeline: &Timeline, title: &str, subtitle: &str, healed: Duration) 
     let (least, most, a_second) = WIDTH;
     let seconds = last.as_secs_f64().max(1.0);
     let width = (seconds * a_second).clamp(least, most);
-    let mut picture = Picture { svg: String::new(), y: TOP, width, seconds, healed };
+    let mut picture = Picture { canvas: Canvas::default(), y: TOP, width, seconds, healed };
     picture.rates(timeline);
     picture.lag(timeline);
     picture.memory(timeline);
@@ -51,7 +50,7 @@ pub fn draw(timeline: &Timeline, title: &str, subtitle: &str, healed: Duration) 
 }
 
 struct Picture {
-    svg: String,
+    canvas: Canvas,
     /// Where the next panel begins.
     y: f64,
     width: f64,
@@ -99,21 +98,17 @@ impl Picture {
             let y = self.y + 4.0 + ROW * row as f64;
             let (from, until) = (self.x(happened.injected), self.x(happened.healed));
             let (bar, colour) = ((until - from).max(2.5), Group::of(happened.fault.kind).colour());
-            let (name, did) = (label(happened), escaped(&format!("{}: {}", happened.fault, happened.did)));
+            let did = format!("{}: {}", happened.fault, happened.did);
             let opacity = if happened.took_place { 0.85 } else { 0.25 };
             // What would leave the picture on the right stands on the left of its bar.
-            let (text_x, anchor) = match self.is_left(happened) {
-                true => (from - 4.0, "end"),
-                false => (from + bar + 4.0, "start"),
+            let (text_x, classes) = match self.is_left(happened) {
+                true => (from - 4.0, "label end"),
+                false => (from + bar + 4.0, "label"),
             };
-            let text_y = y + BAR - 1.5;
-            _ = writeln!(
-                self.svg,
-                "<g><title>{did}</title>\
-                 <rect x='{from:.1}' y='{y:.1}' width='{bar:.1}' height='{BAR}' rx='2' fill='{colour}' fill-opacity='{opacity}'/>\
-                 <text x='{text_x:.1}' y='{text_y:.1}' text-anchor='{anchor}' class='label'>{}</text></g>",
-                escaped(&name)
-            );
+            self.canvas.hinted(&did, |canvas| {
+                canvas.rect((from, y), (bar, BAR), &format!("rx='2' fill='{colour}' fill-opacity='{opacity}'"));
+                canvas.text(classes, (text_x, y + BAR - 1.5), &label(happened));
+            });
         }
         self.y += height;
     }
@@ -122,48 +117,21 @@ impl Picture {
     fn panel(&mut self, title: &str, key: &[(&str, &str)], height: f64, scale: &Scale, value: fn(f64) -> String) {
         let (top, bottom, right) = (self.y, self.y + height, LEFT + self.width);
         let healed = self.x(self.healed);
-        _ = writeln!(
-            self.svg,
-            "<text x='{LEFT}' y='{:.1}' class='title'>{title}</text>\n\
-             <rect x='{LEFT}' y='{top:.1}' width='{:.1}' height='{height:.1}' class='back'/>\n\
-             <rect x='{healed:.1}' y='{top:.1}' width='{:.1}' height='{height:.1}' class='calm'/>",
-            top - 8.0,
-            self.width,
-            right - healed,
-        );
-        let mut x = right;
-        for (words, colour) in key.iter().rev() {
-            x -= words.len() as f64 * LETTER + 24.0;
-            let y = top - 17.0;
-            _ = writeln!(
-                self.svg,
-                "<rect x='{x:.1}' y='{y:.1}' width='11' height='11' rx='2' fill='{colour}'/>\
-                 <text x='{:.1}' y='{:.1}' class='label'>{}</text>",
-                x + 15.0,
-                top - 8.0,
-                escaped(words)
-            );
-        }
+        self.canvas.text("title", (LEFT, top - 8.0), title);
+        self.canvas.rect((LEFT, top), (self.width, height), "class='back'");
+        self.canvas.rect((healed, top), (right - healed, height), CALM);
+        self.canvas.key((right, top - 8.0), key);
         for mark in scale.marks() {
             let y = bottom - height * mark / scale.top;
-            _ = writeln!(
-                self.svg,
-                "<line x1='{LEFT}' y1='{y:.1}' x2='{right:.1}' y2='{y:.1}' class='grid'/>\
-                 <text x='{:.1}' y='{:.1}' class='value'>{}</text>",
-                LEFT - 6.0,
-                y + 4.0,
-                value(mark)
-            );
+            self.canvas.line("grid", (LEFT, y), (right, y));
+            self.canvas.text("value", (LEFT - 6.0, y + 4.0), &value(mark));
         }
         let step = step_of_time(self.seconds, self.width);
         for second in (0..).map(|number| f64::from(number) * step).take_while(|second| *second <= self.seconds) {
             let x = self.x(Duration::from_secs_f64(second));
-            let (y, time) = (bottom + 12.0, format!("{}:{:02}", (second / 60.0) as u64, (second % 60.0) as u64));
-            _ = writeln!(
-                self.svg,
-                "<line x1='{x:.1}' y1='{top:.1}' x2='{x:.1}' y2='{bottom:.1}' class='grid'/>\
-                 <text x='{x:.1}' y='{y:.1}' class='time'>{time}</text>"
-            );
+            let time = format!("{}:{:02}", (second / 60.0) as u64, (second % 60.0) as u64);
+            self.canvas.line("grid", (x, top), (x, bottom));
+            self.canvas.text("time", (x, bottom + 12.0), &time);
         }
     }
 
@@ -171,20 +139,14 @@ impl Picture {
     fn line(&mut self, series: &Series, colour: &str, height: f64, scale: &Scale, is_area: bool) {
         let bottom = self.y + height;
         for part in series.chunk_by(|one, next| next.0 - one.0 <= INTERRUPTED) {
-            let point = |(at, value): &(Duration, f64)| {
-                format!("{:.1},{:.1}", self.x(*at), bottom - height * (value / scale.top).min(1.0))
-            };
-            let points: Vec<String> = part.iter().map(point).collect();
-            let points = points.join(" ");
+            let point = |(at, value): &(Duration, f64)| (self.x(*at), bottom - height * (value / scale.top).min(1.0));
+            let points: Vec<Point> = part.iter().map(point).collect();
             if is_area {
-                let (from, until) = (self.x(part[0].0), self.x(part[part.len() - 1].0));
-                let area = format!("{from:.1},{bottom:.1} {points} {until:.1},{bottom:.1}");
-                _ = writeln!(self.svg, "<polygon points='{area}' fill='{colour}' fill-opacity='0.25'/>");
+                let ends = [points[0], points[points.len() - 1]].map(|(x, _)| (x, bottom));
+                let area = [&ends[..1], &points[..], &ends[1..]].concat();
+                self.canvas.area(colour, &area);
             }
-            _ = writeln!(
-                self.svg,
-                "<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.4' stroke-linejoin='round'/>"
-            );
+            self.canvas.curve(colour, &points);
         }
     }
 
@@ -206,31 +168,8 @@ impl Picture {
     }
 
     fn close(self, title: &str, subtitle: &str) -> String {
-        let (width, height) = (LEFT + self.width + RIGHT, self.y + 28.0);
-        let (title, subtitle) = (escaped(title), escaped(subtitle));
-        format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0}' height='{height:.0}' \
-             viewBox='0 0 {width:.0} {height:.0}' font-family='Inter, Helvetica, Arial, sans-serif'>\n\
-             <style>\n\
-             .title {{ font-size: 13px; font-weight: 600; fill: {INK} }}\n\
-             .label {{ font-size: 11px; fill: {INK} }}\n\
-             .value {{ font-size: 11px; fill: {FAINT}; text-anchor: end }}\n\
-             .time {{ font-size: 10px; fill: {FAINT}; text-anchor: middle }}\n\
-             .grid {{ stroke: #e5e7eb; stroke-width: 1 }}\n\
-             .back {{ fill: #fafafa; stroke: #d1d5db }}\n\
-             .calm {{ fill: #d1fae5; fill-opacity: 0.45 }}\n\
-             </style>\n\
-             <rect width='100%' height='100%' fill='#ffffff'/>\n\
-             <text x='{LEFT}' y='30' font-size='19' font-weight='700' fill='{INK}'>{title}</text>\n\
-             <text x='{LEFT}' y='50' font-size='13' fill='{FAINT}'>{subtitle}</text>\n\
-             {}</svg>\n",
-            self.svg
-        )
+        self.canvas.sheet((LEFT + self.width + RIGHT, self.y + 28.0), title, subtitle)
     }
 }
 
 const MIB: f64 = 1_048_576.0;
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
-}

@@ -54,9 +54,3 @@ fn nothing_that_was_seen_is_a_picture_too() {
     let picture = draw(&Timeline::default(), "nothing", "", Duration::ZERO);
     assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && !picture.contains("NaN"));
 }
-
-#[test]
-fn an_axis_ends_at_a_round_number() {
-    let tops = [3.0, 400.0, 7_310.0, 0.0].map(|most| Scale::of([most].into_iter()).top);
-    assert_eq!(tops, [3.0, 400.0, 8_000.0, 1.0]);
-}
