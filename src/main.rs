@@ -2,13 +2,23 @@
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
+/// Records are made by one thread and dropped by another. With jemalloc that took 10 µs of processor an event and 215 MiB, with glibc's
+/// allocator 18 µs and 290 MiB, in the same run.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// Few arenas, and what is not used goes back after a second: a backlog's memory is not kept for ever.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_SETTINGS: &[u8; 49] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:500\0";
+
 fn main() -> ExitCode {
     share_memory_between_threads();
     orderstream::cli::main()
 }
 
-/// glibc gives each thread a heap of its own, and what one frees no other can use: with records handed from thread to thread
-/// that cost half as much memory again (389 MiB against 266 MiB with the same backlog).
+/// The C libraries' memory is glibc's, which gives each thread a heap of its own, and what one frees no other can use.
 fn share_memory_between_threads() {
     #[cfg(target_env = "gnu")]
     // SAFETY: called once, before there is a second thread; the call only sets a number.

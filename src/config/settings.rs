@@ -125,14 +125,14 @@ sections! {
         /// Writers, each with one database connection and a share of the lanes.
         writers: usize = Rule::of(Kind::Count(1, 64)).default("4"),
         /// Records in one batch, at most.
-        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("2000"),
+        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
         /// Bytes of records in one batch, at most.
         batch_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
         /// Bytes that one batch publishes, at most.
         emit_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
-        /// Records of a lane waiting in memory, at most; then its partitions pause.
-        lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("2000"),
-        /// Bytes of a lane's records waiting in memory, at most; then its partitions pause.
+        /// Records of a lane waiting in memory, at most, an equal part of each topic; more are left to Kafka.
+        lane_queue_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
+        /// Bytes of a lane's records waiting in memory, at most; more are left to Kafka.
         lane_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("4MiB"),
         /// Bytes of records waiting to be published, at most; then writers wait.
         relay_queue_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 1024 * MIB)).default("16MiB"),

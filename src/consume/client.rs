@@ -56,12 +56,12 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
 fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = observer(kafka, instance);
     let defaults = [
-        // Prefetched records are a large part of a worker's memory under a backlog: these bound it.
-        ("queued.max.messages.kbytes", "8192"),
-        ("queued.min.messages", "5000"),
-        // What one answer of a broker may bring at once, of all partitions and of one.
-        ("fetch.max.bytes", "8388608"),
-        ("fetch.message.max.bytes", "524288"),
+        // Prefetched records are a large part of a worker's memory under a backlog: these bound it, for each partition.
+        ("queued.max.messages.kbytes", "1024"),
+        ("queued.min.messages", "1000"),
+        // What one answer of a broker may bring at once, of all partitions and of one; a larger batch of a producer comes alone.
+        ("fetch.max.bytes", "4194304"),
+        ("fetch.message.max.bytes", "131072"),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
         ("fetch.queue.backoff.ms", "5"),
     ];

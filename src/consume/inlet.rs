@@ -52,8 +52,6 @@ pub struct Inlet {
     pub writer: UnboundedSender<ToWriter>,
     /// The next offset of each of its partitions; at first the checkpoints.
     pub expected: BTreeMap<Source, NextOffset>,
-    /// Whether its partitions are paused because its queue is full.
-    pub paused: bool,
 }
 
 impl Inlet {
@@ -70,7 +68,7 @@ impl Inlet {
             ));
         }
         *expected = record.next_offset();
-        self.tenure.record_queued(record.size_bytes());
+        self.tenure.record_queued(record.source, record.size_bytes());
         // A writer that is gone takes its process with it; what it did not apply is read again from the checkpoint.
         let _ = self.writer.send(ToWriter::Record(record, Instant::now()));
         Ok(())

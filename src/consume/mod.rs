@@ -19,6 +19,8 @@ pub mod poll;
 pub mod rebalance;
 pub mod record;
 pub mod rights;
+pub mod room;
+mod taps;
 pub mod tenure;
 mod tls_probe;
 pub mod topics;

@@ -1,17 +1,19 @@
 //! The poll thread: takes records from Kafka and hands them to the writers of their lanes.
 //!
-//! It never waits for a writer: a lane whose queue is full is paused, with hysteresis, and polling goes on, because rebalances
-//! and heartbeats need it. Invariant: offsets of a partition rise; one that falls is a bug that stops the process, since its
+//! It never waits for a writer: a partition of which enough waits is left alone, and polling goes on, because rebalances and heartbeats
+//! need it. Invariant: offsets of a partition rise; one that falls is a bug that stops the process, since its
 //! record would be applied under a checkpoint that is past it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 
 use super::access;
 use super::headers;
@@ -19,58 +21,44 @@ use super::inlet::Inlet;
 use super::outside::{self, Wanted};
 use super::rebalance::Handover;
 use super::record::Record;
+use super::room::Room;
+use super::taps::Taps;
 use super::tenure::End;
 use crate::ids::{Lane, NextOffset, Timestamp};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
-/// How long records are taken in a row before the queues are looked after.
-const LOOK_AFTER: Duration = Duration::from_millis(5);
+/// How many records of one partition are taken before it is the others' turn.
+const IN_A_ROW: usize = 500;
+/// How long until room is looked for again: a writer takes all that its lanes have at once.
+const ROOM_AFTER: Duration = Duration::from_millis(2);
+/// How often the group is listened to while there are no records; a record that comes ends the wait.
+const IDLE: Duration = Duration::from_millis(20);
 /// The end of the year 9999: a record may claim any timestamp, the database cannot hold any.
 const LATEST_MILLIS: i64 = 253_402_300_799_999;
 /// How long leaving the group may take before the lanes are given back without it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(15);
 const POSITIONS_EVERY: Duration = Duration::from_millis(250);
-/// What all lanes of a process may hold together; each gets an equal share, at most its own limit.
-const PROCESS_RECORDS: usize = 10_000;
-const PROCESS_BYTES: usize = 16 << 20;
 /// How long a process stays out of the group when it gives its lanes up to take them again.
 const REJOIN_AFTER: Duration = Duration::from_millis(500);
 
-/// How much of a lane may wait in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Records, at most.
-    pub records: usize,
-    /// Bytes, at most.
-    pub bytes: usize,
-}
-
-impl Limits {
-    /// A lane's limits when so many lanes share the process.
-    fn share(self, lanes: usize) -> Self {
-        let lanes = lanes.max(1);
-        Self {
-            records: self.records.min(PROCESS_RECORDS / lanes).max(1),
-            bytes: self.bytes.min(PROCESS_BYTES / lanes).max(1),
-        }
-    }
-}
-
-/// Whether a lane's partitions should be paused, given whether they are and what is queued.
-fn should_pause(paused: bool, (records, bytes): (usize, usize), limits: Limits) -> bool {
-    if paused {
-        records > limits.records / 2 || bytes > limits.bytes / 2
-    } else {
-        records >= limits.records || bytes >= limits.bytes
-    }
+/// What a round over the partitions brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Taken {
+    /// There was nothing.
+    Nothing,
+    /// There may have been, and there was no room for it.
+    NoRoom,
+    /// Records.
+    Some,
 }
 
 /// The consumer, and what its thread remembers between two records.
 pub struct Poller<'a> {
-    consumer: BaseConsumer<Handover>,
-    limits: Limits,
+    taps: Taps,
+    consumer: Arc<BaseConsumer<Handover>>,
+    room: Room,
     rejoin: &'a AtomicBool,
     shutdown: &'a Shutdown,
     positions_at: Instant,
@@ -79,27 +67,29 @@ pub struct Poller<'a> {
 impl<'a> Poller<'a> {
     /// A poller over a consumer that has not subscribed yet. `rejoin` is set by whoever wants all lanes taken anew.
     #[must_use]
-    pub fn new(
-        consumer: BaseConsumer<Handover>,
-        limits: Limits,
-        rejoin: &'a AtomicBool,
-        shutdown: &'a Shutdown,
-    ) -> Self {
-        Self { consumer, limits, rejoin, shutdown, positions_at: Instant::now() }
+    pub fn new(consumer: BaseConsumer<Handover>, room: Room, rejoin: &'a AtomicBool, shutdown: &'a Shutdown) -> Self {
+        let (taps, consumer) = (Taps::default(), Arc::new(consumer));
+        Self { taps, consumer, room, rejoin, shutdown, positions_at: Instant::now() }
     }
 
     /// Polls until shutdown, then leaves the group: the last revoke callback runs in here.
     pub fn run(mut self) {
         self.subscribe();
+        let thread = thread::current();
         while !self.shutdown.is_requested() {
-            let since = Instant::now();
-            while self.poll() && since.elapsed() < LOOK_AFTER {}
-            self.look_after_queues();
+            self.serve(Duration::ZERO);
+            self.taps.follow(&self.consumer, &self.consumer.context().inlets(), &thread);
+            let taken = self.take_records();
             self.look_after_positions();
             if self.rejoin.swap(false, Ordering::SeqCst) {
                 self.leave();
-                std::thread::sleep(REJOIN_AFTER);
+                thread::sleep(REJOIN_AFTER);
                 self.subscribe();
+            }
+            match taken {
+                Taken::Some => {}
+                Taken::NoRoom => thread::park_timeout(ROOM_AFTER),
+                Taken::Nothing => thread::park_timeout(IDLE),
             }
         }
         self.leave();
@@ -117,7 +107,7 @@ impl<'a> Poller<'a> {
         self.consumer.unsubscribe();
         let since = Instant::now();
         while !self.handover().inlets().is_empty() {
-            self.poll();
+            self.serve(POLL_TIMEOUT);
             if since.elapsed() > LEAVE_WITHIN {
                 // A consumer that failed for good unassigns without a callback.
                 self.handover().revoked(End::Lost);
@@ -129,21 +119,41 @@ impl<'a> Poller<'a> {
         self.consumer.context()
     }
 
-    /// Takes one record or serves one event; false when there was none.
-    fn poll(&self) -> bool {
-        match self.consumer.poll(POLL_TIMEOUT) {
-            None => false,
-            Some(Ok(message)) => {
-                let handover: &Handover = self.consumer.context();
-                if let Err(text) = hand_on(handover, &message) {
-                    handover.refuse(text);
+    /// Serves what the group and the brokers say. Records come here only of partitions that have no tap.
+    fn serve(&self, timeout: Duration) {
+        match self.consumer.poll(timeout) {
+            None => {}
+            Some(Ok(message)) => self.hand_on(&message),
+            Some(Err(error)) => self.judge(&error),
+        }
+    }
+
+    /// Takes records of all partitions of which there is room for more, some of each.
+    fn take_records(&self) -> Taken {
+        let handover = self.handover();
+        let lanes = handover.inlets().len();
+        let room = self.room.of_topic(lanes, handover.topics().len());
+        let mut taken = Taken::Nothing;
+        for tap in self.taps.iter() {
+            for _ in 0..IN_A_ROW {
+                if room.is_full(tap.tenure.waiting(tap.source)) {
+                    taken = taken.max(Taken::NoRoom);
+                    break;
                 }
-                true
+                match tap.queue.poll(Duration::ZERO) {
+                    None => break,
+                    Some(Ok(message)) => self.hand_on(&message),
+                    Some(Err(error)) => self.judge(&error),
+                }
+                taken = Taken::Some;
             }
-            Some(Err(error)) => {
-                self.judge(&error);
-                false
-            }
+        }
+        taken
+    }
+
+    fn hand_on(&self, message: &BorrowedMessage<'_>) {
+        if let Err(text) = hand_on(self.handover(), message) {
+            self.handover().refuse(text);
         }
     }
 
@@ -179,40 +189,6 @@ impl<'a> Poller<'a> {
             wanted.collect::<Vec<_>>()
         };
         inlets.values().flat_map(of_lane).collect()
-    }
-
-    fn look_after_queues(&self) {
-        let mut inlets = self.handover().inlets();
-        let limits = self.limits.share(inlets.len());
-        for pause in [true, false] {
-            let changed: Vec<Lane> = inlets
-                .iter()
-                .filter(|(_, inlet)| inlet.paused != pause)
-                .filter(|(_, inlet)| should_pause(inlet.paused, inlet.tenure.queued(), limits) == pause)
-                .map(|(lane, _)| *lane)
-                .collect();
-            if changed.is_empty() {
-                continue;
-            }
-            let partitions = self.partitions(&changed);
-            let done = if pause { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
-            if done.is_ok() {
-                inlets
-                    .iter_mut()
-                    .filter(|(lane, _)| changed.contains(lane))
-                    .for_each(|(_, inlet)| inlet.paused = pause);
-            }
-        }
-    }
-
-    fn partitions(&self, lanes: &[Lane]) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for (_, name) in self.handover().topics().iter() {
-            for lane in lanes {
-                list.add_partition(name, lane.0);
-            }
-        }
-        list
     }
 
     /// Tells writers where partitions stand behind their last record, so that markers at the end count as read.
@@ -257,28 +233,4 @@ fn hand_on(handover: &Handover, message: &BorrowedMessage<'_>) -> Result<(), Str
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers::read(message),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { records: 100, bytes: 1000 };
-
-    #[test]
-    fn a_full_queue_pauses_and_only_a_half_empty_one_resumes() {
-        assert!(!should_pause(false, (99, 999), LIMITS));
-        assert!(should_pause(false, (100, 0), LIMITS));
-        assert!(should_pause(false, (0, 1000), LIMITS));
-        assert!(should_pause(true, (51, 0), LIMITS));
-        assert!(!should_pause(true, (50, 500), LIMITS));
-    }
-
-    #[test]
-    fn many_lanes_share_what_the_process_may_hold() {
-        let generous = Limits { records: 1_000_000, bytes: 1 << 30 };
-        assert_eq!(generous.share(64).records, PROCESS_RECORDS / 64);
-        assert_eq!(generous.share(1).bytes, PROCESS_BYTES);
-        assert_eq!(LIMITS.share(4).records, 100);
-    }
 }

@@ -149,7 +149,8 @@ impl ConsumerContext for Handover {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, answer: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let done = if answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let assignment = self.assigned(consumer, partitions);
-            consumer.assign(&assignment)
+            // Until the poll thread has opened the partitions' taps.
+            consumer.assign(&assignment).and_then(|()| consumer.pause(&assignment))
         } else {
             self.revoked(if consumer.assignment_lost() { End::Lost } else { End::Revoked });
             consumer.unassign()

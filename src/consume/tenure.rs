@@ -57,9 +57,16 @@ pub struct Tenure {
     in_doubt: AtomicBool,
     is_placed: AtomicBool,
     published: AtomicI64,
-    queued_records: AtomicUsize,
-    queued_bytes: AtomicUsize,
+    waiting: [Waiting; Source::ALL.len()],
+    in_batches: AtomicUsize,
     applied: Mutex<Applied>,
+}
+
+/// What waits of one topic.
+#[derive(Debug, Default)]
+struct Waiting {
+    records: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// How a lane stands: two that are equal a minute apart, with work, mean that it hangs.
@@ -115,8 +122,8 @@ impl Tenure {
             in_doubt: AtomicBool::new(false),
             is_placed: AtomicBool::new(false),
             published: AtomicI64::new(published.0),
-            queued_records: AtomicUsize::new(0),
-            queued_bytes: AtomicUsize::new(0),
+            waiting: Default::default(),
+            in_batches: AtomicUsize::new(0),
             applied: Mutex::default(),
         }
     }
@@ -193,7 +200,7 @@ impl Tenure {
     #[must_use]
     pub fn standing(&self) -> Standing {
         let (applied, published) = (self.lock_applied().last_seq, self.published());
-        Standing { applied, published, is_queued: self.queued().0 > 0 }
+        Standing { applied, published, is_queued: self.queued() > 0 }
     }
 
     /// How long the oldest row that is not published has been waiting.
@@ -206,21 +213,37 @@ impl Tenure {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A record was queued.
-    pub fn record_queued(&self, bytes: usize) {
-        self.queued_records.fetch_add(1, Ordering::Relaxed);
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// A record of a topic was queued.
+    pub fn record_queued(&self, source: Source, bytes: usize) {
+        let waiting = &self.waiting[source as usize];
+        waiting.records.fetch_add(1, Ordering::Relaxed);
+        waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Records left the queue for good.
-    pub fn records_done(&self, records: usize, bytes: usize) {
-        self.queued_records.fetch_sub(records, Ordering::Relaxed);
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// A record of a topic is part of a batch now: there is room for another.
+    pub fn record_taken(&self, source: Source, bytes: usize) {
+        let waiting = &self.waiting[source as usize];
+        self.in_batches.fetch_add(1, Ordering::Relaxed);
+        waiting.records.fetch_sub(1, Ordering::Relaxed);
+        waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Records and bytes between the poll thread and the end of the writer's work.
+    /// So many records of a batch are applied.
+    pub fn records_done(&self, records: usize) {
+        self.in_batches.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// Records and bytes of a topic between the poll thread and the writer's next batch.
     #[must_use]
-    pub fn queued(&self) -> (usize, usize) {
-        (self.queued_records.load(Ordering::Relaxed), self.queued_bytes.load(Ordering::Relaxed))
+    pub fn waiting(&self, source: Source) -> (usize, usize) {
+        let waiting = &self.waiting[source as usize];
+        (waiting.records.load(Ordering::Relaxed), waiting.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Records of all topics between the poll thread and the end of the writer's work.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        let waiting: usize = self.waiting.iter().map(|waiting| waiting.records.load(Ordering::Relaxed)).sum();
+        waiting + self.in_batches.load(Ordering::Relaxed)
     }
 }

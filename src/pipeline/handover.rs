@@ -243,8 +243,7 @@ impl Owner for LaneOwner {
             let writer = self.writers[writer::number_of(claim.lane, self.writers.len())].clone();
             let expected = checkpoints.iter().copied().collect();
             inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, {
-                // librdkafka keeps a partition's pause over a rebalance: the first look at the queues ends it.
-                Inlet { tenure: tenure.clone(), writer, expected, paused: true }
+                Inlet { tenure: tenure.clone(), writer, expected }
             }));
             tenures.insert(claim.lane, tenure);
         }

@@ -18,6 +18,7 @@ mod observe;
 mod outputs;
 mod process;
 mod quarantine;
+mod queue;
 mod retention;
 mod run;
 mod start;

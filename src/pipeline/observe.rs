@@ -34,7 +34,7 @@ pub fn lag(ends: &Ends, tenures: &BTreeMap<Lane, Arc<Tenure>>, now: Timestamp) {
         };
         metrics::LAG_RECORDS.set_lane(behind_records, *lane);
         metrics::LAG_SECONDS.set_lane(seconds, *lane);
-        metrics::LANE_QUEUE_RECORDS.set_lane(tenure.queued().0 as f64, *lane);
+        metrics::LANE_QUEUE_RECORDS.set_lane(tenure.queued() as f64, *lane);
         let unpublished = (applied.last_seq.0 - tenure.published().0).max(0);
         metrics::UNPUBLISHED_ROWS.set_lane(unpublished as f64, *lane);
         if let Some(horizon) = applied.horizon {

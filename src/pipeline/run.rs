@@ -26,8 +26,9 @@ use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::consume::access::Access;
 use crate::consume::client;
-use crate::consume::poll::{Limits, Poller};
+use crate::consume::poll::Poller;
 use crate::consume::rebalance::Handover;
+use crate::consume::room::Room;
 use crate::consume::watermarks::Watermarks;
 use crate::crash::{self, Point};
 use crate::decode::{self, Decoder, Registry};
@@ -120,10 +121,10 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let handover = Handover::new(start::input_topics(config), Box::new(owner), Access::of(&config.kafka));
     let consumer =
         client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(client::unusable(&error)))?;
-    let limits = Limits { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
+    let room = Room { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
-        spawn("poll", move || Poller::new(consumer, limits, &process.rejoin, &process.shutdown).run())?
+        spawn("poll", move || Poller::new(consumer, room, &process.rejoin, &process.shutdown).run())?
     };
     let census = tokio::spawn(census::keep(database.clone()));
     let lookout = tokio::spawn(lookout.keep());

@@ -4,7 +4,7 @@
 //! system answers at once. Invariant: a lane's state here moves only when the database confirmed the batch, or said so when it
 //! was asked afterwards.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use super::batch::{Batch, Item, LaneBatch, step};
 use super::commit::Session;
 use super::meaning::{self, Patience};
 use super::process::Process;
+use super::queue::{Queue, Waiting};
 use super::visiting::Resting;
 use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
-use crate::consume::record::Record;
 use crate::consume::tenure::{End, Tenure};
 use crate::crash::{self, Point};
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
@@ -38,7 +38,7 @@ pub struct LaneState {
     pub last_seq: Seq,
     /// The checkpoints that the database confirmed.
     pub checkpoints: Vec<(Source, NextOffset)>,
-    queue: VecDeque<(Record, Instant)>,
+    queue: Queue,
     passed: Vec<(Source, NextOffset)>,
     /// How far the lane has seen.
     pub horizon: Horizon,
@@ -53,8 +53,8 @@ impl LaneState {
             published_noted: opening.tenure.published(),
             tenure: opening.tenure,
             last_seq: opening.last_seq,
+            queue: Queue::of(&opening.checkpoints),
             checkpoints: opening.checkpoints,
-            queue: VecDeque::new(),
             passed: Vec::new(),
             horizon: Horizon::default(),
             horizon_noted: None,
@@ -63,6 +63,7 @@ impl LaneState {
     }
 
     fn pass(&mut self, source: Source, position: NextOffset) {
+        self.queue.pass(source, position);
         self.passed.retain(|(other, _)| *other != source);
         self.passed.push((source, position));
     }
@@ -76,10 +77,8 @@ impl LaneState {
     /// Where the consumer stands in partitions of which no earlier record waits: transaction markers that can be passed.
     fn take_passed(&mut self) -> Vec<(Source, NextOffset)> {
         let queue = &self.queue;
-        let waits = |source, position: NextOffset| {
-            queue.iter().any(|(record, _)| record.source == source && record.offset < position.0)
-        };
-        let (waiting, passed) = self.passed.drain(..).partition(|(source, position)| waits(*source, *position));
+        let waits = |(source, position): &(Source, NextOffset)| queue.has_before(*source, *position);
+        let (waiting, passed) = self.passed.drain(..).partition(waits);
         self.passed = waiting;
         passed
     }
@@ -91,17 +90,17 @@ impl LaneState {
         self.tenure.published() > self.published_noted || (waits && self.horizon.at() > self.horizon_noted)
     }
 
-    /// The record at the head of the queue, unless the lane waits for a schema.
-    fn next_ready(&mut self) -> Option<(Record, Instant)> {
-        self.ready_in().is_some_and(|pause| pause.is_zero()).then(|| self.queue.pop_front()).flatten()
+    /// The record at the head of the queue, unless the lane waits for a schema, or for older records.
+    fn next_ready(&mut self) -> Option<Waiting> {
+        (self.tenure.is_placed() && self.patience.left().is_zero()).then(|| self.queue.pop()).flatten()
     }
 
     /// How long until the head of the queue can be worked on; `None` when the queue is empty.
-    fn ready_in(&self) -> Option<Duration> {
+    fn ready_in(&mut self) -> Option<Duration> {
         if !self.tenure.is_placed() {
             return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
         }
-        (!self.queue.is_empty()).then(|| self.patience.left())
+        self.queue.held_for(Instant::now()).map(|held| held.max(self.patience.left()))
     }
 
     /// The lane's step of the fence as it stands.
@@ -169,7 +168,7 @@ impl Writer {
     /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
     async fn receive(&mut self) -> bool {
         let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
-        let pause = self.lanes.values().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
+        let pause = self.lanes.values_mut().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
         if !pause.is_zero() && !self.look_again {
             match tokio::time::timeout(pause, self.inbox.recv()).await {
                 Ok(Some(message)) => self.take(message),
@@ -195,7 +194,7 @@ impl Writer {
             }
             ToWriter::Record(record, consumed_at) => {
                 if let Some(lane) = self.lanes.get_mut(&record.lane) {
-                    lane.queue.push_back((record, consumed_at));
+                    lane.queue.push((record, consumed_at));
                 }
             }
             ToWriter::Passed(lane, source, position) => {
@@ -206,6 +205,7 @@ impl Writer {
             ToWriter::Sighted(sightings, wanted) => {
                 for (lane, sighting) in sightings {
                     if let Some(lane) = self.lanes.get_mut(&lane) {
+                        lane.queue.sight(&sighting);
                         lane.horizon.sight(sighting);
                         lane.look();
                     }
@@ -232,14 +232,15 @@ impl Writer {
             while let Some((record, consumed_at)) = lane.next_ready() {
                 let size = record.size_bytes();
                 if records == 0 || (size > bytes && !(lanes.is_empty() && items.is_empty())) {
-                    lane.queue.push_front((record, consumed_at));
+                    lane.queue.put_back((record, consumed_at));
                     break;
                 }
                 let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience).await else {
-                    lane.queue.push_front((record, consumed_at));
+                    lane.queue.put_back((record, consumed_at));
                     break;
                 };
                 (records, bytes) = (records - 1, bytes.saturating_sub(size));
+                lane.tenure.record_taken(record.source, size);
                 items.push(Item { record, consumed_at, decoded, letter: None });
             }
             let may_pass = !items.is_empty() || (idle && lane.tenure.is_placed());
@@ -265,8 +266,7 @@ impl Writer {
 
     /// The database confirmed a lane's part of a batch.
     pub(super) fn confirmed(&mut self, part: &LaneBatch) {
-        let bytes = part.records().map(Record::size_bytes).sum();
-        part.tenure.records_done(part.records().count(), bytes);
+        part.tenure.records_done(part.records().count());
         if let Some(lane) = self.lanes.get_mut(&part.lane())
             && lane.tenure.id == part.tenure.id
         {

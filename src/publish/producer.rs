@@ -32,7 +32,9 @@ const _: () = assert!(REQUEST_RETRY.as_millis() * 8 / 10 > DOUBTFUL.as_millis())
 /// its connections comes or goes: a producer whose question was lost with the coordinator would wait for ever in
 /// `send_offsets_to_transaction`, whatever time-out that was given. Closing an idle connection makes it ask.
 const CONNECTION_IDLE_MS: &str = "15000";
-const DRAIN_POLL: Duration = Duration::from_micros(500);
+/// How often a thread that waits for acknowledgements looks for them. librdkafka counts in milliseconds, and a shorter wait of its
+/// own would keep a processor busy.
+const LOOK_FOR_ACKNOWLEDGEMENTS: Duration = Duration::from_micros(300);
 /// What a record weighs beside key, value and headers, generously.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
 
@@ -160,10 +162,18 @@ impl Producer {
                     if Instant::now() < deadline =>
                 {
                     message = back;
-                    self.inner.poll(DRAIN_POLL);
+                    self.wait_a_little();
                 }
                 Err((error, _)) => return Err(error),
             }
+        }
+    }
+
+    /// Takes what was acknowledged; waits a moment where records are still under way.
+    fn wait_a_little(&self) {
+        self.inner.poll(Duration::ZERO);
+        if self.inner.in_flight_count() > 0 {
+            std::thread::sleep(LOOK_FOR_ACKNOWLEDGEMENTS);
         }
     }
 
@@ -173,7 +183,7 @@ impl Producer {
             if Instant::now() > deadline {
                 return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
             }
-            self.inner.poll(DRAIN_POLL);
+            self.wait_a_little();
         }
         self.inner.context().failure().map_or(Ok(()), Err)
     }

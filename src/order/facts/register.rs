@@ -64,7 +64,8 @@ pub enum Merged {
 /// One place for a fact: empty, or the value that counts among all that were offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register<T, R> {
-    held: Option<Value<T>>,
+    /// Apart, so that the many registers that nothing was written to weigh next to nothing.
+    held: Option<Box<Value<T>>>,
     rule: PhantomData<R>,
 }
 
@@ -72,7 +73,7 @@ impl<T: Ord, R: Rule> Register<T, R> {
     /// Keeps the value if it counts more than the one held.
     pub fn offer(&mut self, value: Value<T>) -> Merged {
         match &self.held {
-            Some(held) if !R::counts_more(&value, held) => {
+            Some(held) if !R::counts_more(&value, held.as_ref()) => {
                 if held.event_id == value.event_id {
                     Merged::Duplicate
                 } else {
@@ -80,7 +81,7 @@ impl<T: Ord, R: Rule> Register<T, R> {
                 }
             }
             Some(_) | None => {
-                self.held = Some(value);
+                self.held = Some(Box::new(value));
                 Merged::Changed
             }
         }
@@ -89,7 +90,7 @@ impl<T: Ord, R: Rule> Register<T, R> {
     /// Whether an offer of this value would be kept.
     #[must_use]
     pub fn would_change(&self, value: &Value<T>) -> bool {
-        self.held.as_ref().is_none_or(|held| R::counts_more(value, held))
+        self.held.as_deref().is_none_or(|held| R::counts_more(value, held))
     }
 }
 
@@ -97,7 +98,7 @@ impl<T, R> Register<T, R> {
     /// The value held.
     #[must_use]
     pub fn get(&self) -> Option<&Value<T>> {
-        self.held.as_ref()
+        self.held.as_deref()
     }
 
     /// When the value held happened.
@@ -153,6 +154,6 @@ impl<T, R> Default for Register<T, R> {
 
 impl<T, R> From<Value<T>> for Register<T, R> {
     fn from(value: Value<T>) -> Self {
-        Self { held: Some(value), rule: PhantomData }
+        Self { held: Some(Box::new(value)), rule: PhantomData }
     }
 }
