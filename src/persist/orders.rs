@@ -3,7 +3,7 @@
 //! Invariant: an order is read under its row's lock, or decided as one that nobody has a row of. `select … for update` locks nothing
 //! for a row that is not there yet, so a row that cannot be made because another lane made one first undoes the whole batch.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
@@ -62,13 +62,14 @@ impl Locked {
 /// The queries' failures; a bug when a row holds what this release cannot read.
 pub async fn lock<'a>(
     connection: &mut PgConnection,
-    orders: &'a BTreeMap<OrderId, Lane>,
+    orders: &'a HashMap<OrderId, Lane>,
     visited: impl Iterator<Item = &'a OrderId>,
-) -> Result<BTreeMap<OrderId, Locked>> {
-    let mut locked = BTreeMap::new();
+) -> Result<HashMap<OrderId, Locked>> {
+    let mut locked = HashMap::with_capacity(orders.len());
     let wanted: Vec<&str> = orders.keys().chain(visited).map(OrderId::as_str).collect();
     lock_rows(connection, &wanted, &mut locked).await?;
-    let missing: Vec<&str> = orders.keys().filter(|id| !locked.contains_key(*id)).map(OrderId::as_str).collect();
+    let mut missing: Vec<&str> = orders.keys().filter(|id| !locked.contains_key(*id)).map(OrderId::as_str).collect();
+    missing.sort_unstable();
     // In a statement of its own: one that was archived while its row was waited for is seen there (0.3 µs an order while the
     // archive is empty, 0.8 µs with a million orders in it).
     let back = archive::bring_back(connection, &missing).await?;
@@ -83,7 +84,7 @@ pub async fn lock<'a>(
 async fn lock_rows(
     connection: &mut PgConnection,
     orders: &[&str],
-    locked: &mut BTreeMap<OrderId, Locked>,
+    locked: &mut HashMap<OrderId, Locked>,
 ) -> Result<()> {
     if orders.is_empty() {
         return Ok(());

@@ -3,7 +3,7 @@
 //! Made by [`super::decide`], turned into rows here. Invariant: nothing is computed anew on the way into the database; a row says
 //! what was decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::batch::Batch;
 use super::decide::Rules;
@@ -28,7 +28,7 @@ pub struct Decided {
     /// What became of replayed dead letters.
     pub replayed: Vec<Replayed>,
     /// The orders to be written, each with the journal rows of this batch in which it appears.
-    pub touched: BTreeMap<OrderId, Vec<i64>>,
+    pub touched: HashMap<OrderId, Vec<i64>>,
     /// Visited orders whose cancelling deadlines are held back by a dead letter.
     pub held: BTreeSet<OrderId>,
     /// Orders with a command that is too large to be published: with its size in bytes.
@@ -101,9 +101,9 @@ impl Decided {
         letters.collect()
     }
 
-    /// The rows for `orders`.
+    /// The rows for `orders`, sorted by their ids.
     #[must_use]
-    pub fn orders<'a>(&'a self, orders: &'a BTreeMap<OrderId, Locked>, rules: &Rules) -> Vec<Changed<'a>> {
+    pub fn orders<'a>(&'a self, orders: &'a HashMap<OrderId, Locked>, rules: &Rules) -> Vec<Changed<'a>> {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
             let locked = orders.get(order_id)?;
             let order = &locked.order;
@@ -113,7 +113,9 @@ impl Decided {
             let new_in = locked.is_new().then_some(locked.home_lane);
             Some(Changed { order_id, new_in, order, journal_rows, next_deadline, off_lane })
         });
-        touched.collect()
+        let mut touched: Vec<Changed<'_>> = touched.collect();
+        touched.sort_unstable_by_key(|changed| changed.order_id);
+        touched
     }
 
     /// The rows for `journal`; leaves the lines behind and keeps the records for the relay.

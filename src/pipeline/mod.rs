@@ -28,7 +28,7 @@ mod visiting;
 mod watchdog;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::crash::{self, Point};
@@ -153,11 +153,13 @@ async fn write(
 }
 
 /// The orders that a batch speaks of, each with the lane of its first event in the batch.
-fn orders_of(batch: &Batch) -> BTreeMap<OrderId, Lane> {
-    let mut orders = BTreeMap::new();
+fn orders_of(batch: &Batch) -> HashMap<OrderId, Lane> {
+    let mut orders = HashMap::new();
     for item in batch.items() {
         if let Ok(event) = &item.decoded {
-            orders.entry(event.order_id.clone()).or_insert(item.record.lane);
+            if !orders.contains_key(&event.order_id) {
+                orders.insert(event.order_id.clone(), item.record.lane);
+            }
         }
     }
     orders

@@ -12,6 +12,8 @@ use crate::consume::record::Record;
 use crate::ids::NextOffset;
 use crate::order::Source;
 
+/// From so many records on there is a backlog, and time to wait for the topics that are behind.
+const BACKLOG: usize = 500;
 /// How long the other topics of a lane wait for one whose records are known to be there and have not come.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -54,7 +56,7 @@ impl Queue {
 
     /// Takes the oldest of the topics' first records; none while one of them is waited for.
     pub fn pop(&mut self) -> Option<Waiting> {
-        if self.topics.values().any(Topic::is_awaited) {
+        if self.is_held() {
             return None;
         }
         self.held_since = None;
@@ -69,7 +71,7 @@ impl Queue {
         if self.is_empty() {
             return None;
         }
-        if !self.topics.values().any(Topic::is_awaited) {
+        if !self.is_held() {
             return Some(Duration::ZERO);
         }
         let since = *self.held_since.get_or_insert(now);
@@ -104,6 +106,12 @@ impl Queue {
         for (source, end) in &sighting.ends {
             self.topics.entry(*source).or_default().end = *end;
         }
+    }
+
+    /// Whether there is a backlog, and a topic of which the next records have yet to come.
+    fn is_held(&self) -> bool {
+        let waiting: usize = self.topics.values().map(|topic| topic.records.len()).sum();
+        waiting >= BACKLOG && self.topics.values().any(Topic::is_awaited)
     }
 
     /// Whether nothing waits.
@@ -151,10 +159,8 @@ mod tests {
 
     #[test]
     fn a_topic_that_has_more_is_waited_for_and_not_for_long() {
-        let mut queue = Queue::default();
-        queue.push(record(Source::Payment, 1, 20));
-        let ends = vec![(Source::Payment, NextOffset(2)), (Source::Shipping, NextOffset(9))];
-        queue.sight(&Sighting { at: Timestamp(0), ends });
+        let mut queue = backlog();
+        queue.sight(&ends_at(9));
         let now = Instant::now();
         assert_eq!((queue.pop().is_none(), queue.held_for(now)), (true, Some(PATIENCE)));
         queue.push(record(Source::Shipping, 7, 10));
@@ -163,16 +169,28 @@ mod tests {
         assert!(queue.pop().is_none(), "one more of that topic is to come");
         assert_eq!(queue.held_for(now), Some(PATIENCE));
         assert_eq!(queue.held_for(now + PATIENCE), Some(Duration::ZERO));
-        assert_eq!(queue.pop().unwrap().0.offset, 1);
+        assert_eq!(queue.pop().unwrap().0.offset, 0);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), BACKLOG - 1);
         assert_eq!(queue.held_for(now), None);
     }
 
     #[test]
-    fn a_topic_whose_rest_was_passed_is_not_waited_for() {
-        let mut queue = Queue::default();
-        queue.push(record(Source::Payment, 1, 20));
-        queue.sight(&Sighting { at: Timestamp(0), ends: vec![(Source::Shipping, NextOffset(9))] });
+    fn nothing_is_waited_for_without_a_backlog_or_where_the_rest_was_passed() {
+        let mut queue = backlog();
+        queue.sight(&ends_at(9));
         queue.pass(Source::Shipping, NextOffset(9));
-        assert_eq!(queue.pop().unwrap().0.offset, 1);
+        assert!(queue.pop().is_some());
+        queue.sight(&ends_at(10));
+        assert!(queue.pop().is_some(), "a few records go at once");
+    }
+
+    fn backlog() -> Queue {
+        let mut queue = Queue::default();
+        (0..).take(BACKLOG).for_each(|offset| queue.push(record(Source::Payment, offset, 20)));
+        queue
+    }
+
+    fn ends_at(shipping: i64) -> Sighting {
+        Sighting { at: Timestamp(0), ends: vec![(Source::Shipping, NextOffset(shipping))] }
     }
 }

@@ -159,9 +159,9 @@ fn rules(config: &Config, found: &Found) -> Rules {
     Rules {
         policy: config.order_policy(),
         topics: start::input_topics(config),
-        status_topic: config.topics.status.clone(),
-        command_topic: config.topics.command.clone(),
-        dead_letter_topic: config.topics.dead_letter.clone(),
+        status_topic: config.topics.status.as_str().into(),
+        command_topic: config.topics.command.as_deref().map(Arc::from),
+        dead_letter_topic: config.topics.dead_letter.as_deref().map(Arc::from),
         encoder: Encoder::new(found.status_schema, found.command_schema),
         emitted_record_max_bytes: config.worker.emitted_record_max_bytes,
         emit_max_bytes: config.worker.emit_max_bytes,

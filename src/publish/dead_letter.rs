@@ -44,7 +44,7 @@ pub fn dead_letter(
     ours.extend(origin.schema_id.map(|id| text("schema-id", id.to_string())));
     ours.extend(record.headers.as_ref().err().map(|lost| text("headers-left-out", lost.to_string())));
     let mut letter = EmittedRecord {
-        topic: dead_letter_topic.to_owned(),
+        topic: dead_letter_topic.into(),
         key: record.key.clone(),
         value: record.value.clone(),
         headers: record.headers().iter().cloned().chain(ours).collect(),

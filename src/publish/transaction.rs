@@ -98,9 +98,9 @@ impl Relay {
 /// Counts a chunk that Kafka confirmed.
 fn count(chunk: &Chunk, setup: &Setup) {
     for record in &chunk.records {
-        let target = if record.topic == setup.status_topic {
+        let target = if *record.topic == *setup.status_topic {
             "status"
-        } else if Some(&record.topic) == setup.dead_letter_topic.as_ref() {
+        } else if Some(&*record.topic) == setup.dead_letter_topic.as_deref() {
             "dead_letter"
         } else {
             "command"

@@ -3,6 +3,8 @@
 //! Written once by the batch, read by the relay of a later owner and by nobody else on the path. Invariant: key, value and headers
 //! come back byte for byte.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,7 @@ pub(super) const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmittedRecord {
     /// The output topic's name.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// The key's bytes.
     pub key: Option<Bytes>,
     /// The value's bytes, framed.
@@ -69,7 +71,7 @@ mod tests {
 
     fn record() -> EmittedRecord {
         EmittedRecord {
-            topic: "order-status".to_owned(),
+            topic: "order-status".into(),
             key: Some(Bytes::from_static(b"ord-1")),
             value: None,
             headers: vec![("a".to_owned(), Some(Bytes::from_static(b"\x00\xff"))), ("b".to_owned(), None)],

@@ -7,8 +7,6 @@
 mod applied;
 mod emitted;
 
-use std::io::Write;
-
 use crate::decode::Refusal;
 
 pub use applied::{
@@ -51,12 +49,9 @@ pub enum FormatError {
 }
 
 fn compress(plain: &[u8]) -> Vec<u8> {
-    let mut encoder =
-        zstd::Encoder::new(Vec::with_capacity(plain.len() / 4), COMPRESSION_LEVEL).expect("level 1 is a level of zstd");
-    encoder.include_contentsize(true).expect("set before the first byte");
-    encoder.set_pledged_src_size(u64::try_from(plain.len()).ok()).expect("set before the first byte");
-    encoder.write_all(plain).expect("a Vec takes every byte");
-    encoder.finish().expect("a Vec takes every byte")
+    let mut packed = zstd::bulk::compress(plain, COMPRESSION_LEVEL).expect("memory takes every byte");
+    packed.shrink_to_fit();
+    packed
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {

@@ -3,6 +3,8 @@
 //! Invariant: the status event of a change stands before the commands that the change made due, and both in the order in which
 //! the lane's events were decided.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::LaneWork;
@@ -85,16 +87,17 @@ impl LaneWork<'_> {
         self.out.applied.add(entry);
         let row = journal::row_number(self.lane.lane(), self.lane.seq());
         if let Some(order_id) = entry.order_id {
-            let rows = self.decided.touched.entry(order_id.clone()).or_default();
-            if rows.last() != Some(&row) {
-                rows.push(row);
+            match self.decided.touched.get_mut(order_id) {
+                Some(rows) if rows.last() == Some(&row) => {}
+                Some(rows) => rows.push(row),
+                None => drop(self.decided.touched.insert(order_id.clone(), vec![row])),
             }
         }
     }
 }
 
 /// A record of an order, keyed by its id.
-fn record(topic: String, order_id: &OrderId, value: Vec<u8>) -> EmittedRecord {
+fn record(topic: Arc<str>, order_id: &OrderId, value: Vec<u8>) -> EmittedRecord {
     EmittedRecord {
         topic,
         key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),

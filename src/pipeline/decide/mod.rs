@@ -11,7 +11,8 @@ mod event;
 mod tests;
 mod visit;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::batch::{Batch, Item, LaneBatch, Piece};
 use super::decided::{Decided, LaneDecided, order_id_of, schema_id_of};
@@ -35,11 +36,11 @@ pub struct Rules {
     /// The input topics.
     pub topics: InputTopics,
     /// Where status events go.
-    pub status_topic: String,
+    pub status_topic: Arc<str>,
     /// Where commands go; none where nobody is asked.
-    pub command_topic: Option<String>,
+    pub command_topic: Option<Arc<str>>,
     /// Where dead letters go, beside the table.
-    pub dead_letter_topic: Option<String>,
+    pub dead_letter_topic: Option<Arc<str>>,
     /// How status events and commands become bytes.
     pub encoder: Encoder,
     /// The largest record that may be published.
@@ -60,7 +61,7 @@ pub enum Verdict {
 }
 
 /// The orders under lock.
-pub type Orders = BTreeMap<OrderId, Locked>;
+pub type Orders = HashMap<OrderId, Locked>;
 
 /// Decides a batch. `now` is the transaction's time.
 ///

@@ -211,8 +211,15 @@ pub async fn delete(brokers: &str, names: &[&str]) -> Result<()> {
 /// The broker does not answer.
 pub async fn delete_groups(brokers: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let admin = admin(brokers)?;
-    let groups = admin.inner().fetch_group_list(None, Duration::from_secs(10)).context("groups cannot be listed")?;
-    let names: Vec<&str> = groups.groups().iter().map(|group| group.name()).filter(|name| wanted(name)).collect();
+    let mut names = Vec::new();
+    // A broker that was started a moment ago is still reading which groups there are, and says so.
+    wait::within(30, "groups to be listed", async || {
+        let groups = admin.inner().fetch_group_list(None, Duration::from_secs(10)).context("groups cannot be listed")?;
+        names = groups.groups().iter().map(|group| group.name().to_owned()).filter(|name| wanted(name)).collect();
+        Ok(true)
+    })
+    .await?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     if !names.is_empty() {
         // One that somebody is still in stays: a worker of an earlier run that is about to leave.
         admin.delete_groups(&names, &options()).await.context("groups cannot be removed")?;

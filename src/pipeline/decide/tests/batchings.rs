@@ -61,7 +61,7 @@ impl Limits {
             facts_per_order: self.facts,
             emitted_record_max_bytes: self.record_bytes,
             emit_max_bytes: self.batch_bytes,
-            command_topic: self.commands.then(|| "commands".to_owned()),
+            command_topic: self.commands.then(|| "commands".into()),
             ..rules()
         }
     }

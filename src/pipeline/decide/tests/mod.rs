@@ -24,9 +24,9 @@ fn rules() -> Rules {
     Rules {
         policy: Policy::default(),
         topics: InputTopics::new(vec![(Source::Payment, "payments".to_owned())]),
-        status_topic: "status".to_owned(),
-        command_topic: Some("commands".to_owned()),
-        dead_letter_topic: Some("dead".to_owned()),
+        status_topic: "status".into(),
+        command_topic: Some("commands".into()),
+        dead_letter_topic: Some("dead".into()),
         encoder: Encoder::new(SchemaId(1), Some(SchemaId(2))),
         emitted_record_max_bytes: 1 << 20,
         emit_max_bytes: 8 << 20,

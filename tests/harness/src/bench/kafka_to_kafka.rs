@@ -248,7 +248,7 @@ impl Reader {
 
 fn emitted(topic: &str, event: &Event, value: Vec<u8>) -> EmittedRecord {
     EmittedRecord {
-        topic: topic.to_owned(),
+        topic: topic.into(),
         key: Some(Bytes::copy_from_slice(event.order_id.as_str().as_bytes())),
         value: Some(value.into()),
         headers: Vec::new(),

@@ -1,6 +1,6 @@
 //! One run of measurements: the ground, the rounds, what is measured beside them, and the report.
 //!
-//! Invariant: a report is written when everything that was asked for was measured, or none is.
+//! Invariant: what was measured is written down, also where something that comes after it fails.
 
 use std::path::PathBuf;
 
@@ -34,13 +34,21 @@ pub async fn run(options: Options) -> Result<(Report, PathBuf)> {
         options.leave("throughput.svg", &plot::throughput::draw(&contests, "Throughput", &subtitle))?;
     }
     let mut extra = Extra::default();
+    let mut failed = Ok(());
     for part in &options.parts {
-        extra.add(beside(*part, &mut ground, &options).await?);
+        match beside(*part, &mut ground, &options).await {
+            Ok(measured) => extra.add(measured),
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
     }
     let report = Report { options, machine, rounds, extra };
     let path = report.options.directory.join("report.json");
     let json = serde_json::to_string_pretty(&report.json())? + "\n";
     std::fs::write(&path, json).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    failed.with_context(|| format!("what was measured before is in `{}`", path.display()))?;
     Ok((report, path))
 }
 
