@@ -156,10 +156,10 @@ async fn write(
 fn orders_of(batch: &Batch) -> HashMap<OrderId, Lane> {
     let mut orders = HashMap::new();
     for item in batch.items() {
-        if let Ok(event) = &item.decoded {
-            if !orders.contains_key(&event.order_id) {
-                orders.insert(event.order_id.clone(), item.record.lane);
-            }
+        if let Ok(event) = &item.decoded
+            && !orders.contains_key(&event.order_id)
+        {
+            orders.insert(event.order_id.clone(), item.record.lane);
         }
     }
     orders

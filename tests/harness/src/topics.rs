@@ -213,8 +213,9 @@ pub async fn delete_groups(brokers: &str, wanted: impl Fn(&str) -> bool) -> Resu
     let admin = admin(brokers)?;
     let mut names = Vec::new();
     // A broker that was started a moment ago is still reading which groups there are, and says so.
-    wait::within(30, "groups to be listed", async || {
-        let groups = admin.inner().fetch_group_list(None, Duration::from_secs(10)).context("groups cannot be listed")?;
+    crate::wait::within(30, "groups to be listed", async || {
+        let groups =
+            admin.inner().fetch_group_list(None, Duration::from_secs(10)).context("groups cannot be listed")?;
         names = groups.groups().iter().map(|group| group.name().to_owned()).filter(|name| wanted(name)).collect();
         Ok(true)
     })

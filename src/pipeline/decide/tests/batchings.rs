@@ -120,7 +120,7 @@ impl Heard {
 
     /// The orders of a batch as they are read under lock: stored, and read back.
     fn locked(&self, part: &Batch) -> Orders {
-        let mut orders = BTreeMap::new();
+        let mut orders = Orders::new();
         for item in part.items() {
             let Ok(event) = &item.decoded else { continue };
             let new = || Locked { home_lane: item.record.lane, ..locked(&[]) };
@@ -138,7 +138,7 @@ impl Heard {
     fn write(&mut self, part: &Batch, mut orders: Orders, mut decided: Decided) {
         // Nothing is kept of a new order that every event of was refused.
         orders.retain(|order_id, locked| !locked.is_new() || decided.touched.contains_key(order_id));
-        self.orders.append(&mut orders);
+        self.orders.extend(orders);
         for (place, index, refusal) in &decided.refused {
             self.refused.push((part.lanes[*place].items[*index].record.offset, refusal.text.clone()));
         }
@@ -227,7 +227,7 @@ proptest! {
         for (order_id, locked) in &heard.orders {
             prop_assert_eq!(locked.order.view.as_ref(), Some(&derive(&locked.order.facts, &rules.policy)));
             let said = heard.emitted.iter().filter(|record| {
-                record.topic == "status" && record.key.as_deref() == Some(order_id.as_str().as_bytes())
+                &*record.topic == "status" && record.key.as_deref() == Some(order_id.as_str().as_bytes())
             });
             let versions: Vec<i64> = heard.entries.iter()
                 .filter(|entry| entry.order_id.as_ref() == Some(order_id)).filter_map(|entry| entry.version).collect();

@@ -91,12 +91,12 @@ struct Outcomes {
 }
 
 fn decided(batch: &Batch, order: Locked, ground: &Ground, rules: &Rules) -> Outcomes {
-    let mut orders = BTreeMap::from([(OrderId::from("o"), order)]);
+    let mut orders = Orders::from([(OrderId::from("o"), order)]);
     let Ok(Verdict::Write(mut decided)) = decide(batch, &mut orders, ground, rules, Timestamp(DUE + 99)) else {
         panic!("a batch this small is written")
     };
     let entries = read_applied(&std::mem::take(&mut decided.lanes[0].applied).finish()).unwrap();
-    let topics = decided.lanes[0].emitted.iter().map(|record| record.topic.clone()).collect();
+    let topics = decided.lanes[0].emitted.iter().map(|record| record.topic.to_string()).collect();
     Outcomes { decided, order: orders.into_values().next().unwrap(), entries, topics }
 }
 
@@ -105,7 +105,7 @@ fn next_deadline(outcomes: &Outcomes) -> Option<Timestamp> {
 }
 
 fn next_deadline_under(outcomes: &Outcomes, rules: &Rules) -> Option<Timestamp> {
-    let orders = BTreeMap::from([(OrderId::from("o"), outcomes.order.clone())]);
+    let orders = Orders::from([(OrderId::from("o"), outcomes.order.clone())]);
     outcomes.decided.orders(&orders, rules)[0].next_deadline
 }
 

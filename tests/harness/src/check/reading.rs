@@ -155,9 +155,9 @@ pub(super) fn unpack(readers: &Readers<'_>, topics: &Topics, lane: i32, row: &St
     let mut emitted = Vec::with_capacity(records.len());
     for record in records {
         let value = record.value.as_deref();
-        let said = if record.topic == topics.status {
+        let said = if *record.topic == *topics.status {
             Some(StatusChanged::read(readers, value).map(Said::Changed))
-        } else if topics.command.as_ref() == Some(&record.topic) {
+        } else if topics.command.as_deref() == Some(&*record.topic) {
             Some(OrderCommand::read(readers, value).map(Said::Asked))
         } else {
             None
