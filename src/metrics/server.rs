@@ -31,7 +31,7 @@ const LIMITS: Limits = Limits { connections: 32, head: Duration::from_secs(5), w
 /// Enough for any request that we answer.
 const BUFFER_BYTES: usize = 16 << 10;
 /// How often histograms are tidied between scrapes, so that memory stays flat when nobody scrapes.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(1);
 /// The pause after a failed accept: without file descriptors the next one fails as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
