@@ -56,7 +56,7 @@ impl Locked {
 }
 
 /// Locks orders in the order of their ids and reads them: those of `orders`, and those of `visited` that still have a row. An
-/// archived order comes back. One that is nowhere is new, at home in the lane of its event; [`write`] makes its row.
+/// archived order comes back. One that is nowhere is new, at home in the lane of its event; [`write()`] makes its row.
 ///
 /// # Errors
 /// The queries' failures; a bug when a row holds what this release cannot read.

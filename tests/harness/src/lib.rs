@@ -10,7 +10,7 @@
 //! | [`check`] | compares input topics, database and output topics from outside |
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
-//! | [`bench`] | how fast the product is, beside what the database alone could do and beside a plain service |
+//! | [`mod@bench`] | how fast the product is, beside what the database alone could do and beside a plain service |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
@@ -27,7 +27,7 @@
 //! | [`usage`] | what a process took of the machine |
 //!
 //! Of the product it uses the order core, the checks of flat events, the journal's format and the configuration; it decodes,
-//! reads and counts by itself. Only [`bench`] also runs the product's decoder, encoder and producer: to measure them.
+//! reads and counts by itself. Only [`mod@bench`] also runs the product's decoder, encoder and producer: to measure them.
 
 pub mod avro;
 pub mod avro_reader;

@@ -1,7 +1,7 @@
 //! How throughput changes when one thing is changed and all else stays as it is shipped: lanes, writers, batches, orders, events.
 //!
-//! One function measures any [`Point`]: a stage of its own, settings, a workload, and orders that are in the table already; each thing is
-//! a line of [`things`]. Invariant: the point that nothing was changed of is measured once and stands in every series.
+//! One function measures any `Point`: a stage of its own, settings, a workload, and orders that are in the table already; each thing is
+//! a line of `things`. Invariant: the point that nothing was changed of is measured once and stands in every series.
 
 use anyhow::Result;
 use indicatif::HumanCount;

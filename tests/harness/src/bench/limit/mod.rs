@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what the run wrote, transaction by transaction | [`prepare`], [`journaled`] |
 //! | an order's row as a transaction left it, and the statements' arguments | [`rows`] |
-//! | writing it again, and nothing else | [`write`] |
+//! | writing it again, and nothing else | [`mod@write`] |
 //! | whether the same rows are there in the end | [`digest`] |
 //!
 //! The same database and the same tables with the same indexes, emptied; the same durability; as many connections as the product has
