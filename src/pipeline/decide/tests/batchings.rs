@@ -150,7 +150,7 @@ impl Heard {
     }
 
     /// What every order ended as: version, facts, view, commands.
-    fn ends(&self) -> Vec<(&OrderId, &crate::order::decision::Order)> {
+    fn ends(&self) -> BTreeMap<&OrderId, &crate::order::decision::Order> {
         self.orders.iter().map(|(order_id, locked)| (order_id, &locked.order)).collect()
     }
 }
