@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// Records are made by one thread and dropped by another. With jemalloc that took 10 µs of processor an event and 215 MiB, with glibc's
-/// allocator 18 µs and 290 MiB, in the same run.
+/// Records are made by one thread and dropped by another. With the same backlog and settings jemalloc took 9.9 µs of processor an event
+/// and 238 MiB, mimalloc 11.1 µs and 298 MiB.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -1,7 +1,7 @@
 //! One queue a partition: records stay in the client until there is room for them, and nobody else's have to wait behind them.
 //!
 //! librdkafka throws away what it has fetched of a partition that is paused, and fetches it again: with pauses as the only brake, a
-//! catch-up read everything four times. A partition is paused from its assignment until its queue stands, so that none of its records
+//! catch-up read everything up to four times. A partition is paused from its assignment until its queue stands, so that none of its records
 //! goes another way. Invariant: what a tap gives belongs to the tenure that it was opened for.
 
 use std::collections::BTreeMap;
