@@ -2,7 +2,8 @@
 //!
 //! Written by every relay transaction (`v1;seq=…;epoch=…;db=…`), read back at every take-over and after every doubt. Pure: the
 //! judgement is the same function in the product, in the tests and in a model. Invariant: what Kafka says is believed as far as
-//! the database can have said it; a Kafka that went back is made good from `published_seq`, a database that went back stops.
+//! the database can have said it, also where it takes back what it confirmed: the records went with the position. Where it says
+//! nothing, `published_seq` speaks; a database that went back stops.
 
 use std::fmt;
 use std::str::FromStr;
@@ -65,7 +66,7 @@ pub struct Known {
 pub enum Verdict {
     /// Everything up to this row is published.
     Continue(Seq),
-    /// Kafka lost the position: go on from what the database remembers. Consumers may see records again.
+    /// Kafka lost a position that it had confirmed: go on after this row. Consumers may see records again.
     KafkaWentBack(Seq),
     /// The position is ahead of the database: nothing may be published. The text says why and what to do.
     Stop(String),
@@ -95,7 +96,9 @@ pub fn judge(known: &Known, committed: &[Option<String>]) -> Verdict {
         Some(seq) if seq >= known.published_seq => Verdict::Continue(seq),
         // Nothing was ever published, as far as anybody knows: the first transaction writes the position.
         None if known.published_seq == Seq(0) => Verdict::Continue(Seq(0)),
-        Some(_) | None => Verdict::KafkaWentBack(known.published_seq),
+        // A mark and what it counts are one transaction: Kafka lost both (KAFKA-20734), and records lost are worse than records doubled.
+        Some(seq) => Verdict::KafkaWentBack(seq),
+        None => Verdict::KafkaWentBack(known.published_seq),
     }
 }
 
@@ -141,12 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn a_kafka_that_went_back_is_made_good_from_the_database() {
-        for committed in
-            [vec![None, None], vec![Some(String::new())], vec![Some("stranger".to_owned())], vec![mark(9, 2, DATABASE)]]
-        {
+    fn a_position_that_is_gone_is_made_good_from_the_database() {
+        for committed in [vec![None, None], vec![Some(String::new())], vec![Some("stranger".to_owned())]] {
             assert_eq!(judge(&known(), &committed), Verdict::KafkaWentBack(Seq(10)), "{committed:?}");
         }
+    }
+
+    #[test]
+    fn a_position_that_went_back_took_its_records_with_it() {
+        assert_eq!(judge(&known(), &[mark(7, 2, DATABASE), mark(9, 2, DATABASE)]), Verdict::KafkaWentBack(Seq(9)));
     }
 
     #[test]

@@ -253,7 +253,7 @@ impl Relay {
                     tracing::warn!(
                         lane = number.0,
                         from = seq.0,
-                        "the group's position of the lane is gone or went back: publishing from what the database remembers; consumers may see records again"
+                        "the group's position of the lane is gone or went back: publishing again after this row; consumers may see records twice"
                     );
                     lane.tenure.set_placed();
                     lane.position = Some(seq);
