@@ -126,7 +126,7 @@ pub async fn partly_dropped(
         return Ok(Vec::new());
     }
     let rows = sqlx::query(concat!(
-        "select order_id, facts::text from (select order_id, facts, journal_rows from orders union all
+        "select order_id, facts from (select order_id, facts, journal_rows from orders union all
                                             select order_id, facts, journal_rows from archived_orders) as everyone
           where ",
         in_range!(),

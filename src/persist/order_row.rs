@@ -18,7 +18,7 @@ use crate::order::{Facts, View};
 /// The columns that [`read`] takes, in its order. What a query adds comes behind them.
 macro_rules! columns {
     () => {
-        "order_id, home_lane, version, facts::text, status::text, payment::text, inventory::text, fulfilment::text, \
+        "order_id, home_lane, version, facts, status::text, payment::text, inventory::text, fulfilment::text, \
          returns::text, flags, attention, cancel_reason, currency, total_minor, authorized_minor, captured_minor, \
          refunded_minor, charged_back_minor, lines::text, owed::text, commands::text, off_lane"
     };

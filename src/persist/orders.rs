@@ -163,11 +163,11 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
 /// The orders of a batch as a table `n`, from columns as [`Columns`] binds them.
 macro_rules! given {
     () => {
-        " from (select order_id, lane, version, facts::jsonb as facts, status::order_status as status,
+        " from (select order_id, lane, version, facts, status::order_status as status,
                        payment::payment_region as payment, inventory::inventory_region as inventory,
                        fulfilment::fulfilment_region as fulfilment, returns::returns_region as returns,
                        flags::text[] as flags, attention::text[] as attention, cancel_reason, currency, total_minor,
-                       authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines::jsonb as lines,
+                       authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines::json as lines,
                        owed::jsonb as owed, journal_rows::bigint[] as journal_rows,
                        'epoch'::timestamptz + next_deadline / 1000000 * interval '1 second'
                            + next_deadline % 1000000 * interval '1 microsecond' as next_deadline,

@@ -230,7 +230,7 @@ impl Stored {
     {
         let of = |table: &str, is_archived: bool| {
             format!(
-                "select order_id, version, facts::text, journal_rows, commands::text,
+                "select order_id, version, facts, journal_rows, commands::text,
                         (extract(epoch from next_deadline) * 1000000)::bigint, {is_archived},
                         jsonb_build_object(
                             'status', status, 'payment', payment, 'inventory', inventory, 'fulfilment', fulfilment,

@@ -50,10 +50,10 @@ const MAKE: &str = concat!(
     "insert into orders (order_id, home_lane, version, facts, status, payment, inventory, fulfilment, returns, flags, attention,
             cancel_reason, currency, total_minor, authorized_minor, captured_minor, refunded_minor, charged_back_minor, lines,
             owed, journal_rows, next_deadline, commands, machine_version)
-     select n.order_id, n.lane, n.version, n.facts::jsonb, n.status::order_status, n.payment::payment_region,
+     select n.order_id, n.lane, n.version, n.facts, n.status::order_status, n.payment::payment_region,
             n.inventory::inventory_region, n.fulfilment::fulfilment_region, n.returns::returns_region, n.flags::text[],
             n.attention::text[], n.cancel_reason, n.currency, n.total_minor, n.authorized_minor, n.captured_minor,
-            n.refunded_minor, n.charged_back_minor, n.lines::jsonb, n.owed::jsonb, array[n.journal_row], ",
+            n.refunded_minor, n.charged_back_minor, n.lines::json, n.owed::jsonb, array[n.journal_row], ",
     next_deadline!(),
     ", n.commands::jsonb, $24::smallint",
     given!()
@@ -61,13 +61,13 @@ const MAKE: &str = concat!(
 /// Writes the others.
 const WRITE: &str = concat!(
     "update orders o
-        set version = n.version, facts = n.facts::jsonb, status = n.status::order_status,
+        set version = n.version, facts = n.facts, status = n.status::order_status,
             payment = n.payment::payment_region, inventory = n.inventory::inventory_region,
             fulfilment = n.fulfilment::fulfilment_region, returns = n.returns::returns_region,
             flags = n.flags::text[], attention = n.attention::text[], cancel_reason = n.cancel_reason,
             currency = n.currency, total_minor = n.total_minor, authorized_minor = n.authorized_minor,
             captured_minor = n.captured_minor, refunded_minor = n.refunded_minor,
-            charged_back_minor = n.charged_back_minor, lines = n.lines::jsonb, owed = n.owed::jsonb,
+            charged_back_minor = n.charged_back_minor, lines = n.lines::json, owed = n.owed::jsonb,
             journal_rows = o.journal_rows || n.journal_row, next_deadline = ",
     next_deadline!(),
     ", commands = n.commands::jsonb, machine_version = $24,
