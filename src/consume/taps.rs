@@ -45,7 +45,12 @@ impl Taps {
                 if self.taps.contains_key(&(*lane, source)) {
                     continue;
                 }
-                let Some(mut queue) = consumer.split_partition_queue(name, lane.0) else { continue };
+                let Some(mut queue) = consumer.split_partition_queue(name, lane.0) else {
+                    consumer
+                        .context()
+                        .refuse(format!("the client has no queue for `{name}` partition {lane}: start again"));
+                    return;
+                };
                 let thread = thread.clone();
                 queue.set_nonempty_callback(move || thread.unpark());
                 self.taps.insert((*lane, source), Tap { tenure: inlet.tenure.clone(), source, queue });

@@ -10,6 +10,7 @@ pub mod dead_letter;
 pub mod encode;
 pub mod inbox;
 pub mod names;
+pub mod pace;
 pub mod plan;
 pub mod position;
 pub mod producer;

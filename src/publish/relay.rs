@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
+use super::pace::Pace;
 use super::plan::{self, Duty, Heed, Next, Situation, TooOften};
 use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
@@ -30,9 +31,6 @@ use crate::retry::Retry;
 /// What one transaction carries at most, so that it ends well before its time-out.
 pub(super) const TRANSACTION_BYTES: usize = 8 << 20;
 const IDLE: Duration = Duration::from_secs(1);
-/// How long brokers take at most, where nothing is wrong, to write the markers of a transaction after its commit was answered. One
-/// that begins before they stand is put off by librdkafka for 20 ms; meanwhile more comes in for the next.
-const MARKERS: Duration = Duration::from_millis(5);
 /// A transaction that failed so often is tried lane by lane, so that one lane cannot hold the others.
 const FAILURES_UNTIL_ALONE: u32 = 2;
 
@@ -67,8 +65,9 @@ pub struct Relay {
     pub(super) retry: Retry,
     pub(super) failures: u32,
     turn: usize,
-    /// When the markers of the last transaction should stand.
-    marked_at: Instant,
+    /// When the last transaction was committed, and how long brokers are left in peace after one.
+    committed_at: Instant,
+    pace: Pace,
     pub(super) fences: TooOften,
     pub(super) opened_at: Instant,
 }
@@ -88,7 +87,8 @@ impl Relay {
             retry: Retry::new("kafka_publish"),
             failures: 0,
             turn: 0,
-            marked_at: Instant::now(),
+            committed_at: Instant::now(),
+            pace: Pace::default(),
             fences: TooOften::new(3, Duration::from_secs(60)),
             opened_at: Instant::now(),
         }
@@ -100,7 +100,7 @@ impl Relay {
         while self.receive(pause) {
             self.lanes.retain(|_, lane| !lane.tenure.is_ended());
             pause = match self.publish_some() {
-                Ok(()) => self.marked_at.saturating_duration_since(Instant::now()),
+                Ok(()) => self.pace.pause_after(self.committed_at.elapsed()),
                 Err(Trouble::Kafka(error)) => self.recycle(&error),
                 Err(Trouble::Database(error)) => self.wait_for_database(&error),
             };
@@ -208,20 +208,28 @@ impl Relay {
 
     fn publish_ready(&mut self) -> Result<(), Trouble> {
         let lanes = self.lanes_of_this_turn()?;
-        if lanes.is_empty() {
+        if lanes.is_empty() || self.pace.may_wait(self.committed_at.elapsed(), self.has_records(&lanes)) {
             return Ok(());
         }
         self.own_left = true;
-        let trust = self.transact(&lanes)?;
-        self.marked_at = Instant::now() + MARKERS;
+        let done = self.transact(&lanes)?;
         self.own_left = false;
         self.retry.reset();
         self.failures = 0;
-        if trust == Trust::Doubtful {
+        let Some(done) = done else { return Ok(()) };
+        self.pace.learn(done.began.saturating_duration_since(self.committed_at), done.acknowledged_after);
+        self.committed_at = Instant::now();
+        if done.trust == Trust::Doubtful {
             metrics::PRODUCER_RECYCLES.increment(1, &["slow"]);
             self.forget();
         }
         Ok(())
+    }
+
+    /// Whether these lanes have more to publish than how far they are.
+    fn has_records(&self, lanes: &[Lane]) -> bool {
+        let mut chunks = lanes.iter().filter_map(|lane| self.lanes.get(lane)).flat_map(|lane| &lane.queue);
+        chunks.any(|chunk| !chunk.records.is_empty())
     }
 
     /// Asks Kafka where lanes stand that nobody has asked for.
@@ -232,7 +240,9 @@ impl Relay {
             return Ok(());
         }
         let setup = &mut self.setup;
-        let committed = setup.observer.committed(&setup.topics, &unknown)?;
+        let committed = setup.observer.committed(&setup.topics, &unknown).inspect_err(|error| {
+            tracing::warn!(%error, "the group's positions cannot be read: trying again; a transaction that is open may hold them");
+        })?;
         crash::at(Point::PositionsRead);
         for number in unknown {
             let Some(lane) = self.lanes.get_mut(&number) else { continue };

@@ -15,6 +15,7 @@ use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::stack::Stack;
+use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics::{self, Layout, Time};
 use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
@@ -164,13 +165,29 @@ impl Stage {
     async fn is_at_rest(&self) -> anyhow::Result<bool> {
         let mut connection = self.database.connect().await?;
         let overdue = sqlx::query_scalar::<_, i64>("select count(*) from orders where next_deadline < now()");
-        if overdue.fetch_one(&mut connection).await? > 0 {
-            return Ok(false);
-        }
+        Ok(overdue.fetch_one(&mut connection).await? == 0 && self.is_published().await?)
+    }
+
+    /// Whether Kafka has every row of the journal.
+    pub async fn is_published(&self) -> anyhow::Result<bool> {
+        let mut connection = self.database.connect().await?;
         let written = sqlx::query_as::<_, (i32, i64)>("select lane, last_seq from lanes where last_seq > 0");
         let written = written.fetch_all(&mut connection).await?;
         let published = positions::published(&self.deployment)?;
         Ok(written.iter().all(|(lane, last)| published.get(lane).is_some_and(|seq| seq >= last)))
+    }
+
+    /// Whether a transaction is open on an output topic.
+    pub fn has_open_transaction(&self) -> anyhow::Result<bool> {
+        let log = LogReader::on(&self.deployment.stack.brokers)?;
+        for topic in self.deployment.topics.outputs() {
+            for partition in log.partitions(topic)? {
+                if log.has_open_transaction(&partition)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Rows from the database.
