@@ -1,7 +1,7 @@
 //! A writer: one connection, a share of the lanes, and batches that form by themselves.
 //!
-//! While one transaction runs, records queue up; the next takes all that is there, up to the limits. No linger, so an idle
-//! system answers at once. Invariant: a lane's state here moves only when the database confirmed the batch, or said so when it
+//! While one transaction runs, and for some milliseconds at least, records queue up; the next takes all that is there, up to the
+//! limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the batch, or said so when it
 //! was asked afterwards.
 
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ use crate::order::Source;
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
 
+/// How far apart batches begin, at least. Each costs the database about 2 ms of processor whatever is in it, and what it says is published
+/// with what the next ones say.
+const BETWEEN_BATCHES: Duration = Duration::from_millis(8);
 /// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
 const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
 
@@ -118,6 +121,8 @@ pub struct Writer {
     pub(super) lanes: BTreeMap<Lane, LaneState>,
     inbox: UnboundedReceiver<ToWriter>,
     turn: usize,
+    /// When the last batch began.
+    batch_at: Option<Instant>,
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
@@ -138,6 +143,7 @@ impl Writer {
             lanes: BTreeMap::new(),
             inbox,
             turn: number,
+            batch_at: None,
             flushed_at: Instant::now(),
             look_again: false,
             resting: Resting::default(),
@@ -148,8 +154,10 @@ impl Writer {
     /// Applies what comes in until nobody can send any more.
     pub async fn run(mut self) {
         while self.receive().await {
+            let began = Instant::now();
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
             if let Some(batch) = self.take_batch(idle).await {
+                self.batch_at = Some(began);
                 self.apply(batch).await;
             }
             if self.look_again
@@ -167,6 +175,9 @@ impl Writer {
 
     /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
     async fn receive(&mut self) -> bool {
+        if let Some(began) = self.batch_at.take() {
+            tokio::time::sleep(BETWEEN_BATCHES.saturating_sub(began.elapsed())).await;
+        }
         let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
         let pause = self.lanes.values_mut().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
         if !pause.is_zero() && !self.look_again {

@@ -69,17 +69,6 @@ pub enum Trust {
     Doubtful,
 }
 
-/// A transaction that was committed.
-#[derive(Clone, Copy, Debug)]
-pub struct Published {
-    /// Whether the producer is fit for another.
-    pub trust: Trust,
-    /// When it began.
-    pub began: Instant,
-    /// How long after that all its records were acknowledged.
-    pub acknowledged_after: Duration,
-}
-
 /// Whether a request of a committed transaction may have been sent twice: it shows as time, since librdkafka waits longer than
 /// `DOUBTFUL` before it repeats one. The other copy may still arrive, in a later transaction of the same producer.
 #[must_use]
@@ -133,19 +122,17 @@ impl Producer {
         records: impl Iterator<Item = &'a EmittedRecord>,
         offsets: &TopicPartitionList,
         metadata: &ConsumerGroupMetadata,
-    ) -> KafkaResult<Published> {
+    ) -> KafkaResult<Trust> {
         let deliveries = self.inner.context();
         deliveries.access.renew(self.inner.client());
-        let began = Instant::now();
         self.inner.begin_transaction()?;
         crash::at(Point::RelayBegun);
-        let deadline = began + self.timeout;
+        let deadline = Instant::now() + self.timeout;
         for record in records {
             self.send(record, deadline)?;
         }
         crash::at(Point::RelaySent);
         self.drain(deadline)?;
-        let acknowledged_after = began.elapsed();
         crash::at(Point::RelayDrained);
         let since = Instant::now();
         self.inner.send_offsets_to_transaction(offsets, metadata, self.timeout)?;
@@ -155,8 +142,7 @@ impl Producer {
         self.inner.commit_transaction(self.timeout)?;
         crash::at(Point::RelayCommitted);
         self.inner.poll(Duration::ZERO);
-        let trust = trust([offsets_took, since.elapsed()], deliveries.lost_a_broker());
-        Ok(Published { trust, began, acknowledged_after })
+        Ok(trust([offsets_took, since.elapsed()], deliveries.lost_a_broker()))
     }
 
     fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {

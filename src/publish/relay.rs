@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::chunk::Chunk;
 use super::inbox::{Setup, ToRelay};
-use super::pace::Pace;
+use super::pace;
 use super::plan::{self, Duty, Heed, Next, Situation, TooOften};
 use super::position::{Known, judge};
 use super::producer::{Producer, Trust};
@@ -65,9 +65,8 @@ pub struct Relay {
     pub(super) retry: Retry,
     pub(super) failures: u32,
     turn: usize,
-    /// When the last transaction was committed, and how long brokers are left in peace after one.
+    /// When the last transaction was committed.
     committed_at: Instant,
-    pace: Pace,
     pub(super) fences: TooOften,
     pub(super) opened_at: Instant,
 }
@@ -88,7 +87,6 @@ impl Relay {
             failures: 0,
             turn: 0,
             committed_at: Instant::now(),
-            pace: Pace::default(),
             fences: TooOften::new(3, Duration::from_secs(60)),
             opened_at: Instant::now(),
         }
@@ -100,7 +98,7 @@ impl Relay {
         while self.receive(pause) {
             self.lanes.retain(|_, lane| !lane.tenure.is_ended());
             pause = match self.publish_some() {
-                Ok(()) => self.pace.pause_after(self.committed_at.elapsed()),
+                Ok(()) => pace::pause(self.committed_at.elapsed()),
                 Err(Trouble::Kafka(error)) => self.recycle(&error),
                 Err(Trouble::Database(error)) => self.wait_for_database(&error),
             };
@@ -208,18 +206,16 @@ impl Relay {
 
     fn publish_ready(&mut self) -> Result<(), Trouble> {
         let lanes = self.lanes_of_this_turn()?;
-        if lanes.is_empty() || self.pace.may_wait(self.committed_at.elapsed(), self.has_records(&lanes)) {
+        if lanes.is_empty() || pace::may_wait(self.committed_at.elapsed(), self.has_records(&lanes)) {
             return Ok(());
         }
         self.own_left = true;
-        let done = self.transact(&lanes)?;
+        let trust = self.transact(&lanes)?;
+        self.committed_at = Instant::now();
         self.own_left = false;
         self.retry.reset();
         self.failures = 0;
-        let Some(done) = done else { return Ok(()) };
-        self.pace.learn(done.began.saturating_duration_since(self.committed_at), done.acknowledged_after);
-        self.committed_at = Instant::now();
-        if done.trust == Trust::Doubtful {
+        if trust == Trust::Doubtful {
             metrics::PRODUCER_RECYCLES.increment(1, &["slow"]);
             self.forget();
         }

@@ -11,7 +11,7 @@ use super::chunk::Chunk;
 use super::inbox::Setup;
 use super::plan;
 use super::position::Mark;
-use super::producer::Published;
+use super::producer::Trust;
 use super::relay::{Relay, TRANSACTION_BYTES};
 use crate::crash::{self, Point};
 use crate::ids::{Lane, Timestamp};
@@ -42,20 +42,19 @@ impl Relay {
         portions
     }
 
-    /// Publishes what these lanes have, up to the limits; `None` where they have nothing that comes next.
-    pub(super) fn transact(&mut self, lanes: &[Lane]) -> KafkaResult<Option<Published>> {
+    pub(super) fn transact(&mut self, lanes: &[Lane]) -> KafkaResult<Trust> {
         let portions = self.portions(lanes);
         let Some(capture) =
             portions.first().and_then(|(lane, _)| self.lanes.get(lane)).map(|l| l.tenure.capture.clone())
         else {
-            return Ok(None);
+            return Ok(Trust::Fit);
         };
         let since = Instant::now();
         let offsets = self.offsets(&portions)?;
         let chunks = |(lane, taken): &(Lane, usize)| self.lanes.get(lane).map(|l| l.queue.iter().take(*taken));
         let records = portions.iter().filter_map(chunks).flatten().flat_map(|chunk| &chunk.records);
-        let Some(producer) = &self.producer else { return Ok(None) };
-        let done = producer.publish(records, &offsets, capture.metadata())?;
+        let Some(producer) = &self.producer else { return Ok(Trust::Fit) };
+        let trust = producer.publish(records, &offsets, capture.metadata())?;
         metrics::TRANSACTION_SECONDS.record_duration(since.elapsed(), &[]);
         let mut published = 0;
         for (number, taken) in portions {
@@ -70,7 +69,7 @@ impl Relay {
         crash::at(Point::RelayNoted);
         #[expect(clippy::cast_precision_loss, reason = "a transaction has far fewer than 2^52 records")]
         metrics::TRANSACTION_RECORDS.record(published as f64, &[]);
-        Ok(Some(done))
+        Ok(trust)
     }
 
     /// The group's offsets of every input partition of these lanes, each saying how far its lane will be published.
