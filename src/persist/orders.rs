@@ -3,15 +3,13 @@
 //! Invariant: an order is read under its row's lock, or decided as one that nobody has a row of. `select … for update` locks nothing
 //! for a row that is not there yet, so a row that cannot be made because another lane made one first undoes the whole batch.
 
-use std::collections::HashMap;
-
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::error::{Error, Result};
 use super::{archive, order_row};
 use crate::crash::{self, Point};
-use crate::ids::{Lane, OrderId, Timestamp};
+use crate::ids::{ByOrder, Lane, OrderId, Timestamp};
 use crate::order::decision::Order;
 use crate::order::{Facts, View};
 
@@ -62,10 +60,10 @@ impl Locked {
 /// The queries' failures; a bug when a row holds what this release cannot read.
 pub async fn lock<'a>(
     connection: &mut PgConnection,
-    orders: &'a HashMap<OrderId, Lane>,
+    orders: &'a ByOrder<Lane>,
     visited: impl Iterator<Item = &'a OrderId>,
-) -> Result<HashMap<OrderId, Locked>> {
-    let mut locked = HashMap::with_capacity(orders.len());
+) -> Result<ByOrder<Locked>> {
+    let mut locked = ByOrder::with_capacity_and_hasher(orders.len(), foldhash::fast::RandomState::default());
     let wanted: Vec<&str> = orders.keys().chain(visited).map(OrderId::as_str).collect();
     lock_rows(connection, &wanted, &mut locked).await?;
     let mut missing: Vec<&str> = orders.keys().filter(|id| !locked.contains_key(*id)).map(OrderId::as_str).collect();
@@ -81,11 +79,7 @@ pub async fn lock<'a>(
     Ok(locked)
 }
 
-async fn lock_rows(
-    connection: &mut PgConnection,
-    orders: &[&str],
-    locked: &mut HashMap<OrderId, Locked>,
-) -> Result<()> {
+async fn lock_rows(connection: &mut PgConnection, orders: &[&str], locked: &mut ByOrder<Locked>) -> Result<()> {
     if orders.is_empty() {
         return Ok(());
     }

@@ -3,14 +3,14 @@
 //! Made by [`super::decide`], turned into rows here. Invariant: nothing is computed anew on the way into the database; a row says
 //! what was decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Batch;
 use super::decide::Rules;
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
 use crate::decode::{Refusal, framing};
-use crate::ids::{Lane, OrderId, SchemaId};
+use crate::ids::{ByOrder, Lane, OrderId, SchemaId};
 use crate::order::Source;
 use crate::persist::dead_letters::{DeadLetter, Replayed};
 use crate::persist::journal::NewRow;
@@ -28,7 +28,7 @@ pub struct Decided {
     /// What became of replayed dead letters.
     pub replayed: Vec<Replayed>,
     /// The orders to be written, each with the journal rows of this batch in which it appears.
-    pub touched: HashMap<OrderId, Vec<i64>>,
+    pub touched: ByOrder<Vec<i64>>,
     /// Visited orders whose cancelling deadlines are held back by a dead letter.
     pub held: BTreeSet<OrderId>,
     /// Orders with a command that is too large to be published: with its size in bytes.
@@ -103,7 +103,7 @@ impl Decided {
 
     /// The rows for `orders`, sorted by their ids.
     #[must_use]
-    pub fn orders<'a>(&'a self, orders: &'a HashMap<OrderId, Locked>, rules: &Rules) -> Vec<Changed<'a>> {
+    pub fn orders<'a>(&'a self, orders: &'a ByOrder<Locked>, rules: &Rules) -> Vec<Changed<'a>> {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
             let locked = orders.get(order_id)?;
             let order = &locked.order;

@@ -28,11 +28,10 @@ mod visiting;
 mod watchdog;
 mod writer;
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::crash::{self, Point};
-use crate::ids::{Lane, OrderId};
+use crate::ids::{ByOrder, Lane};
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
 use crate::persist::lanes::{self, Fenced};
@@ -153,8 +152,8 @@ async fn write(
 }
 
 /// The orders that a batch speaks of, each with the lane of its first event in the batch.
-fn orders_of(batch: &Batch) -> HashMap<OrderId, Lane> {
-    let mut orders = HashMap::new();
+fn orders_of(batch: &Batch) -> ByOrder<Lane> {
+    let mut orders = ByOrder::default();
     for item in batch.items() {
         if let Ok(event) = &item.decoded
             && !orders.contains_key(&event.order_id)

@@ -11,7 +11,6 @@ mod event;
 mod tests;
 mod visit;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::batch::{Batch, Item, LaneBatch, Piece};
@@ -19,7 +18,7 @@ use super::decided::{Decided, LaneDecided, order_id_of, schema_id_of};
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
 use crate::decode::Refusal;
-use crate::ids::{OrderId, Timestamp};
+use crate::ids::{ByOrder, OrderId, Timestamp};
 use crate::order::Policy;
 use crate::persist::dead_letters::Replayed;
 use crate::persist::journal_format::{EmittedRecord, Entry, Outcome, Place};
@@ -61,7 +60,7 @@ pub enum Verdict {
 }
 
 /// The orders under lock.
-pub type Orders = HashMap<OrderId, Locked>;
+pub type Orders = ByOrder<Locked>;
 
 /// Decides a batch. `now` is the transaction's time.
 ///

@@ -120,7 +120,7 @@ impl Heard {
 
     /// The orders of a batch as they are read under lock: stored, and read back.
     fn locked(&self, part: &Batch) -> Orders {
-        let mut orders = Orders::new();
+        let mut orders = Orders::default();
         for item in part.items() {
             let Ok(event) = &item.decoded else { continue };
             let new = || Locked { home_lane: item.record.lane, ..locked(&[]) };

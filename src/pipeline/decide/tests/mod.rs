@@ -91,7 +91,7 @@ struct Outcomes {
 }
 
 fn decided(batch: &Batch, order: Locked, ground: &Ground, rules: &Rules) -> Outcomes {
-    let mut orders = Orders::from([(OrderId::from("o"), order)]);
+    let mut orders = Orders::from_iter([(OrderId::from("o"), order)]);
     let Ok(Verdict::Write(mut decided)) = decide(batch, &mut orders, ground, rules, Timestamp(DUE + 99)) else {
         panic!("a batch this small is written")
     };
@@ -105,7 +105,7 @@ fn next_deadline(outcomes: &Outcomes) -> Option<Timestamp> {
 }
 
 fn next_deadline_under(outcomes: &Outcomes, rules: &Rules) -> Option<Timestamp> {
-    let orders = Orders::from([(OrderId::from("o"), outcomes.order.clone())]);
+    let orders = Orders::from_iter([(OrderId::from("o"), outcomes.order.clone())]);
     outcomes.decided.orders(&orders, rules)[0].next_deadline
 }
 
