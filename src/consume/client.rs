@@ -57,11 +57,11 @@ fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     let mut client = observer(kafka, instance);
     let defaults = [
         // Prefetched records are a large part of a worker's memory under a backlog: these bound it, for each partition.
-        ("queued.max.messages.kbytes", "1024"),
-        ("queued.min.messages", "1000"),
+        ("queued.max.messages.kbytes", "512"),
+        ("queued.min.messages", "500"),
         // What one answer of a broker may bring at once, of all partitions and of one; a larger batch of a producer comes alone.
-        ("fetch.max.bytes", "4194304"),
-        ("fetch.message.max.bytes", "131072"),
+        ("fetch.max.bytes", "2097152"),
+        ("fetch.message.max.bytes", "65536"),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
         ("fetch.queue.backoff.ms", "5"),
     ];
