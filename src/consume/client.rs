@@ -19,6 +19,10 @@ pub const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 /// What every client of ours calls itself, before the name of its process; `kafka.properties` may say otherwise.
 pub const CLIENT_ID: &str = "orderstream-";
 
+/// What the client keeps of all partitions together before it fetches more of one; a fetch may go beyond.
+const PREFETCHED_RECORDS: usize = 16_000;
+const PREFETCHED_KIB: usize = 16 << 10;
+
 /// Settings that every client of the process shares.
 #[must_use]
 pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
@@ -51,19 +55,20 @@ pub fn shared(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     client
 }
 
-/// Settings of the consumer that is a member of the group.
+/// Settings of the consumer that is a member of the group, and may be given all of so many partitions.
 #[must_use]
-fn member(kafka: &config::Kafka, instance: &str) -> ClientConfig {
+fn member(kafka: &config::Kafka, instance: &str, partitions: usize) -> ClientConfig {
     let mut client = observer(kafka, instance);
+    let of_each = |all: usize, least: usize| (all / partitions.max(1)).max(least).to_string();
     let defaults = [
         // Prefetched records are a large part of a worker's memory under a backlog: these bound it, for each partition.
-        ("queued.max.messages.kbytes", "512"),
-        ("queued.min.messages", "500"),
+        ("queued.max.messages.kbytes", of_each(PREFETCHED_KIB, 16)),
+        ("queued.min.messages", of_each(PREFETCHED_RECORDS, 20)),
         // What one answer of a broker may bring at once, of all partitions and of one; a larger batch of a producer comes alone.
-        ("fetch.max.bytes", "2097152"),
-        ("fetch.message.max.bytes", "65536"),
+        ("fetch.max.bytes", (2 << 20).to_string()),
+        ("fetch.message.max.bytes", (64 << 10).to_string()),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
-        ("fetch.queue.backoff.ms", "5"),
+        ("fetch.queue.backoff.ms", "5".to_owned()),
     ];
     for (name, value) in defaults {
         if client.get(name).is_none() {
@@ -94,12 +99,17 @@ pub fn observer(kafka: &config::Kafka, instance: &str) -> ClientConfig {
     client
 }
 
-/// Opens the consumer that is a member of the group; it joins when it subscribes.
+/// Opens the consumer that is a member of the group, with so many partitions in all; it joins when it subscribes.
 ///
 /// # Errors
 /// A property that librdkafka does not take.
-pub fn join(kafka: &config::Kafka, instance: &str, handover: Handover) -> KafkaResult<BaseConsumer<Handover>> {
-    member(kafka, instance).create_with_context(handover)
+pub fn join(
+    kafka: &config::Kafka,
+    instance: &str,
+    partitions: usize,
+    handover: Handover,
+) -> KafkaResult<BaseConsumer<Handover>> {
+    member(kafka, instance, partitions).create_with_context(handover)
 }
 
 /// Why a client cannot be made, in words that quote no value: a property may be a secret under a misspelt name.

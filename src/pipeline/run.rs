@@ -119,8 +119,9 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         tenures: tenures.clone(),
     });
     let handover = Handover::new(start::input_topics(config), Box::new(owner), Access::of(&config.kafka));
-    let consumer =
-        client::join(&config.kafka, &short, handover).map_err(|error| misconfigured(client::unusable(&error)))?;
+    let partitions = usize::try_from(found.identity.lane_count).unwrap_or_default() * handover.topics().len();
+    let consumer = client::join(&config.kafka, &short, partitions, handover)
+        .map_err(|error| misconfigured(client::unusable(&error)))?;
     let room = Room { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
