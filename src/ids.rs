@@ -9,9 +9,6 @@ use std::sync::Arc;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Something of each order of a batch, in no order.
-pub type ByOrder<T> = foldhash::HashMap<OrderId, T>;
-
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

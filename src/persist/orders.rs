@@ -9,9 +9,12 @@ use sqlx::postgres::PgConnection;
 use super::error::{Error, Result};
 use super::{archive, order_row};
 use crate::crash::{self, Point};
-use crate::ids::{ByOrder, Lane, OrderId, Timestamp};
+use crate::ids::{Lane, OrderId, Timestamp};
 use crate::order::decision::Order;
 use crate::order::{Facts, View};
+
+/// Something of each order of a batch, in no order.
+pub type ByOrder<T> = foldhash::HashMap<OrderId, T>;
 
 /// The version of the rules that this release derives views by.
 pub const MACHINE_VERSION: i16 = 1;

@@ -10,12 +10,12 @@ use super::decide::Rules;
 use crate::consume::record::Record;
 use crate::consume::topics::InputTopics;
 use crate::decode::{Refusal, framing};
-use crate::ids::{ByOrder, Lane, OrderId, SchemaId};
+use crate::ids::{Lane, OrderId, SchemaId};
 use crate::order::Source;
 use crate::persist::dead_letters::{DeadLetter, Replayed};
 use crate::persist::journal::NewRow;
 use crate::persist::journal_format::{AppliedWriter, EmittedRecord, write_emitted};
-use crate::persist::orders::{Changed, Locked};
+use crate::persist::orders::{ByOrder, Changed, Locked};
 use crate::publish::chunk::Cause;
 
 /// What a batch comes to.

@@ -31,11 +31,11 @@ mod writer;
 use std::time::Instant;
 
 use crate::crash::{self, Point};
-use crate::ids::{ByOrder, Lane};
+use crate::ids::Lane;
 use crate::metrics;
 use crate::persist::checkpoints::{self, Advanced};
 use crate::persist::lanes::{self, Fenced};
-use crate::persist::orders::{self, Wrote};
+use crate::persist::orders::{self, ByOrder, Wrote};
 use crate::persist::{Error, PgConnection, connection, dead_letters, journal, visits};
 use batch::Batch;
 use decide::{Verdict, decide};
