@@ -27,7 +27,12 @@ async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
     let mut workers = [stage.worker("first"), stage.worker("second")];
     let kafka = servers.broker(1).expect("the only one");
     on_from_here(&stage, &mut workers).await;
-    kafka.restart().await.expect("it comes back");
+    flow.end().await;
+    asleep_at_rest(&stage, &workers).await;
+    kafka.stop().await.expect("it ends");
+    workers.iter().for_each(|worker| worker.thaw().expect("it sleeps"));
+    kafka.start().await.expect("it comes back");
+    let flow = stage.flow(53, 400).await;
     on_from_here(&stage, &mut workers).await;
     postgres.kill().expect("it ran");
     postgres.start().await.expect("it comes back");
@@ -56,8 +61,8 @@ async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
     std::fs::remove_dir_all(&directory).expect("nobody writes there any more");
 }
 
-/// Puts workers to sleep in a moment in which no transaction is under way. Where the only broker is killed while it writes the markers
-/// of one, Kafka 4.3 skips those that are left (KAFKA-20734): the half of a transaction that is visible then is none that anybody here
+/// Puts workers to sleep in a moment in which no transaction is under way. Where the only broker goes while it writes the markers of
+/// one, Kafka 4.3 skips those that are left (KAFKA-20734): the half of a transaction that is visible then is none that anybody here
 /// could have prevented. Where other brokers go on they are killed at any time (`chaos`).
 async fn asleep_at_rest(stage: &Stage, workers: &[Worker]) {
     stage

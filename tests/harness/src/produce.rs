@@ -93,6 +93,9 @@ impl Producer {
         }
         let mut config = stack::client(&stack.brokers);
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
+        // Now and then librdkafka (2.12.1) sends nothing any more after the only broker was stopped and started, for two minutes at least:
+        // it is made to look for leaders, and to connect, anew.
+        config.set("topic.metadata.refresh.interval.ms", "5000").set("connections.max.idle.ms", "15000");
         config.set("linger.ms", if manner.at_once { "0" } else { "5" });
         config.set("batch.size", "1000000").set("queue.buffering.max.messages", "200000");
         config.set("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
