@@ -1,8 +1,8 @@
 //! A writer: one connection, a share of the lanes, and batches that form by themselves.
 //!
 //! While one transaction runs, and for some milliseconds at least, records queue up; the next takes all that is there, up to the
-//! limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the batch, or said so when it
-//! was asked afterwards.
+//! limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the
+//! batch, or said so when it was asked afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

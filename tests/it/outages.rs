@@ -12,7 +12,7 @@ use crate::stage::{GOODBYE, Stage, local_stack};
 use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brokers_and_databases_that_stop_or_crash_under_load_are_waited_for() {
+async fn a_broker_that_goes_at_rest_and_databases_that_go_under_load_are_waited_for() {
     let directory = std::env::temp_dir().join(format!("it_outages_{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let settings = Settings::default();
