@@ -3,8 +3,12 @@
 //! Invariant: an order is read under its row's lock, or decided as one that nobody has a row of. `select … for update` locks nothing
 //! for a row that is not there yet, so a row that cannot be made because another lane made one first undoes the whole batch.
 
-use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::{Arguments as _, Row as _};
 
 use super::error::{Error, Result};
 use super::{archive, order_row};
@@ -86,17 +90,17 @@ async fn lock_rows(connection: &mut PgConnection, orders: &[&str], locked: &mut 
     if orders.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(concat!(
+    let mut rows = sqlx::query(concat!(
         "select ",
         order_row::columns!(),
         " from orders o where order_id = any($1) order by order_id for update of o"
     ))
     .bind(orders)
-    .fetch_all(connection)
-    .await?;
-    for row in &rows {
+    .fetch(connection);
+    // One after the other: all rows of a batch at once are as much again as what is read from them.
+    while let Some(row) = rows.try_next().await? {
         let order_id: OrderId = row.try_get::<&str, _>(0)?.into();
-        let read = order_row::read(row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
+        let read = order_row::read(&row).map_err(|error| Error::bug(format!("order `{order_id}`: {error}")))?;
         locked.insert(order_id, read);
     }
     Ok(())
@@ -129,26 +133,24 @@ pub enum Wrote {
 }
 
 /// Writes orders: makes the rows of new ones, and writes the others back. Those that no event of which was applied, only to note
-/// where their history is. `orders` is sorted, so no two writers deadlock over rows that both want to make.
+/// where their history is. New ones are made in the order of their ids, so no two writers deadlock over rows that both want to
+/// make; the others are locked.
 ///
 /// # Errors
 /// The statements' failures; a bug when a row was not there to be written.
 pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<Wrote> {
-    let (new, stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
+    let (mut new, stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
     if !new.is_empty() {
-        let made = Columns::of(&new)?.bind_to(sqlx::query(MAKE)).execute(&mut *connection).await?.rows_affected();
+        new.sort_unstable_by_key(|changed| changed.order_id);
+        let made = Columns::of(&new)?.bind_to(MAKE).execute(&mut *connection).await?.rows_affected();
         crash::at(Point::BatchOrdersMade);
         if usize::try_from(made).ok() != Some(new.len()) {
             return Ok(Wrote::Overtaken);
         }
     }
     if !stored.is_empty() {
-        let written = Columns::of(&stored)?
-            .bind_to(sqlx::query(WRITE))
-            .bind(MAX_JOURNAL_ROWS)
-            .execute(connection)
-            .await?
-            .rows_affected();
+        let written =
+            Columns::of(&stored)?.bind_to(WRITE).bind(MAX_JOURNAL_ROWS).execute(connection).await?.rows_affected();
         if usize::try_from(written).ok() != Some(stored.len()) {
             return Err(Error::bug(format!("{written} of {} orders were written", stored.len())));
         }
@@ -204,29 +206,49 @@ const WRITE: &str = concat!(
 );
 
 /// The orders of a batch turned into columns, as UNNEST takes them.
-#[derive(Default)]
 struct Columns<'a> {
     texts: [Vec<&'a str>; 6],
     lanes: Vec<i32>,
     versions: Vec<i64>,
     facts: Vec<String>,
-    flags: Vec<String>,
-    attention: Vec<String>,
+    flags: Vec<Cow<'static, str>>,
+    attention: Vec<Cow<'static, str>>,
     cancel_reasons: Vec<Option<&'static str>>,
     currencies: Vec<Option<&'a str>>,
     totals: Vec<Option<i64>>,
     amounts: [Vec<i64>; 4],
     lines: Vec<String>,
-    owed: Vec<String>,
-    journal_rows: Vec<String>,
+    owed: Vec<Cow<'static, str>>,
+    journal_rows: Vec<Cow<'static, str>>,
     next_deadlines: Vec<Option<i64>>,
-    commands: Vec<String>,
+    commands: Vec<Cow<'static, str>>,
     off_lane: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
+    fn with_room_for(orders: usize) -> Self {
+        Self {
+            texts: std::array::from_fn(|_| Vec::with_capacity(orders)),
+            lanes: Vec::with_capacity(orders),
+            versions: Vec::with_capacity(orders),
+            facts: Vec::with_capacity(orders),
+            flags: Vec::with_capacity(orders),
+            attention: Vec::with_capacity(orders),
+            cancel_reasons: Vec::with_capacity(orders),
+            currencies: Vec::with_capacity(orders),
+            totals: Vec::with_capacity(orders),
+            amounts: std::array::from_fn(|_| Vec::with_capacity(orders)),
+            lines: Vec::with_capacity(orders),
+            owed: Vec::with_capacity(orders),
+            journal_rows: Vec::with_capacity(orders),
+            next_deadlines: Vec::with_capacity(orders),
+            commands: Vec::with_capacity(orders),
+            off_lane: Vec::with_capacity(orders),
+        }
+    }
+
     fn of(orders: &[&'a Changed<'a>]) -> Result<Self> {
-        let mut columns = Self::default();
+        let mut columns = Self::with_room_for(orders.len());
         for changed in orders {
             let order = changed.order;
             // A row without a version would say that nothing was ever said of an order that has facts.
@@ -261,15 +283,25 @@ impl<'a> Columns<'a> {
         let amounts = [view.authorized_minor, view.captured_minor, view.refunded_minor, view.charged_back_minor];
         self.amounts.iter_mut().zip(amounts).for_each(|(column, amount)| column.push(amount.0));
         self.lines.push(to_json(&view.lines)?);
-        self.owed.push(to_json(&view.owed)?);
+        self.owed.push(list(&view.owed)?);
         self.journal_rows.push(array_literal(changed.journal_rows.iter()));
         self.next_deadlines.push(changed.next_deadline.map(|due| due.0));
-        self.commands.push(to_json(&changed.order.commands)?);
+        self.commands.push(list(changed.order.commands.all())?);
         self.off_lane.push(changed.off_lane);
         Ok(())
     }
 
-    fn bind_to(self, statement: Statement<'a>) -> Statement<'a> {
+    /// About what the columns weigh on their way to the server.
+    fn size_bytes(&self) -> usize {
+        const BESIDE_FACTS_AND_LINES: usize = 24 * 4 + 250;
+        let texts = self.facts.iter().chain(&self.lines).map(String::len).sum::<usize>();
+        texts + self.facts.len() * BESIDE_FACTS_AND_LINES
+    }
+
+    fn bind_to(self, sql: &'static str) -> Statement<'a> {
+        let mut room = PgArguments::default();
+        room.reserve(26, self.size_bytes());
+        let statement = sqlx::query_with(sql, room);
         let [order_ids, statuses, payments, inventories, fulfilments, returns] = self.texts;
         let [authorized, captured, refunded, charged_back] = self.amounts;
         statement
@@ -301,14 +333,27 @@ impl<'a> Columns<'a> {
     }
 }
 
-type Statement<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
+type Statement<'a> = sqlx::query::Query<'a, sqlx::Postgres, PgArguments>;
 
 fn to_json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::bug(format!("an order cannot be written as JSON: {error}")))
 }
 
-/// A Postgres array of words or numbers that need no quoting.
-fn array_literal(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
-    let items: Vec<String> = items.map(|item| item.to_string()).collect();
-    format!("{{{}}}", items.join(","))
+/// A JSON array; most are empty.
+fn list(items: &[impl serde::Serialize]) -> Result<Cow<'static, str>> {
+    if items.is_empty() { Ok(Cow::Borrowed("[]")) } else { to_json(&items).map(Cow::Owned) }
+}
+
+/// A Postgres array of words or numbers that need no quoting; most are empty.
+fn array_literal(items: impl Iterator<Item = impl Display>) -> Cow<'static, str> {
+    let mut text = String::new();
+    for item in items {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        write!(text, "{item}").expect("memory takes every word");
+    }
+    if text.is_empty() {
+        return Cow::Borrowed("{}");
+    }
+    text.push('}');
+    Cow::Owned(text)
 }

@@ -50,6 +50,18 @@ pub struct LaneDecided {
     pub causes: Vec<Cause>,
 }
 
+impl LaneDecided {
+    /// With room for what so many events come to.
+    #[must_use]
+    pub fn with_room_for(events: usize) -> Self {
+        Self {
+            applied: AppliedWriter::with_room_for(events),
+            emitted: Vec::with_capacity(events),
+            causes: Vec::with_capacity(events),
+        }
+    }
+}
+
 /// Numbers for the metrics, counted once the batch is committed.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -101,7 +113,7 @@ impl Decided {
         letters.collect()
     }
 
-    /// The rows for `orders`, sorted by their ids.
+    /// The rows for `orders`, in no order.
     #[must_use]
     pub fn orders<'a>(&'a self, orders: &'a ByOrder<Locked>, rules: &Rules) -> Vec<Changed<'a>> {
         let touched = self.touched.iter().filter_map(|(order_id, rows)| {
@@ -113,9 +125,9 @@ impl Decided {
             let new_in = locked.is_new().then_some(locked.home_lane);
             Some(Changed { order_id, new_in, order, journal_rows, next_deadline, off_lane })
         });
-        let mut touched: Vec<Changed<'_>> = touched.collect();
-        touched.sort_unstable_by_key(|changed| changed.order_id);
-        touched
+        let mut rows = Vec::with_capacity(self.touched.len());
+        rows.extend(touched);
+        rows
     }
 
     /// The rows for `journal`; leaves the lines behind and keeps the records for the relay.

@@ -4,6 +4,7 @@
 //! [`Facts::merge`] is commutative, associative and idempotent, because each register is (see [`register`]).
 //! `stored` gives the JSON form.
 
+pub mod few;
 pub mod payment;
 pub mod register;
 pub mod reservation;
@@ -21,6 +22,7 @@ use crate::order::event::ordering::{RequestedBy, Terms};
 use crate::order::event::shipping::ShippingFact;
 use crate::order::event::{Body, Event, GivenUp, Ordering, Payment, Shipping};
 
+use few::Few;
 use payment::{Authorization, Capture, Dispute, Refund, Review};
 use register::{Earliest, Latest, Merged, Stamp, Value};
 use reservation::Reservation;
@@ -32,19 +34,19 @@ pub const MAX_FACTS: usize = 10_000;
 /// The registers of one order, by entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    pub(in crate::order) authorizations: BTreeMap<AuthorizationId, Authorization>,
-    pub(in crate::order) captures: BTreeMap<CaptureId, Capture>,
-    pub(in crate::order) refunds: BTreeMap<RefundId, Refund>,
-    pub(in crate::order) disputes: BTreeMap<DisputeId, Dispute>,
-    pub(in crate::order) reviews: BTreeMap<ReviewId, Review>,
-    pub(in crate::order) reservations: BTreeMap<ReservationId, Reservation>,
-    pub(in crate::order) shipments: BTreeMap<ShipmentId, Shipment>,
-    pub(in crate::order) returns: BTreeMap<ReturnId, Return>,
-    pub(in crate::order) holds: BTreeMap<HoldId, Hold>,
+    pub(in crate::order) authorizations: Few<AuthorizationId, Authorization>,
+    pub(in crate::order) captures: Few<CaptureId, Capture>,
+    pub(in crate::order) refunds: Few<RefundId, Refund>,
+    pub(in crate::order) disputes: Few<DisputeId, Dispute>,
+    pub(in crate::order) reviews: Few<ReviewId, Review>,
+    pub(in crate::order) reservations: Few<ReservationId, Reservation>,
+    pub(in crate::order) shipments: Few<ShipmentId, Shipment>,
+    pub(in crate::order) returns: Few<ReturnId, Return>,
+    pub(in crate::order) holds: Few<HoldId, Hold>,
     pub(in crate::order) placed: Latest<Terms>,
     pub(in crate::order) amended: Latest<Terms>,
     pub(in crate::order) cancel_requested: Earliest<RequestedBy>,
-    pub(in crate::order) given_up: BTreeMap<GivenUp, Earliest<()>>,
+    pub(in crate::order) given_up: Few<GivenUp, Earliest<()>>,
 }
 
 /// One hold on the order itself.
@@ -69,29 +71,29 @@ impl Facts {
         match &event.body {
             Body::Payment(payment) => self.merge_payment(stamp, payment),
             Body::Inventory(inventory) => {
-                let reservation = entry(&mut self.reservations, &inventory.reservation);
+                let reservation = self.reservations.entry(&inventory.reservation);
                 reservation.offer(stamp, inventory.kind(), &inventory.lines, inventory.expires_at())
             }
             Body::Shipping(shipping) => self.merge_shipping(stamp, shipping),
             Body::Order(ordering) => self.merge_ordering(stamp, ordering),
-            Body::Fired(deadline) => self.given_up.entry(*deadline).or_default().offer(stamp.value(())),
+            Body::Fired(deadline) => self.given_up.entry(deadline).offer(stamp.value(())),
         }
     }
 
     fn merge_payment(&mut self, stamp: Stamp<'_>, payment: &Payment) -> Merged {
         match payment {
-            Payment::Authorization(id, fact) => entry(&mut self.authorizations, id).offer(stamp, fact),
-            Payment::Capture(id, fact) => entry(&mut self.captures, id).offer(stamp, fact),
-            Payment::Refund(id, fact) => entry(&mut self.refunds, id).offer(stamp, fact),
-            Payment::Dispute(id, fact) => entry(&mut self.disputes, id).offer(stamp, fact),
-            Payment::Review(id, fact) => entry(&mut self.reviews, id).offer(stamp, *fact),
+            Payment::Authorization(id, fact) => self.authorizations.entry(id).offer(stamp, fact),
+            Payment::Capture(id, fact) => self.captures.entry(id).offer(stamp, fact),
+            Payment::Refund(id, fact) => self.refunds.entry(id).offer(stamp, fact),
+            Payment::Dispute(id, fact) => self.disputes.entry(id).offer(stamp, fact),
+            Payment::Review(id, fact) => self.reviews.entry(id).offer(stamp, *fact),
         }
     }
 
     fn merge_shipping(&mut self, stamp: Stamp<'_>, shipping: &Shipping) -> Merged {
         match &shipping.fact {
-            ShippingFact::Shipment(id, kind) => entry(&mut self.shipments, id).offer(stamp, *kind, &shipping.lines),
-            ShippingFact::Return(id, fact) => entry(&mut self.returns, id).offer(stamp, *fact, &shipping.lines),
+            ShippingFact::Shipment(id, kind) => self.shipments.entry(id).offer(stamp, *kind, &shipping.lines),
+            ShippingFact::Return(id, fact) => self.returns.entry(id).offer(stamp, *fact, &shipping.lines),
         }
     }
 
@@ -100,8 +102,8 @@ impl Facts {
             Ordering::Placed(terms) => self.placed.offer(stamp.value(terms.clone())),
             Ordering::Amended(terms) => self.amended.offer(stamp.value(terms.clone())),
             Ordering::CancelRequested(by) => self.cancel_requested.offer(stamp.value(*by)),
-            Ordering::HoldPlaced(id) => entry(&mut self.holds, id).placed.offer(stamp.value(())),
-            Ordering::HoldReleased(id) => entry(&mut self.holds, id).released.offer(stamp.value(())),
+            Ordering::HoldPlaced(id) => self.holds.entry(id).placed.offer(stamp.value(())),
+            Ordering::HoldReleased(id) => self.holds.entry(id).released.offer(stamp.value(())),
         }
     }
 
@@ -164,10 +166,3 @@ impl Facts {
     }
 }
 
-/// The registers of one entity, made when they are first written.
-fn entry<'a, Id: Ord + Clone, Registers: Default>(
-    entities: &'a mut BTreeMap<Id, Registers>,
-    id: &Id,
-) -> &'a mut Registers {
-    entities.entry(id.clone()).or_default()
-}

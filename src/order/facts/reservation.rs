@@ -4,8 +4,7 @@
 //! registers of their own; which of the two counts for a line is decided when the line is read, because the ordered
 //! lines may not be known yet (DOMAIN section 4).
 
-use std::collections::BTreeMap;
-
+use super::few::Few;
 use super::register::{Latest, Merged, Stamp, Value};
 use crate::ids::{LineId, Sku, Timestamp};
 use crate::order::event::inventory::InventoryKind;
@@ -15,11 +14,11 @@ use crate::order::event::line::{Lines, Quantity};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
     pub(super) whole: Said,
-    pub(super) lines: BTreeMap<LineId, Said>,
+    pub(super) lines: Few<LineId, Said>,
 }
 
 /// What was said of one line, or of the whole.
-pub type Said = BTreeMap<InventoryKind, Latest<Claim>>;
+pub type Said = Few<InventoryKind, Latest<Claim>>;
 
 /// What a register holds of one line, or of the whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +53,12 @@ impl Reservation {
     ) -> Merged {
         if lines.is_whole_order() {
             let claim = Claim { quantity: None, sku: None, expires_at };
-            return self.whole.entry(kind).or_default().offer(stamp.value(claim));
+            return self.whole.entry(&kind).offer(stamp.value(claim));
         }
         let offers = lines.as_slice().iter().map(|line| {
             let claim = Claim { quantity: Some(line.quantity), sku: line.sku.clone(), expires_at };
-            let said = self.lines.entry(line.line_id.clone()).or_default();
-            said.entry(kind).or_default().offer(stamp.value(claim))
+            let said = self.lines.entry(&line.line_id);
+            said.entry(&kind).offer(stamp.value(claim))
         });
         offers.fold(Merged::Stale, Merged::max)
     }
@@ -118,7 +117,7 @@ impl Reservation {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.whole.len() + self.lines.values().map(BTreeMap::len).sum::<usize>()
+        self.whole.len() + self.lines.values().map(Few::len).sum::<usize>()
     }
 }
 

@@ -3,8 +3,7 @@
 //! Written by [`super::Facts::merge`], read by `lines`, `goods` and `cancel`. Invariant: LEFT keeps the earliest of all
 //! that was ever said of leaving, so that a later DISPATCHED cannot move the dispatch behind a cancel (DOMAIN section 5).
 
-use std::collections::BTreeMap;
-
+use super::few::Few;
 use super::register::{Earliest, Latest, Merged, Stamp};
 use crate::ids::Timestamp;
 use crate::order::event::line::Lines;
@@ -13,13 +12,13 @@ use crate::order::event::shipping::{ReturnFact, ShipmentKind, Stage};
 /// One parcel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shipment {
-    pub(super) said: BTreeMap<ShipmentKind, Latest<Lines>>,
+    pub(super) said: Few<ShipmentKind, Latest<Lines>>,
     pub(super) left: Earliest<()>,
 }
 
 impl Shipment {
     pub(super) fn offer(&mut self, stamp: Stamp<'_>, kind: ShipmentKind, lines: &Lines) -> Merged {
-        let merged = self.said.entry(kind).or_default().offer(stamp.value(lines.clone()));
+        let merged = self.said.entry(&kind).offer(stamp.value(lines.clone()));
         if !kind.has_left() {
             return merged;
         }

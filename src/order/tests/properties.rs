@@ -3,7 +3,7 @@
 //! Everything here is said of facts or of views of drawn events; a failure is shrunk by proptest, and what it shrinks to is
 //! then kept by name in `counterexamples`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -12,6 +12,7 @@ use super::{facts_of, view_of};
 use crate::ids::{OrderId, Timestamp};
 use crate::order::attention::Attention;
 use crate::order::explain::explain;
+use crate::order::facts::few::Few;
 use crate::order::facts::reservation::Quantities;
 use crate::order::obligation::Obligation;
 use crate::order::reading::Reading;
@@ -128,7 +129,7 @@ proptest! {
             let mut sum = Quantities::default();
             for reservation in facts.reservations.values() {
                 let named = reservation.lines().find(|(id, _)| **id == line.id);
-                let nothing = BTreeMap::default();
+                let nothing = Few::default();
                 let of_line = match named {
                     Some((_, said)) => reservation.of_named(said, line.ordered),
                     None if line.is_ordered => reservation.of_named(&nothing, line.ordered),

@@ -165,6 +165,13 @@ pub struct AppliedWriter {
 }
 
 impl AppliedWriter {
+    /// A writer with room for about so many entries.
+    #[must_use]
+    pub fn with_room_for(entries: usize) -> Self {
+        const ENTRY_BYTES: usize = 350;
+        Self { lines: Vec::with_capacity(entries * ENTRY_BYTES), entries: 0 }
+    }
+
     /// Adds an entry.
     pub fn add(&mut self, entry: Entry<'_>) {
         let line = Line {

@@ -49,7 +49,10 @@ impl EmittedRecord {
 /// The bytes of the column `emitted`.
 #[must_use]
 pub fn write_emitted(records: &[EmittedRecord]) -> Vec<u8> {
-    let plain = postcard::to_extend(records, vec![VERSION]).expect("postcard writes these types to memory");
+    const BESIDE_ITS_BYTES: usize = 40;
+    let mut plain = Vec::with_capacity(records.iter().map(|record| record.size_bytes() + BESIDE_ITS_BYTES).sum());
+    plain.push(VERSION);
+    let plain = postcard::to_extend(records, plain).expect("postcard writes these types to memory");
     compress(&plain)
 }
 

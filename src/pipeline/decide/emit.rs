@@ -30,7 +30,7 @@ impl LaneWork<'_> {
         let told = status_event((order_id, order, view), change, fact, self.now);
         let mut value = Vec::with_capacity(512);
         self.rules.encoder.encode_status(&told, &mut value).map_err(|error| Error::bug(error.to_string()))?;
-        Ok(record(self.rules.status_topic.clone(), order_id, value))
+        Ok(record(self.rules.status_topic.clone(), order_id, &value))
     }
 
     /// Publishes the record that tells a change.
@@ -71,7 +71,7 @@ impl LaneWork<'_> {
         let told = command(order_id, (obligation, reason), attempt, fact, self.now);
         let mut value = Vec::with_capacity(256);
         self.rules.encoder.encode_command(&told, &mut value).map_err(|error| bug(&error.to_string()))?;
-        let record = record(topic, order_id, value);
+        let record = record(topic, order_id, &value);
         if record.size_bytes() > self.rules.emitted_record_max_bytes {
             self.decided.too_large.insert(order_id.clone(), record.size_bytes());
             return Ok(None);
@@ -97,11 +97,12 @@ impl LaneWork<'_> {
 }
 
 /// A record of an order, keyed by its id.
-fn record(topic: Arc<str>, order_id: &OrderId, value: Vec<u8>) -> EmittedRecord {
+fn record(topic: Arc<str>, order_id: &OrderId, value: &[u8]) -> EmittedRecord {
     EmittedRecord {
         topic,
         key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),
-        value: Some(value.into()),
+        // In memory of its own size: it is kept until Kafka has it.
+        value: Some(Bytes::copy_from_slice(value)),
         headers: Vec::new(),
         timestamp: None,
     }

@@ -68,7 +68,7 @@ pub type Orders = ByOrder<Locked>;
 /// A bug: stored facts that cannot be read again, or a status event that has no place in its schema.
 pub fn decide(batch: &Batch, orders: &mut Orders, ground: &Ground, rules: &Rules, now: Timestamp) -> Result<Verdict> {
     let mut decided = Box::<Decided>::default();
-    decided.lanes.resize_with(batch.lanes.len(), LaneDecided::default);
+    decided.lanes.extend(batch.lanes.iter().map(|lane| LaneDecided::with_room_for(lane.items.len())));
     let mut emitted_bytes = 0;
     // All events before any visit: an event that is taken back is taken back to what events alone had made of its order.
     for (place, piece) in batch.pieces() {

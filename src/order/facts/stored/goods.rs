@@ -17,6 +17,7 @@ use crate::ids::{LineId, Sku, Timestamp};
 use crate::order::event::inventory::InventoryKind;
 use crate::order::event::line::{Line, Lines, Quantity};
 use crate::order::event::shipping::ShipmentKind;
+use crate::order::facts::few::Few;
 use crate::order::facts::register::{Earliest, Latest, Stamp, Value};
 use crate::order::facts::reservation::{Reservation, latest};
 use crate::order::facts::shipment::Shipment;
@@ -150,7 +151,7 @@ impl Serialize for Shipment {
 }
 
 /// LEFT as the values that are held would have written it.
-fn implied_left(said: &BTreeMap<ShipmentKind, Latest<Lines>>) -> Earliest<()> {
+fn implied_left(said: &Few<ShipmentKind, Latest<Lines>>) -> Earliest<()> {
     let mut left = Earliest::default();
     let leaving = said.iter().filter(|(kind, _)| kind.has_left());
     for value in leaving.filter_map(|(_, register)| register.get()) {
@@ -175,7 +176,7 @@ impl<'de> Visitor<'de> for ShipmentVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Shipment, M::Error> {
-        let mut said = BTreeMap::new();
+        let mut said = Few::default();
         let mut left = None;
         while let Some(letter) = object.next_key()? {
             if letter == LEFT_LETTER {
