@@ -125,7 +125,7 @@ sections! {
         /// Writers, each with one database connection and a share of the lanes.
         writers: usize = Rule::of(Kind::Count(1, 64)).default("4"),
         /// Records in one batch, at most.
-        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("5000"),
+        batch_max_records: usize = Rule::of(Kind::Count(1, 1_000_000)).default("3000"),
         /// Bytes of records in one batch, at most.
         batch_max_bytes: usize = Rule::of(Kind::Bytes(64 * KIB, 256 * MIB)).default("8MiB"),
         /// Bytes that one batch publishes, at most.

@@ -20,7 +20,7 @@ pub const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 pub const CLIENT_ID: &str = "orderstream-";
 
 /// What the client keeps of all partitions together before it fetches more of one; a fetch may go beyond.
-const PREFETCHED_RECORDS: usize = 16_000;
+const PREFETCHED_RECORDS: usize = 8_000;
 const PREFETCHED_KIB: usize = 16 << 10;
 
 /// Settings that every client of the process shares.
