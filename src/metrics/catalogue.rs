@@ -92,7 +92,7 @@ whole database is the same in every worker: take `max by`, not `sum by`.
     _ = writeln!(page, "A worker shows at most {fixed} series, and {a_lane} more for each lane of the deployment.\n");
     _ = writeln!(page, "| metric | kind | unit | labels | it says |\n|---|---|---|---|---|");
     for Listed { name, kind, unit, labels, help, .. } in catalogue() {
-        let labels: Vec<String> = labels.iter().map(|label| label_text(label)).collect();
+        let labels: Vec<String> = labels.iter().map(label_text).collect();
         _ = writeln!(page, "| `{name}` | {kind} | {unit} | {} | {help} |", labels.join("<br>"));
     }
     _ = writeln!(page, "\nBuckets of the histograms, by their upper bounds:\n\n| metric | bounds |\n|---|---|");
