@@ -247,8 +247,8 @@ table! {
         "Time since the oldest open obligation of the kind began.";
     JOURNAL_OLDEST_SECONDS: Gauge<0> = "journal_oldest_age_seconds", [],
         "Time since the oldest day of the journal began, of the whole database.";
-    JOURNAL_DAYS_DROPPED: Counter<0> = "journal_days_dropped_total", [],
-        "Days of the journal that were older than retention.journal and dropped.";
+    JOURNAL_PARTITIONS_DROPPED: Counter<0> = "journal_partitions_dropped_total", [],
+        "Partitions of the journal, a day each, that were older than retention.journal and dropped.";
     DEAD_LETTERS_REMOVED: Counter<0> = "dead_letters_removed_total", [],
         "Dead letters that were resolved longer ago than retention.dead_letters and removed.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],

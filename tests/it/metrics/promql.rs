@@ -7,6 +7,8 @@ use std::str::Chars;
 
 /// Words of the language that take labels in brackets.
 const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+/// Functions whose arguments may come after the labels that they group by.
+const AGGREGATIONS: [&str; 8] = ["sum", "min", "max", "avg", "count", "topk", "bottomk", "quantile"];
 /// Its other words.
 const WORDS: [&str; 8] = ["and", "or", "unless", "bool", "offset", "atan2", "Inf", "NaN"];
 
@@ -52,7 +54,7 @@ fn name(rest: &mut Peekable<Chars<'_>>, named: &mut Named) -> Result<(), String>
             let labels = inside.trim_start_matches('(').split(',').map(str::trim).filter(|label| !label.is_empty());
             named.labels.extend(labels.map(str::to_owned));
         }
-    } else if !WORDS.contains(&name.as_str()) && next != Some('(') {
+    } else if !WORDS.contains(&name.as_str()) && !AGGREGATIONS.contains(&name.as_str()) && next != Some('(') {
         let matchers = if next == Some('{') { matchers(rest)? } else { Vec::new() };
         named.selectors.push(Selector { name, matchers });
     }

@@ -38,7 +38,7 @@ const OF_FAULTS: [(&str, &str); 12] = [
     ),
     ("fenced_transactions_total", "takeover::a_lane_that_another_claimed_is_given_up_at_the_next_batch_and_taken_anew"),
     (
-        "journal_days_dropped_total",
+        "journal_partitions_dropped_total",
         "upkeep::an_old_day_of_the_journal_is_dropped_when_kafka_says_that_it_is_published_and_not_before",
     ),
     (
@@ -138,8 +138,10 @@ async fn move_everything(stage: &Stage) {
     producer.send_json(&event(Input::Order, "CANCEL_REQUESTED", "owed", 9, &json!({}))).expect("an event");
     producer.flush().expect("kafka has it");
     stage.all_published(60).await;
-    let said = letters(stage, "replay --all --yes");
-    assert!([0, 65].contains(&said.code), "{said:?}");
+    let refused = stage.number("select min(id) from dead_letters where state = 'open'").await;
+    // What is wrong with it is so still: the answer says that, and does not matter here.
+    let said = letters(stage, &format!("replay {refused} --yes"));
+    assert_ne!(said.code, 64, "{said:?}");
 }
 
 /// The metrics of the table that a scrape does not show as something that happened.
