@@ -2,7 +2,7 @@
 # Installs what the stack and the build need and this machine lacks, from Debian's packages; one line for each step.
 #
 # usage: setup.sh [stack|chaos]   with `stack` only what the stack needs, not what the build needs; with `chaos` also what some
-#                                 faults of `make chaos` and of the tests need
+#                                 faults of `make chaos` and some of the tests need
 set -euo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -55,8 +55,9 @@ missing_for_build() {
     has_library libcurl || echo libcurl4-openssl-dev
 }
 
-# Lets the wall clock of one process jump.
+# Lets the wall clock of one process jump; scrapes a worker and evaluates the alerts.
 missing_for_chaos() {
+    { has prometheus && has promtool; } || echo prometheus
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
 }
 
@@ -84,6 +85,11 @@ install_packages() {
         apt_get "${as_root[@]}" -- install postgresql-common
         "${as_root[@]}" sed -i 's/^#\? *create_main_cluster *=.*/create_main_cluster = false/' \
             /etc/postgresql-common/createcluster.conf
+    fi
+    if [[ " $* " == *" prometheus "* && -d /etc/systemd/system && ! -e /etc/systemd/system/prometheus.service ]]; then
+        # Likewise: a server of its own, on port 9090 of every address.
+        say "masking prometheus.service, so that the package starts no server; \`systemctl unmask prometheus\` undoes it"
+        "${as_root[@]}" ln -s /dev/null /etc/systemd/system/prometheus.service
     fi
     say "apt-get install $*"
     apt_get "${as_root[@]}" -- install "$@"

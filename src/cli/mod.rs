@@ -16,6 +16,7 @@ pub mod graph;
 mod instant;
 mod journal;
 mod logging;
+mod metrics;
 mod migrate;
 mod offline;
 mod order;
@@ -115,6 +116,9 @@ enum Command {
     /// About the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// About what a worker says about itself.
+    #[command(subcommand)]
+    Metrics(metrics::MetricsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,6 +180,7 @@ impl Command {
                 logging::start(&config.log);
                 finish(in_runtime(schema::register(&config)), schema::exit)
             }),
+            Self::Metrics(command) => command.run(),
             Self::Config(ConfigCommand::Example) => config::example(),
             Self::Config(ConfigCommand::Check(file)) => with_config(&file, |config| config::check(&config)),
         }

@@ -26,7 +26,8 @@ sections! {
         /// The consumer group. All workers of one deployment share it; two deployments never do.
         group: String = Rule::of(Kind::Text).default("orderstream"),
         /// What tells this process from the others of its group, in the transactional id.
-        /// Left out, each start makes a fresh one, which is right almost everywhere.
+        /// Left out, each start makes a fresh one, which is right almost everywhere. Client ids end with it, and so does
+        /// Postgres' application_name, which has room for the last 17 characters or more.
         instance: Option<String> = Rule::of(Kind::Word(64)).example("worker-1"),
         /// Without heartbeats for so long, this process loses its lanes. Brokers refuse less than 6s by default.
         session_timeout: Duration = duration(secs(1), mins(30)).default("8s"),

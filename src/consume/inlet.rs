@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::horizon::Sighting;
 use super::record::Record;
 use super::tenure::Tenure;
+use super::unapplied::Unapplied;
 use crate::ids::{Lane, NextOffset, Seq, Timestamp};
 use crate::order::Source;
 
@@ -52,9 +53,16 @@ pub struct Inlet {
     pub writer: UnboundedSender<ToWriter>,
     /// The next offset of each of its partitions; at first the checkpoints.
     pub expected: BTreeMap<Source, NextOffset>,
+    unapplied: BTreeMap<Source, Unapplied>,
 }
 
 impl Inlet {
+    /// The way into a lane from these checkpoints on.
+    #[must_use]
+    pub fn new(tenure: Arc<Tenure>, writer: UnboundedSender<ToWriter>, checkpoints: &[(Source, NextOffset)]) -> Self {
+        Self { tenure, writer, expected: checkpoints.iter().copied().collect(), unapplied: BTreeMap::new() }
+    }
+
     /// Hands a record on.
     ///
     /// # Errors
@@ -68,10 +76,26 @@ impl Inlet {
             ));
         }
         *expected = record.next_offset();
+        self.unapplied.entry(record.source).or_default().push(*expected, record.timestamp);
         self.tenure.record_queued(record.source, record.size_bytes());
         // A writer that is gone takes its process with it; what it did not apply is read again from the checkpoint.
         let _ = self.writer.send(ToWriter::Record(record, Instant::now()));
         Ok(())
+    }
+
+    /// Since when the lane's oldest record waits that is not applied, as [`Unapplied::since`] says it of each partition, where its
+    /// partitions are applied up to `applied` and now end at `ends`. None where all is applied.
+    pub fn unapplied_since(
+        &mut self,
+        applied: &[(Source, NextOffset)],
+        ends: &[(Source, NextOffset)],
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        for (source, end) in ends {
+            self.unapplied.entry(*source).or_default().sight(*end, now);
+        }
+        let since = applied.iter().filter_map(|(source, next)| self.unapplied.get_mut(source)?.since(*next));
+        since.min()
     }
 
     /// Hands on where the consumer stands, if that is behind the last record.

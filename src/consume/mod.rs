@@ -24,4 +24,5 @@ mod taps;
 pub mod tenure;
 mod tls_probe;
 pub mod topics;
+pub mod unapplied;
 pub mod watermarks;

@@ -98,7 +98,8 @@ impl<'a> Poller<'a> {
     fn subscribe(&self) {
         let names: Vec<&str> = self.handover().topics().iter().map(|(_, name)| name).collect();
         if let Err(error) = self.consumer.subscribe(&names) {
-            self.handover().refuse(format!("kafka does not take the subscription to {names:?}: {error}"));
+            let text = format!("kafka does not take the subscription to {names:?}: {error}");
+            self.handover().refuse("consumer", text);
         }
     }
 
@@ -153,7 +154,7 @@ impl<'a> Poller<'a> {
 
     fn hand_on(&self, message: &BorrowedMessage<'_>) {
         if let Err(text) = hand_on(self.handover(), message) {
-            self.handover().refuse(text);
+            self.handover().refuse("internal", text);
         }
     }
 
@@ -161,14 +162,17 @@ impl<'a> Poller<'a> {
         match error {
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 let wanted = self.wanted();
-                self.handover().refuse(outside::describe(&self.consumer, &wanted));
+                self.handover().refuse("offset_out_of_range", outside::describe(&self.consumer, &wanted));
             }
             // librdkafka skips what it cannot read and goes on behind it; a restart reads again from the checkpoint.
             KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::NotImplemented) => {
-                self.handover().refuse(format!("kafka gave records that cannot be read ({error}): start again; if that does not help, look at the broker's disk"));
+                let text = format!(
+                    "kafka gave records that cannot be read ({error}): start again; if that does not help, look at the broker's disk"
+                );
+                self.handover().refuse("unreadable", text);
             }
             KafkaError::MessageConsumptionFatal(_) => {
-                self.handover().refuse(format!("the consumer cannot go on: {error}"));
+                self.handover().refuse("consumer", format!("the consumer cannot go on: {error}"));
             }
             // The context has said it, with what to do about it.
             KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => {}

@@ -24,7 +24,7 @@ use super::capture::Capture;
 use super::inlet::Inlet;
 use super::tenure::End;
 use super::topics::InputTopics;
-use crate::ids::Lane;
+use crate::ids::{Lane, NextOffset};
 use crate::order::Source;
 
 /// Who takes lanes and gives them back. Called on the poll thread, inside the callbacks; may block.
@@ -35,15 +35,16 @@ pub trait Owner: Send + Sync {
     /// Drains what can be drained and ends every tenure.
     fn give_back(&self, why: End);
 
-    /// Stops the process: the assignment is one that must not be worked on. The text says why and what to do.
-    fn refuse(&self, text: String);
+    /// Stops the process: what Kafka gives must not be worked on. The reason is one of those of `lanes_stopped`, the text says why and
+    /// what to do.
+    fn refuse(&self, reason: &'static str, text: String);
 
-    /// Takes note of how far partitions reach.
-    fn observe(&self, ends: &Ends);
+    /// Takes note of how far partitions reach, and of what was handed on of them.
+    fn observe(&self, ends: &Ends, inlets: &mut BTreeMap<Lane, Inlet>);
 }
 
 /// The ends of the partitions of each lane, as the broker said them last.
-pub type Ends = BTreeMap<Lane, Vec<(Source, i64)>>;
+pub type Ends = BTreeMap<Lane, Vec<(Source, NextOffset)>>;
 
 /// The consumer's context: what its callbacks work on.
 pub struct Handover {
@@ -79,9 +80,9 @@ impl Handover {
     }
 
     /// Stops the process; see [`Owner::refuse`].
-    pub fn refuse(&self, text: String) {
+    pub fn refuse(&self, reason: &'static str, text: String) {
         if !self.refused.swap(true, Ordering::SeqCst) {
-            self.owner.refuse(text);
+            self.owner.refuse(reason, text);
         }
     }
 
@@ -97,7 +98,7 @@ impl Handover {
         let lanes = match self.topics.lanes(offered) {
             Ok(lanes) => lanes,
             Err(text) => {
-                self.refuse(text);
+                self.refuse("assignment", text);
                 return assignment;
             }
         };
@@ -132,10 +133,10 @@ impl ClientContext for Handover {
         for (source, name) in self.topics.iter() {
             let partitions = statistics.topics.get(name).into_iter().flat_map(|topic| &topic.partitions);
             for (number, partition) in partitions.filter(|(_, partition)| partition.hi_offset >= 0) {
-                ends.entry(Lane(*number)).or_default().push((source, partition.hi_offset));
+                ends.entry(Lane(*number)).or_default().push((source, NextOffset(partition.hi_offset)));
             }
         }
-        self.owner.observe(&ends);
+        self.owner.observe(&ends, &mut self.inlets());
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -156,7 +157,7 @@ impl ConsumerContext for Handover {
             consumer.unassign()
         };
         if let Err(error) = done {
-            self.refuse(format!("kafka does not take the assignment: {error}"));
+            self.refuse("consumer", format!("kafka does not take the assignment: {error}"));
         }
     }
 }

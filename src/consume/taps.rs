@@ -46,9 +46,10 @@ impl Taps {
                     continue;
                 }
                 let Some(mut queue) = consumer.split_partition_queue(name, lane.0) else {
-                    consumer
-                        .context()
-                        .refuse(format!("the client has no queue for `{name}` partition {lane}: start again"));
+                    consumer.context().refuse(
+                        "consumer",
+                        format!("the client has no queue for `{name}` partition {lane}: start again"),
+                    );
                     return;
                 };
                 let thread = thread.clone();
@@ -60,7 +61,9 @@ impl Taps {
         if opened.count() > 0
             && let Err(error) = consumer.resume(&opened)
         {
-            consumer.context().refuse(format!("kafka does not let partitions be read that it gave us: {error}"));
+            consumer
+                .context()
+                .refuse("consumer", format!("kafka does not let partitions be read that it gave us: {error}"));
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::capture::Capture;
 use crate::ids::{Epoch, Lane, NextOffset, Seq, TenureId, Timestamp};
+use crate::metrics;
 use crate::order::Source;
 
 /// Why a tenure ended; the label of a metric.
@@ -29,6 +30,9 @@ pub enum End {
 }
 
 impl End {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Revoked, Self::Lost, Self::Fenced, Self::Generation, Self::Stopped];
+
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -101,8 +105,8 @@ pub struct Applied {
     pub last_seq: Seq,
     /// The checkpoints, one a topic.
     pub checkpoints: Vec<(Source, NextOffset)>,
-    /// The timestamp of the last record applied under this tenure.
-    pub record_timestamp: Option<Timestamp>,
+    /// Where its partitions ended when somebody looked last.
+    pub ends: Vec<(Source, NextOffset)>,
     /// Up to when the lane has read everything that its partitions held then.
     pub horizon: Option<Timestamp>,
     /// Since when something waits to be published.
@@ -128,9 +132,13 @@ impl Tenure {
         }
     }
 
-    /// Ends the tenure. Returns whether it was open until now: the first reason stands.
+    /// Ends the tenure, and counts that. Returns whether it was open until now: the first reason stands.
     pub fn end(&self, why: End) -> bool {
-        self.ended.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        let was_open = self.ended.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if was_open {
+            metrics::TENURES_ENDED.increment(1, &[why.as_str()]);
+        }
+        was_open
     }
 
     /// Whether it ended.
@@ -176,13 +184,17 @@ impl Tenure {
     }
 
     /// Notes what the database confirmed.
-    pub fn set_applied(&self, last_seq: Seq, checkpoints: &[(Source, NextOffset)], last: Option<Timestamp>) {
+    pub fn set_applied(&self, last_seq: Seq, checkpoints: &[(Source, NextOffset)]) {
         let behind = last_seq > self.published();
         let mut applied = self.lock_applied();
         applied.last_seq = last_seq;
         applied.checkpoints = checkpoints.to_vec();
-        applied.record_timestamp = last.or(applied.record_timestamp);
         applied.unpublished_since = applied.unpublished_since.or(behind.then(Instant::now)).filter(|_| behind);
+    }
+
+    /// Notes where the lane's partitions end.
+    pub fn set_ends(&self, ends: &[(Source, NextOffset)]) {
+        ends.clone_into(&mut self.lock_applied().ends);
     }
 
     /// Notes how far the lane has seen.

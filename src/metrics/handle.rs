@@ -22,6 +22,18 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// The word of Prometheus' text format.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// A label's name and, where it is known, every value that it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Label {
@@ -54,11 +66,7 @@ impl Row {
     /// The unit, which the name tells.
     #[must_use]
     pub fn unit(&self) -> Unit {
-        match self.name {
-            name if name.contains("_seconds") => Unit::Seconds,
-            name if name.contains("_bytes") => Unit::Bytes,
-            _ => Unit::Count,
-        }
+        unit_of(self.name)
     }
 
     /// Every combination of known label values, the last label changing fastest; none if any label's are unknown.
@@ -87,6 +95,15 @@ impl Row {
             ::metrics::Label::new(label.name, SharedString::from((*value).to_owned()))
         });
         Key::from_parts(KeyName::from_const_str(self.name), labels.collect::<Vec<_>>())
+    }
+}
+
+/// The unit that a metric's name tells.
+pub(super) fn unit_of(name: &str) -> Unit {
+    match name {
+        name if name.contains("_seconds") => Unit::Seconds,
+        name if name.contains("_bytes") => Unit::Bytes,
+        _ => Unit::Count,
     }
 }
 

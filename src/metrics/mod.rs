@@ -4,6 +4,7 @@
 //! exporter crate's recorder and served by our own few lines of hyper, since the crate's listener answers every path.
 //! Invariant: each metric of the table is in every scrape from the first on, be it without a series.
 
+mod catalogue;
 mod handle;
 mod process;
 mod server;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+pub use catalogue::{Listed, catalogue, page, series_at_most};
 pub use handle::{Counter, Gauge, Histogram, Kind, Label, Metric, Row};
 pub use process::{PROCESS_METRICS, ProcessMetric};
 pub use server::serve;
@@ -80,12 +82,7 @@ fn without_retired(block: &str) -> String {
 
 /// The head of a metric that has no series yet, so that whoever looks knows it exists.
 fn head(row: &Row) -> String {
-    let kind = match row.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram => "histogram",
-    };
-    format!("# HELP {} {}\n# TYPE {} {kind}\n", row.name, row.help, row.name)
+    format!("# HELP {} {}\n# TYPE {} {}\n", row.name, row.help, row.name, row.kind.as_str())
 }
 
 #[cfg(test)]

@@ -15,10 +15,20 @@ const SINCE: Label = known("since", &["occurred", "recorded", "consumed"]);
 const LANE: Label = known("lane", &[]);
 const STOPPED: Label = known(
     "reason",
-    &["checkpoint_mismatch", "offset_out_of_range", "topic_changed", "position_ahead", "database_refused", "internal"],
+    &[
+        "assignment",
+        "checkpoint_mismatch",
+        "consumer",
+        "database_refused",
+        "internal",
+        "offset_out_of_range",
+        "position_ahead",
+        "topic_changed",
+        "unreadable",
+    ],
 );
 const ENDED: Label = known("reason", &["revoked", "lost", "fenced", "generation", "stopped"]);
-const REBALANCE: Label = known("kind", &["assign", "revoke", "lost", "error"]);
+const REBALANCE: Label = known("kind", &["assign", "revoke", "lost"]);
 const FENCED_BY: Label = known("by", &["epoch", "generation", "producer"]);
 const RECYCLED: Label = known("cause", &["error", "fenced", "generation", "slow"]);
 /// What is tried again. The first nine are of the database, in `persist::Fate::Retry`'s words where it says more.
@@ -79,6 +89,26 @@ const STATUS: Label = known(
         "PENDING",
     ],
 );
+/// How long an order has not changed; `persist::census` has the same.
+const UNCHANGED_FOR: Label = known("longer_than", &["1h", "1d", "7d"]);
+const ATTENTION: Label = known(
+    "reason",
+    &[
+        "authorization_expired",
+        "cancel_after_dispatch",
+        "command_unanswered",
+        "currency_mismatch",
+        "dispatched_after_cancel",
+        "overpaid",
+        "paid_before_deadline",
+        "partially_rejected",
+        "refund_failed",
+        "refunded_before_dispatch",
+        "reservation_expired_while_paid",
+        "returned_to_sender",
+        "shipment_lost",
+    ],
+);
 const OBLIGATION: Label = known("kind", &["VOID_PAYMENT", "REFUND_PAYMENT", "RELEASE_INVENTORY", "CANCEL_SHIPMENT"]);
 const DEADLINE: Label =
     known("name", &["authorization_expiry", "payment_due", "payment_retry", "rejection", "reservation_expiry"]);
@@ -124,6 +154,8 @@ table! {
         "OrderStatusChanged decided in committed batches; published later.";
     RECORDS_PUBLISHED: Counter<1> = "records_published_total", [TARGET],
         "Records of committed Kafka transactions.";
+    JOURNAL_ROWS_RELOADED: Counter<0> = "journal_rows_reloaded_total", [],
+        "Rows of the journal that were read back to be published, since the process that wrote them gave them up or had to begin anew.";
     BATCHES: Counter<0> = "batches_total", [],
         "Batches committed to the database.";
     BATCH_RECORDS: Histogram<0> = "batch_records", [],
@@ -137,26 +169,32 @@ table! {
     TRANSACTION_RECORDS: Histogram<0> = "transaction_records", [],
         "Records in a Kafka transaction.", RECORDS;
     EVENT_TO_PUBLISH_SECONDS: Histogram<1> = "event_to_publish_seconds", [SINCE],
-        "Time to the commit of the status event: since the event occurred, its record was written, or it was consumed.",
+        "Time from an input record to the Kafka commit of the status event that it caused: since its event occurred, since the record was written, since it was consumed. Left out: status events that a deadline or a replayed dead letter caused, and those of journal_rows_reloaded_total.",
         LATENCY_SECONDS;
     LAG_RECORDS: Gauge<1> = "lag_records", [LANE],
-        "Records of the lane's input partitions that are not applied yet.";
+        "Records of the lane's input partitions that are not applied yet, transaction markers among them; from the lane's owner.";
     LAG_SECONDS: Gauge<1> = "lag_seconds", [LANE],
-        "Age of the lane's oldest record that is not applied yet; 0 when all are.";
+        "Age of the lane's oldest record that is not applied yet, by the record's own timestamp once it is in memory; until then, or where it has none, for how long at least this owner has known it to be there. 0 when all are applied.";
     UNPUBLISHED_ROWS: Gauge<1> = "journal_unpublished_rows", [LANE],
         "Rows of the lane's journal that are not published yet.";
     UNPUBLISHED_SECONDS: Gauge<1> = "journal_unpublished_age_seconds", [LANE],
         "Age of the lane's oldest journal row that is not published yet; 0 when all are.";
+    LANES: Gauge<0> = "lanes", [],
+        "Lanes of the deployment: partitions of each input topic. The same in every worker.";
+    LANE_OWNED: Gauge<1> = "lane_owned", [LANE],
+        "1 for a lane with an open tenure of this process, 0 for every other lane of the deployment.";
+    LANE_EVENTS: Counter<1> = "lane_events_total", [LANE],
+        "Records and replayed dead letters of the lane in committed batches of this process, whatever became of them.";
     LANES_OWNED: Gauge<0> = "lanes_owned", [],
         "Lanes with an open tenure of this process.";
     LANES_STOPPED: Gauge<1> = "lanes_stopped", [STOPPED],
-        "Lanes of this process that stand still until a person acts.";
+        "1 once this process has stopped its lanes for that reason, until it ends, which is soon; its log and its exit code say more.";
     TENURES_OPENED: Counter<0> = "tenures_opened_total", [],
         "Lanes taken over.";
     TENURES_ENDED: Counter<1> = "tenures_ended_total", [ENDED],
         "Lanes given up or lost.";
     REBALANCES: Counter<1> = "rebalances_total", [REBALANCE],
-        "Calls of the rebalance callback.";
+        "Rebalances of the group: lanes were given to this process, given up by it, or taken away before it knew.";
     FENCED: Counter<1> = "fenced_transactions_total", [FENCED_BY],
         "Transactions refused because a newer owner exists: in the database by epoch, in Kafka by generation or producer.";
     PRODUCER_RECYCLES: Counter<1> = "producer_recycles_total", [RECYCLED],
@@ -199,14 +237,18 @@ table! {
         "Orders by status, of the whole database.";
     ORDERS_OLDEST_SECONDS: Gauge<1> = "orders_oldest_age_seconds", [STATUS],
         "Time since the last change of the order in this status that has not changed for longest.";
+    ORDERS_UNCHANGED: Gauge<2> = "orders_unchanged", [STATUS, UNCHANGED_FOR],
+        "Orders by status that have not changed for longer than that, of the whole database.";
+    ORDERS_ATTENTION: Gauge<1> = "orders_attention", [ATTENTION],
+        "Orders by the reason why a person should look, of the whole database; an order can have several.";
     OBLIGATIONS: Gauge<1> = "obligations", [OBLIGATION],
         "Open obligations, of the whole database.";
     OBLIGATIONS_OLDEST_SECONDS: Gauge<1> = "obligations_oldest_age_seconds", [OBLIGATION],
         "Time since the oldest open obligation of the kind began.";
     JOURNAL_OLDEST_SECONDS: Gauge<0> = "journal_oldest_age_seconds", [],
         "Time since the oldest day of the journal began, of the whole database.";
-    JOURNAL_DAYS_DROPPED: Counter<0> = "journal_days_dropped_total", [],
-        "Days of the journal that were older than retention.journal and dropped.";
+    JOURNAL_PARTITIONS_DROPPED: Counter<0> = "journal_partitions_dropped_total", [],
+        "Partitions of the journal, a day each, that were older than retention.journal and dropped.";
     DEAD_LETTERS_REMOVED: Counter<0> = "dead_letters_removed_total", [],
         "Dead letters that were resolved longer ago than retention.dead_letters and removed.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],

@@ -3,7 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::consume::tenure::End;
+use crate::decode::Reason;
 use crate::ids::Lane;
+use crate::order::Source;
+use crate::order::attention::Attention;
+use crate::order::obligation::ObligationKind;
+use crate::order::status::Status;
+use crate::persist::census::UNCHANGED_FOR;
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     TABLE.iter().map(|metric| metric.row())
@@ -36,7 +43,24 @@ fn the_lane_is_the_only_label_without_a_list_so_cardinality_is_bounded() {
         rows().flat_map(|row| row.labels).filter(|label| label.values.is_empty()).map(|label| label.name).collect();
     assert_eq!(open, BTreeSet::from(["lane"]));
     let series: usize = rows().map(|row| row.combinations().len()).sum();
-    assert!(series < 200, "{series}");
+    assert!(series < 300, "{series}");
+}
+
+#[test]
+fn labels_of_the_order_and_of_the_database_have_every_value_that_there_is() {
+    let values = |row: &'static Row, name: &str| {
+        row.labels.iter().find(|label| label.name == name).expect("the label").values.iter().copied().collect()
+    };
+    let is = |found: BTreeSet<&str>, expected: &[&'static str]| {
+        assert_eq!(found, expected.iter().copied().collect::<BTreeSet<_>>());
+    };
+    is(values(ORDERS.row(), "status"), &Status::ALL.map(Status::as_str));
+    is(values(ORDERS_ATTENTION.row(), "reason"), &Attention::ALL.map(Attention::as_str));
+    is(values(ORDERS_UNCHANGED.row(), "longer_than"), &UNCHANGED_FOR);
+    is(values(OBLIGATIONS.row(), "kind"), &ObligationKind::ALL.map(ObligationKind::as_str));
+    is(values(DEAD_LETTERS.row(), "reason"), &Reason::ALL.map(Reason::as_str));
+    is(values(EVENTS.row(), "topic"), &Source::ALL.map(Source::as_str));
+    is(values(TENURES_ENDED.row(), "reason"), &End::ALL.map(End::as_str));
 }
 
 #[test]

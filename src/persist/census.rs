@@ -18,14 +18,48 @@ pub struct Group {
     pub oldest_seconds: f64,
 }
 
+/// For how long orders have not changed that are counted apart, as the labels of `orders_unchanged`.
+pub const UNCHANGED_FOR: [&str; 3] = ["1h", "1d", "7d"];
+
+/// The orders of one status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfStatus {
+    /// All of them.
+    pub all: Group,
+    /// How many of them have not changed for longer than each of [`UNCHANGED_FOR`].
+    pub unchanged: [i64; UNCHANGED_FOR.len()],
+}
+
 /// Orders by status.
 ///
 /// # Errors
 /// The query's failure.
-pub async fn orders(connection: &mut PgConnection) -> Result<Vec<Group>> {
+pub async fn orders(connection: &mut PgConnection) -> Result<Vec<OfStatus>> {
+    let rows = sqlx::query(
+        "select status::text, count(*), extract(epoch from now() - min(changed_at))::float8,
+                count(*) filter (where changed_at < now() - interval '1 hour'),
+                count(*) filter (where changed_at < now() - interval '1 day'),
+                count(*) filter (where changed_at < now() - interval '7 days')
+           from orders group by status",
+    );
+    let rows = rows.fetch_all(connection).await?;
+    let mut groups = Vec::with_capacity(rows.len());
+    for row in rows {
+        let all = Group { name: row.try_get(0)?, count: row.try_get(1)?, oldest_seconds: row.try_get(2)? };
+        groups.push(OfStatus { all, unchanged: [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?] });
+    }
+    Ok(groups)
+}
+
+/// Orders by the reason why a person should look; the age is that of the order's last change.
+///
+/// # Errors
+/// The query's failure.
+pub async fn attention(connection: &mut PgConnection) -> Result<Vec<Group>> {
     groups(
         connection,
-        "select status::text, count(*), extract(epoch from now() - min(changed_at))::float8 from orders group by status",
+        "select reason, count(*), extract(epoch from now() - min(changed_at))::float8
+           from orders, unnest(attention) as reason where attention <> '{}' group by reason",
     )
     .await
 }

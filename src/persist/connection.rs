@@ -14,6 +14,11 @@ use super::error::{Error, Result};
 use crate::config;
 use crate::ids::Timestamp;
 
+/// How long `application_name` may be; Postgres cuts the rest off.
+const NAME_BYTES: usize = 63;
+/// Room in it for the part of the process, such as `topic-watch`.
+const PART_BYTES: usize = 12;
+
 /// How to reach the database, and the limits of every session.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -29,7 +34,7 @@ pub struct Settings {
     pub idle_in_transaction_timeout: Duration,
     /// What every session's `application_name` begins with.
     pub application_name: String,
-    /// Short name of this process, the second part of `application_name`.
+    /// Name of this process, the second part of `application_name`.
     pub instance: String,
 }
 
@@ -61,6 +66,13 @@ impl Settings {
     pub fn application_prefix(&self) -> String {
         format!("{}/", self.application_name)
     }
+
+    /// As much of the process's name as Postgres has room for: the end of it, which is where the names of pods and hosts differ.
+    fn shown_instance(&self) -> &str {
+        let room = NAME_BYTES - self.application_prefix().len() - "/".len() - PART_BYTES;
+        let from = self.instance.len().saturating_sub(room);
+        self.instance.get(from..).unwrap_or(&self.instance)
+    }
 }
 
 /// Opens a session for the named part of the process, for example `writer-0`.
@@ -72,7 +84,7 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
     let options = settings.access.options()?;
     let place = Place::of(&options);
     let options = options
-        .application_name(&format!("{}{}/{part}", settings.application_prefix(), settings.instance))
+        .application_name(&format!("{}{}/{part}", settings.application_prefix(), settings.shown_instance()))
         .options([
             ("statement_timeout", millis(settings.statement_timeout)),
             ("lock_timeout", millis(settings.lock_timeout)),
@@ -194,4 +206,25 @@ pub async fn rollback(connection: &mut PgConnection) -> Result<()> {
 pub async fn commit(connection: &mut PgConnection) -> Result<()> {
     connection.execute("commit").await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::silent;
+
+    #[test]
+    fn sessions_of_two_pods_have_two_names_that_postgres_does_not_cut() {
+        let mut database = silent::config().database;
+        let shown = |database: &config::Database, instance: &str| {
+            let settings = Settings::of(database, instance).expect("a URL");
+            format!("{}{}", settings.application_prefix(), settings.shown_instance())
+        };
+        assert_eq!(shown(&database, "orderstream-worker-1"), "orderstream/orderstream-worker-1");
+        database.application_name = "x".repeat(32);
+        let (one, other) = (format!("{}-1", "y".repeat(62)), format!("{}-2", "y".repeat(62)));
+        assert_eq!(shown(&database, &one), format!("{}/{}-1", "x".repeat(32), "y".repeat(15)));
+        assert_ne!(shown(&database, &one), shown(&database, &other));
+        assert!(shown(&database, &one).len() + "/".len() + PART_BYTES <= NAME_BYTES);
+    }
 }

@@ -106,6 +106,12 @@ impl Error {
         matches!(self.fate, Fate::Retry("statement_timeout" | "no_answer"))
     }
 
+    /// The reason of `lanes_stopped` where lanes cannot go on because of it.
+    #[must_use]
+    pub fn stops_lanes_as(&self) -> &'static str {
+        if self.fate == Fate::Bug { "internal" } else { "database_refused" }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn fate(&self) -> Fate {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::decode::Reason;
 use crate::metrics::{self, Gauge};
+use crate::order::attention::Attention;
 use crate::order::obligation::ObligationKind;
 use crate::order::status::Status;
-use crate::persist::census::{self, Group};
+use crate::persist::census::{self, Group, OfStatus, UNCHANGED_FOR};
 use crate::persist::{PgConnection, Result, Settings, connection};
 
 /// How long between two counts, at least.
@@ -38,22 +39,46 @@ async fn count(settings: &Settings, session: Option<PgConnection>) -> Result<PgC
     let limit = settings.answer_timeout();
     let orders = connection::answered(limit, census::orders(&mut connection)).await?;
     let owed = connection::answered(limit, census::obligations(&mut connection)).await?;
-    set(&Status::ALL.map(Status::as_str), &orders, (&metrics::ORDERS, &metrics::ORDERS_OLDEST_SECONDS));
+    let attention = connection::answered(limit, census::attention(&mut connection)).await?;
+    set_orders(&orders);
+    for reason in Attention::ALL.map(Attention::as_str) {
+        metrics::ORDERS_ATTENTION.set_count(of(&attention, reason).map_or(0, |group| number(group.count)), &[reason]);
+    }
     let kinds = ObligationKind::ALL.map(ObligationKind::as_str);
     set(&kinds, &owed, (&metrics::OBLIGATIONS, &metrics::OBLIGATIONS_OLDEST_SECONDS));
     let letters = connection::answered(limit, census::dead_letters(&mut connection)).await?;
     let reasons = Reason::ALL.map(Reason::as_str);
     set(&reasons, &letters, (&metrics::DEAD_LETTERS_OPEN, &metrics::DEAD_LETTERS_OLDEST_SECONDS));
     let (overdue, seconds) = connection::answered(limit, census::overdue(&mut connection)).await?;
-    metrics::DEADLINES_OVERDUE.set_count(usize::try_from(overdue).unwrap_or_default(), &[]);
+    metrics::DEADLINES_OVERDUE.set_count(number(overdue), &[]);
     metrics::DEADLINES_OVERDUE_SECONDS.set(seconds, &[]);
     Ok(connection)
 }
 
+fn set_orders(orders: &[OfStatus]) {
+    let all: Vec<Group> = orders.iter().map(|group| group.all.clone()).collect();
+    let statuses = Status::ALL.map(Status::as_str);
+    set(&statuses, &all, (&metrics::ORDERS, &metrics::ORDERS_OLDEST_SECONDS));
+    for status in statuses {
+        let unchanged = orders.iter().find(|group| group.all.name == status).map(|group| group.unchanged);
+        for (longer_than, count) in UNCHANGED_FOR.iter().zip(unchanged.unwrap_or_default()) {
+            metrics::ORDERS_UNCHANGED.set_count(number(count), &[status, longer_than]);
+        }
+    }
+}
+
 fn set(names: &[&'static str], groups: &[Group], (counts, ages): (&Gauge<1>, &Gauge<1>)) {
     for name in names {
-        let found = groups.iter().find(|group| group.name == *name);
-        counts.set_count(found.map_or(0, |group| usize::try_from(group.count).unwrap_or_default()), &[name]);
+        let found = of(groups, name);
+        counts.set_count(found.map_or(0, |group| number(group.count)), &[name]);
         ages.set(found.map_or(0.0, |group| group.oldest_seconds), &[name]);
     }
+}
+
+fn of<'a>(groups: &'a [Group], name: &str) -> Option<&'a Group> {
+    groups.iter().find(|group| group.name == name)
+}
+
+fn number(count: i64) -> usize {
+    usize::try_from(count).unwrap_or_default()
 }

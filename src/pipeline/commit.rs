@@ -248,7 +248,7 @@ impl Writer {
             }
             fate => fate.exit(),
         };
-        metrics::LANES_STOPPED.set(1.0, &["database_refused"]);
+        metrics::LANES_STOPPED.set(1.0, &[error.stops_lanes_as()]);
         self.process.shutdown.stop(exit, error.to_string());
         true
     }

@@ -16,6 +16,9 @@ impl Process {
             metrics::BATCH_RECORDS.record(part.len() as f64, &[]);
             metrics::BATCH_BYTES.record(part.size_bytes() as f64, &[]);
         }
+        for lane in part.lanes.iter().filter(|lane| !lane.items.is_empty()) {
+            metrics::LANE_EVENTS.increment(lane.items.len() as u64, &[&lane.lane().to_string()]);
+        }
         metrics::STATUS_EVENTS.increment(decided.tally.status_events, &[]);
         for ((source, outcome), count) in &decided.tally.events {
             metrics::EVENTS.increment(*count, &[source.as_str(), outcome]);

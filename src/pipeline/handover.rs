@@ -84,6 +84,15 @@ impl Tenures {
         let open = tenures.values().filter(|tenure| !tenure.is_ended());
         open.map(|tenure| (tenure.lane, tenure.id, tenure.standing())).collect()
     }
+
+    /// Notes where the partitions of these lanes end.
+    pub fn set_ends(&self, ends: &BTreeMap<Lane, Vec<(Source, NextOffset)>>) {
+        for (lane, tenure) in self.lock().iter() {
+            if let Some(ends) = ends.get(lane) {
+                tenure.set_ends(ends);
+            }
+        }
+    }
 }
 
 /// A lane as the database gave it to us.
@@ -93,6 +102,7 @@ impl LaneOwner {
     /// An owner without lanes, working on the current runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        observe::owned(parts.identity.lane_count, &BTreeMap::new());
         Self {
             process: parts.process,
             writers: parts.writers,
@@ -233,7 +243,7 @@ impl Owner for LaneOwner {
         for (claim, checkpoints) in taken {
             let identity = (claim.epoch, claim.tenure);
             let tenure = Arc::new(Tenure::open(claim.lane, identity, capture.clone(), claim.published_seq));
-            tenure.set_applied(claim.last_seq, &checkpoints, None);
+            tenure.set_applied(claim.last_seq, &checkpoints);
             openings.push(relay::Opening {
                 tenure: tenure.clone(),
                 last_seq: claim.last_seq,
@@ -241,14 +251,12 @@ impl Owner for LaneOwner {
                 checkpoints: checkpoints.clone(),
             });
             let writer = self.writers[writer::number_of(claim.lane, self.writers.len())].clone();
-            let expected = checkpoints.iter().copied().collect();
-            inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, {
-                Inlet { tenure: tenure.clone(), writer, expected }
-            }));
+            let inlet = Inlet::new(tenure.clone(), writer, &checkpoints);
+            inlets.push((inlet::Opening { tenure: tenure.clone(), last_seq: claim.last_seq, checkpoints }, inlet));
             tenures.insert(claim.lane, tenure);
         }
         metrics::TENURES_OPENED.increment(u64::try_from(openings.len()).unwrap_or(u64::MAX), &[]);
-        metrics::LANES_OWNED.set_count(openings.len(), &[]);
+        observe::owned(self.identity.lane_count, &tenures);
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(lanes = ?lanes.iter().map(|lane| lane.0).collect::<Vec<_>>(), generation = capture.generation(), took_ms, "lanes taken over");
         let _ = self.process.relay.send(ToRelay::Open(openings));
@@ -272,23 +280,22 @@ impl Owner for LaneOwner {
             self.runtime.block_on(self.drain(&tenures));
         }
         for (lane, tenure) in &tenures {
-            if tenure.end(why) {
-                metrics::TENURES_ENDED.increment(1, &[why.as_str()]);
-            }
+            tenure.end(why);
             observe::forget(*lane);
         }
-        metrics::LANES_OWNED.set_count(0, &[]);
+        observe::owned(self.identity.lane_count, &BTreeMap::new());
     }
 
-    fn refuse(&self, text: String) {
+    fn refuse(&self, reason: &'static str, text: String) {
         // An odd assignment is often that of a topic which somebody changed, and the topic says it better.
         let changed = self.look_at_topics().err().filter(|error| matches!(error.fate(), Fate::Misconfigured));
+        metrics::LANES_STOPPED.set(1.0, &[changed.as_ref().map_or(reason, |_| "topic_changed")]);
         self.process.shutdown.stop(Exit::Config, changed.map_or(text, |error| error.to_string()));
     }
 
-    fn observe(&self, ends: &Ends) {
-        let tenures = self.tenures.lock();
-        observe::lag(ends, &tenures, self.process.now());
+    fn observe(&self, ends: &Ends, inlets: &mut BTreeMap<Lane, Inlet>) {
+        observe::lag(ends, inlets, self.process.now());
+        observe::owned(self.identity.lane_count, &self.tenures.lock());
     }
 }
 

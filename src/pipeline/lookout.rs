@@ -89,6 +89,7 @@ impl Lookout {
         });
         let ends = read.await.map_err(|error| Error::passing("kafka", error.to_string()))?;
         let ends = ends.map_err(|error| Error::passing("kafka", error.to_string()))?;
+        self.tenures.set_ends(&ends);
         let unseen = lanes.into_iter().filter(|lane| !ends.contains_key(lane)).collect();
         self.tell(ends, at.said(), off_lane_due);
         Ok((connection, unseen))

@@ -133,7 +133,6 @@ impl Process {
             return;
         }
         metrics::FENCED.increment(1, &["epoch"]);
-        metrics::TENURES_ENDED.increment(u64::try_from(ended.len()).unwrap_or(u64::MAX), &[End::Fenced.as_str()]);
         tracing::warn!(lanes = ?ended, "another process claimed lanes of ours: their tenures end");
         if self.fences.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now()) {
             let text =

@@ -53,16 +53,16 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Exit {
 
 async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Refusal>> {
     let instance = config.kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-    let short = instance.chars().take(12).collect::<String>();
     let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
-    let database = persist::Settings::of(&config.database, &short).map_err(|error| misconfigured(error.to_string()))?;
+    let database =
+        persist::Settings::of(&config.database, &instance).map_err(|error| misconfigured(error.to_string()))?;
     let registry =
         Registry::new(decode::Access::from(&config.registry)).map_err(|error| misconfigured(error.to_string()))?;
-    let observer = start::observer(config, &short)?;
+    let observer = start::observer(config, &instance)?;
     let found = start::look(config, &database, &registry, &observer, shutdown).await?;
     crash::at(Point::StartSettled);
     let transactional_id = format!("{}-{instance}", config.kafka.group);
-    let producer = producer::Settings::new(&config.kafka, &short, config.worker.emitted_record_max_bytes);
+    let producer = producer::Settings::new(&config.kafka, &instance, config.worker.emitted_record_max_bytes);
     let opened = start::producer(config, &producer, &transactional_id, shutdown).await?;
     crash::at(Point::ProducerOpened);
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
@@ -85,7 +85,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let setup = Setup {
         producer,
         transactional_id: transactional_id.clone(),
-        observer: start::observer(config, &short)?,
+        observer: start::observer(config, &instance)?,
         topics: start::input_topics(config),
         status_topic: config.topics.status.clone(),
         dead_letter_topic: config.topics.dead_letter.clone(),
@@ -102,7 +102,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     }
     let tenures = Tenures::default();
     let watermarks =
-        Watermarks::open(&config.kafka, &short).map_err(|error| misconfigured(client::unusable(&error)))?;
+        Watermarks::open(&config.kafka, &instance).map_err(|error| misconfigured(client::unusable(&error)))?;
     let lookout = Lookout {
         process: process.clone(),
         writers: channels.clone(),
@@ -120,7 +120,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     });
     let handover = Handover::new(start::input_topics(config), Box::new(owner), Access::of(&config.kafka));
     let partitions = usize::try_from(found.identity.lane_count).unwrap_or_default() * handover.topics().len();
-    let consumer = client::join(&config.kafka, &short, partitions, handover)
+    let consumer = client::join(&config.kafka, &instance, partitions, handover)
         .map_err(|error| misconfigured(client::unusable(&error)))?;
     let room = Room { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {

@@ -13,6 +13,7 @@ use super::{outputs, start};
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::consume::observer::{Observer, TopicError};
+use crate::metrics;
 use crate::persist::deployment::{self, Identity};
 use crate::persist::output_topics::OutputTopic;
 use crate::persist::{Result, checkpoints, connection};
@@ -61,6 +62,7 @@ impl TopicWatch {
                 }
             }
             if let Some(text) = look.inputs.clone().filter(|_| look.inputs == before.inputs) {
+                metrics::LANES_STOPPED.set(1.0, &["topic_changed"]);
                 self.process.shutdown.stop(Exit::Config, text);
                 return;
             }

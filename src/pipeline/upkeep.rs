@@ -135,7 +135,7 @@ async fn drop_day(connection: &mut PgConnection, date: Date, published: &Publish
     match journal_days::take_away(connection, date, is_over).await? {
         Taken::Away => {
             crash::at(Point::DayDropped);
-            metrics::JOURNAL_DAYS_DROPPED.increment(1, &[]);
+            metrics::JOURNAL_PARTITIONS_DROPPED.increment(1, &[]);
             tracing::info!(day = %date, lanes = day.last.len(), "dropped a day of the journal");
             Ok(true)
         }

@@ -285,11 +285,7 @@ impl Writer {
             lane.checkpoints = part.checkpoints_after();
             lane.look();
             lane.horizon_noted = part.horizon.as_ref().map(|sighting| sighting.at).max(lane.horizon_noted);
-            lane.tenure.set_applied(
-                part.seq(),
-                &lane.checkpoints,
-                part.records().last().map(|record| record.timestamp),
-            );
+            lane.tenure.set_applied(part.seq(), &lane.checkpoints);
         }
     }
 

@@ -72,7 +72,10 @@ impl Relay {
                 self.retry.because(cause);
                 tracing::warn!(%error, "reading the journal, trying again");
             }
-            fate => self.setup.shutdown.stop(fate.exit(), error.to_string()),
+            fate => {
+                metrics::LANES_STOPPED.set(1.0, &[error.stops_lanes_as()]);
+                self.setup.shutdown.stop(fate.exit(), error.to_string());
+            }
         }
         self.retry.next_delay()
     }

@@ -292,6 +292,7 @@ impl Relay {
             if let Some((first, last)) = missing.filter(|_| loaded < TRANSACTION_BYTES) {
                 let rows = self.setup.journal.load(*number, first, last).map_err(Trouble::Database)?;
                 crash::at(Point::JournalLoaded);
+                metrics::JOURNAL_ROWS_RELOADED.increment(rows.len() as u64, &[]);
                 for (seq, records) in rows.into_iter().rev() {
                     let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
                     loaded += records.iter().map(EmittedRecord::size_bytes).sum::<usize>();

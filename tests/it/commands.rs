@@ -155,6 +155,7 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     let told = output::status_events(&stage.deployment).await.expect("the topic");
     let raised = told.iter().filter(|told| !told.view.attention.is_empty()).collect::<Vec<_>>();
     assert_eq!(raised.len(), 1);
+    assert_eq!(metric(&worker, "orderstream_commands_given_up_total").await, 1.0);
     assert!(raised[0].envelope.cause.is_none());
     send(&mut producer, &[voided("ord", 90)]);
     reaches(&stage, "ord", |status, attention| status == "CANCELLED" && attention.is_empty()).await;

@@ -28,6 +28,7 @@ mod house;
 mod kills;
 mod letters;
 mod malformed;
+mod metrics;
 mod off_lane;
 mod operator;
 mod outages;

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::events::{event, sound};
 use crate::stage::{GOODBYE, Stage};
+use crate::under_load::metric;
 
 const TEMPFAIL: i32 = 75;
 const CONFIG: i32 = 78;
@@ -123,6 +124,7 @@ async fn an_order_that_the_database_refuses_loses_its_mark_and_is_tried_again_wh
     }
     let log = worker.log().expect("a log");
     assert!(log.contains("shell-1") && log.contains("it is left as it is"), "{log}");
+    assert!(metric(&worker, "orderstream_deadlines_refused_total").await >= 2.0);
     stage.execute("alter table orders drop constraint refuses").await;
     let (answer, _) = rederive(&stage, &["--yes"], 0);
     assert_eq!(answer["done"], json!({"marked": 1, "still_differ": 0}));

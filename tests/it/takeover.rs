@@ -24,6 +24,7 @@ async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_publis
     let next = stage.worker("next");
     stage.all_published(20).await;
     nothing_is_left_open(&stage).await;
+    assert!(metric(&next, "orderstream_journal_rows_reloaded_total").await > 0.0);
     stage.finish([next]).await;
 }
 
@@ -97,6 +98,7 @@ async fn an_open_transaction_that_nobody_ended_is_refused_by_the_generation_it_w
             Ok(metric(&zombie, "orderstream_fenced_transactions_total{by=\"generation\"}").await > 0.0)
         })
         .await;
+    assert!(metric(&zombie, "orderstream_producer_recycles_total{cause=\"generation\"}").await > 0.0);
     zombie.must_run().expect("it takes part again");
     stage.send(60, 66).await;
     stage.all_published(30).await;

@@ -13,7 +13,7 @@ use crate::under_load::metric;
 
 /// What a worker says of a day that it keeps.
 const STAYS: &str = "a day of the journal is older than retention.journal and stays";
-const DROPPED: &str = "orderstream_journal_days_dropped_total";
+const DROPPED: &str = "orderstream_journal_partitions_dropped_total";
 
 /// Makes all that the journal has 40 days old; the first two rows of each lane 41, for which there is no partition.
 async fn grow_old(stage: &Stage) {
