@@ -3,12 +3,34 @@
 //!
 //! Inputs too, so that a producer finds the contract where its serializer looks for it.
 
+use clap::Subcommand;
+
 use super::exit::Exit;
-use super::print;
+use super::{ConfigFile, finish, in_runtime, logging, print, with_config};
 use crate::config::{Config, Topics};
 use crate::decode::{Access, Registry};
 use crate::ids::SchemaId;
 use crate::publish::schemas::{self, COMPATIBILITY, SchemaError, TopicSchema};
+
+/// What can be done about the schemas.
+#[derive(Debug, Subcommand)]
+pub(super) enum SchemaCommand {
+    /// Registers them in the schema registry, each under its topic.
+    #[command(after_help = "Example:\n  orderstream schema register --config orderstream.toml")]
+    Register(ConfigFile),
+}
+
+impl SchemaCommand {
+    /// Does what was asked.
+    pub(super) fn run(self) -> Exit {
+        match self {
+            Self::Register(file) => with_config(&file, |config| {
+                logging::start(&config.log);
+                finish(in_runtime(register(&config)), exit)
+            }),
+        }
+    }
+}
 
 /// Registers the schemas of all topics and prints a table of them.
 ///
