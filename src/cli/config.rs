@@ -32,17 +32,22 @@ impl ConfigCommand {
     }
 }
 
-/// Says that a configuration is right; one that is not has already been refused, but for what only the client libraries know: names
-/// and values of their properties, and whether certificates and keys fit together.
+/// Says that a configuration is right.
 fn check(config: &Config) -> Exit {
-    let kafka = client::check(&config.kafka);
-    let registry = Registry::new(Access::from(&config.registry)).map(drop).map_err(|error| error.to_string());
-    let database = persist::Settings::of(&config.database, "check").map(drop).map_err(|error| error.to_string());
-    let problems: Vec<String> = [kafka, registry, database].into_iter().filter_map(Result::err).collect();
+    let problems = unusable(config);
     if !problems.is_empty() {
         complain(problems.join("\n"));
         return Exit::Config;
     }
     let written = config.shown().filter(|shown| shown.origin != config::Origin::Default).count();
     print(&format!("the configuration is right: {written} settings given, the others are at their defaults\n"))
+}
+
+/// What is wrong with a configuration that was read. Most of what can be wrong was refused before; this is what only the client
+/// libraries know: names and values of their properties, and whether certificates and keys fit together.
+pub(super) fn unusable(config: &Config) -> Vec<String> {
+    let kafka = client::check(&config.kafka);
+    let registry = Registry::new(Access::from(&config.registry)).map(drop).map_err(|error| error.to_string());
+    let database = persist::Settings::of(&config.database, "check").map(drop).map_err(|error| error.to_string());
+    [kafka, registry, database].into_iter().filter_map(Result::err).collect()
 }
