@@ -10,8 +10,8 @@ use super::config::ConfigCommand;
 use super::exit::Exit;
 use super::schema::SchemaCommand;
 use super::{
-    ConfigFile, archive, dead_letters, finish, fold, graph, journal, migrate, order, orders, print, recover, rederive,
-    repartition, run, topics, verify, with_config,
+    ConfigFile, archive, check, dead_letters, finish, fold, graph, journal, migrate, order, orders, print, recover,
+    rederive, repartition, run, topics, verify, with_config,
 };
 
 /// A headless stream processor that drives the order state machine of a commerce platform, exactly once.
@@ -34,6 +34,15 @@ pub(super) enum Command {
     /// Runs one worker until SIGTERM.
     #[command(after_help = "Example:\n  orderstream run --config orderstream.toml")]
     Run(ConfigFile),
+    /// Looks at everything that a worker needs, before one is started: configuration, Kafka, database, registry.
+    ///
+    /// Changes nothing but a transactional id of its own, which it takes over to see whether it may. Run it as the worker's user.
+    #[command(after_help = "Examples:\n  orderstream check --config orderstream.toml\n  \
+        orderstream check --offline\n  \
+        orderstream check -o json | jq '.checks[] | select(.verdict != \"ok\")'\n\n\
+        Exit code 0 means that a worker can start, though there may be warnings; 69 that a server is not there; \
+        78 that something is set up wrong.")]
+    Check(check::CheckArgs),
     /// Makes the database's tables, or brings them to this version.
     #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml")]
     Migrate(ConfigFile),
@@ -84,7 +93,7 @@ pub(super) enum Command {
     /// Folds the journal again and compares it with the stored orders: 0 when all is equal, 65 when something differs.
     #[command(after_help = "Example:\n  orderstream verify --config orderstream.toml")]
     Verify(verify::VerifyArgs),
-    /// About the schemas of what is published.
+    /// About our schemas in the registry.
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// About the configuration.
@@ -97,6 +106,7 @@ impl Command {
     pub fn run(self) -> Exit {
         match self {
             Self::Run(file) => with_config(&file, run::run),
+            Self::Check(args) => args.run(),
             Self::Migrate(file) => with_config(&file, migrate::run),
             Self::DeadLetters(command) => command.run(),
             Self::Fold(args) => {

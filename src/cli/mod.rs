@@ -5,6 +5,7 @@
 
 mod archive;
 mod change;
+mod check;
 mod commands;
 mod config;
 mod database;

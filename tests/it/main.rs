@@ -12,6 +12,7 @@ mod bench;
 mod by_hand;
 mod census;
 mod chaos;
+mod check;
 mod commands;
 mod crash_points;
 mod dead_letters;
