@@ -10,8 +10,8 @@ use super::config::ConfigCommand;
 use super::exit::Exit;
 use super::schema::SchemaCommand;
 use super::{
-    ConfigFile, archive, check, dead_letters, finish, fold, graph, journal, migrate, order, orders, print, recover,
-    rederive, repartition, run, topics, verify, with_config,
+    ConfigFile, archive, check, dead_letters, finish, fold, graph, health, journal, migrate, order, orders, print,
+    recover, rederive, repartition, run, topics, verify, with_config,
 };
 
 /// A headless stream processor that drives the order state machine of a commerce platform, exactly once.
@@ -43,6 +43,13 @@ pub(super) enum Command {
         Exit code 0 means that a worker can start, though there may be warnings; 69 that a server is not there; \
         78 that something is set up wrong.")]
     Check(check::CheckArgs),
+    /// Says how the worker on this machine is, for probes: from a file that it writes once a second, without a port or a server.
+    ///
+    /// Give it the configuration of the worker.
+    #[command(after_help = "Examples:\n  orderstream health live --config orderstream.toml\n  \
+        orderstream health ready && echo takes part in the group\n\n\
+        Exit code 0 means yes; 69 that it does not live, 75 that it is not ready or not started yet; one line says why.")]
+    Health(health::HealthArgs),
     /// Makes the database's tables, or brings them to this version.
     #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml")]
     Migrate(ConfigFile),
@@ -107,6 +114,7 @@ impl Command {
         match self {
             Self::Run(file) => with_config(&file, run::run),
             Self::Check(args) => args.run(),
+            Self::Health(args) => args.run(),
             Self::Migrate(file) => with_config(&file, migrate::run),
             Self::DeadLetters(command) => command.run(),
             Self::Fold(args) => {

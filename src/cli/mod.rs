@@ -15,6 +15,7 @@ pub mod exit;
 pub mod explanation;
 pub mod fold;
 pub mod graph;
+mod health;
 mod instant;
 mod journal;
 mod logging;

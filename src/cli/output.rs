@@ -35,6 +35,12 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether a person asked.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        self.output == Format::Text
+    }
+
     /// Prints an answer in the form that was asked for.
     #[must_use]
     pub fn answer(self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Exit {

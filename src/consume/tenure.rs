@@ -29,6 +29,8 @@ pub enum End {
 }
 
 impl End {
+    const ALL: [Self; 5] = [Self::Revoked, Self::Lost, Self::Fenced, Self::Generation, Self::Stopped];
+
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -137,6 +139,13 @@ impl Tenure {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst) != 0
+    }
+
+    /// Why it ended, if it did.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<End> {
+        let ended = self.ended.load(Ordering::SeqCst);
+        End::ALL.into_iter().find(|end| *end as u8 == ended)
     }
 
     /// While a writer has lost its connection and has not compared the lane with memory, nothing of the lane is published.

@@ -23,6 +23,7 @@ mod explanations;
 mod faults;
 mod fold;
 mod happy_path;
+mod health;
 mod holds;
 mod hostile;
 mod house;
