@@ -70,6 +70,7 @@ pub mod config;
 pub mod consume;
 pub mod crash;
 pub mod decode;
+pub mod heartbeat;
 pub mod ids;
 pub mod metrics;
 pub mod order;

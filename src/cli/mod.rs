@@ -5,6 +5,8 @@
 
 mod archive;
 mod change;
+mod check;
+mod commands;
 mod config;
 mod database;
 mod dead_letters;
@@ -13,6 +15,7 @@ pub mod exit;
 pub mod explanation;
 pub mod fold;
 pub mod graph;
+mod health;
 mod instant;
 mod journal;
 mod logging;
@@ -35,110 +38,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 
 use crate::config::{Config, Environment, load};
+use commands::Cli;
 use exit::Exit;
-
-/// A headless stream processor that drives the order state machine of a commerce platform, exactly once.
-///
-/// Reads payment, inventory and shipping events from Kafka, keeps every order's state in Postgres, and publishes each
-/// change to Kafka.
-#[derive(Debug, Parser)]
-#[command(name = "orderstream", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXIT_CODES)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 done, 64 wrong command line, 65 wrong input, 66 no input, 69 a server is not there, 70 a bug, \
-75 try again, 78 wrong configuration, 130 Ctrl-C.";
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Runs one worker until SIGTERM.
-    #[command(after_help = "Example:\n  orderstream run --config orderstream.toml")]
-    Run(ConfigFile),
-    /// Makes the database's tables, or brings them to this version.
-    #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml")]
-    Migrate(ConfigFile),
-    /// About records that could not be applied.
-    #[command(subcommand)]
-    DeadLetters(dead_letters::DeadLettersCommand),
-    /// Folds the events of one order, without any server, and prints what they make of it.
-    #[command(after_help = "Example:\n  orderstream fold events.json --until 2026-01-02T00:00:00Z --emits")]
-    Fold(fold::FoldArgs),
-    /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
-    #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
-    Graph(graph::GraphArgs),
-    /// Sets a deployment right that went apart: a restored database, an input topic that was made again or lost unread records.
-    ///
-    /// Works only while no worker runs. Without --yes it says what it found and what it would do.
-    #[command(after_help = "Examples:\n  orderstream recover --config orderstream.toml\n  \
-        orderstream recover --yes --note \"restored the backup of 02:00\"\n  \
-        orderstream recover --input-topic payments --from earliest --yes\n\n\
-        Exit code 75 means that somebody works on it, 78 that an option is needed to go on; the message says which.")]
-    Recover(recover::RecoverArgs),
-    /// Moves orders to other lanes after partitions were added to the input topics; without --yes it only counts them.
-    #[command(after_help = "Example:\n  orderstream repartition --config orderstream.toml --yes\n\n\
-        Exit code 75 means that somebody works on it: stop all workers first.")]
-    Repartition(repartition::RepartitionArgs),
-    /// About the input topics.
-    #[command(subcommand)]
-    Topics(topics::TopicsCommand),
-    /// Derives every order anew under this release's rules and this configuration's policy.
-    ///
-    /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
-    #[command(after_help = "Example:\n  orderstream rederive --dry-run --config orderstream.toml\n\n\
-        Exit code 75 means that no worker takes the marks, 78 that the workers use another policy or release.")]
-    Rederive(rederive::RederiveArgs),
-    /// Moves orders that reached their end long ago out of the way, without --yes only counts them.
-    ///
-    /// They lose nothing: an event that comes later brings its order back as it was.
-    #[command(after_help = "Example:\n  orderstream archive --older-than 90d --status COMPLETED --yes")]
-    Archive(archive::ArchiveArgs),
-    /// About one order.
-    #[command(subcommand)]
-    Order(order::OrderCommand),
-    /// About many orders.
-    #[command(subcommand)]
-    Orders(orders::OrdersCommand),
-    /// About the journal: everything that was ever applied.
-    #[command(subcommand)]
-    Journal(journal::JournalCommand),
-    /// Folds the journal again and compares it with the stored orders: 0 when all is equal, 65 when something differs.
-    #[command(after_help = "Example:\n  orderstream verify --config orderstream.toml")]
-    Verify(verify::VerifyArgs),
-    /// About the schemas of what is published.
-    #[command(subcommand)]
-    Schema(SchemaCommand),
-    /// About the configuration.
-    #[command(subcommand)]
-    Config(ConfigCommand),
-    /// About what a worker says about itself.
-    #[command(subcommand)]
-    Metrics(metrics::MetricsCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum SchemaCommand {
-    /// Registers them in the schema registry, each under its topic.
-    #[command(after_help = "Example:\n  orderstream schema register --config orderstream.toml")]
-    Register(ConfigFile),
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Prints a configuration file with every setting, what it is for and its default.
-    #[command(after_help = "Example:\n  orderstream config example > orderstream.toml")]
-    Example,
-    /// Says everything that is wrong with the configuration, without any server.
-    #[command(
-        after_help = "Example:\n  ORDERSTREAM__KAFKA__BROKERS=kafka:9092 orderstream config check --config base.toml"
-    )]
-    Check(ConfigFile),
-}
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
@@ -154,36 +58,6 @@ pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.command.run().into(),
         Err(answer) => explain(&answer).into(),
-    }
-}
-
-impl Command {
-    fn run(self) -> Exit {
-        match self {
-            Self::Run(file) => with_config(&file, run::run),
-            Self::Migrate(file) => with_config(&file, migrate::run),
-            Self::DeadLetters(command) => command.run(),
-            Self::Fold(args) => {
-                finish(fold::run(&args, io::stdin().lock(), io::stdout().lock()), fold::FoldError::exit_code)
-            }
-            Self::Graph(args) => print(&graph::drawn(&args)),
-            Self::Recover(args) => args.run(),
-            Self::Repartition(args) => args.run(),
-            Self::Topics(command) => command.run(),
-            Self::Rederive(args) => args.run(),
-            Self::Archive(args) => args.run(),
-            Self::Order(command) => command.run(),
-            Self::Orders(command) => command.run(),
-            Self::Journal(command) => command.run(),
-            Self::Verify(asked) => asked.run(),
-            Self::Schema(SchemaCommand::Register(file)) => with_config(&file, |config| {
-                logging::start(&config.log);
-                finish(in_runtime(schema::register(&config)), schema::exit)
-            }),
-            Self::Metrics(command) => command.run(),
-            Self::Config(ConfigCommand::Example) => config::example(),
-            Self::Config(ConfigCommand::Check(file)) => with_config(&file, |config| config::check(&config)),
-        }
     }
 }
 
@@ -248,56 +122,5 @@ fn print_bytes(bytes: &[u8]) -> Exit {
             Exit::TempFail
         }
         _ => Exit::Ok,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn commands_read_as_written() {
-        assert!(matches!(
-            parse("orderstream run --config a.toml").unwrap().command,
-            Command::Run(ConfigFile { config: Some(path) }) if path.to_str() == Some("a.toml")
-        ));
-        assert!(matches!(parse("orderstream migrate").unwrap().command, Command::Migrate(ConfigFile { config: None })));
-        assert!(parse("orderstream config check --config a.toml").is_ok());
-        assert!(parse("orderstream schema register").is_ok());
-    }
-
-    #[test]
-    fn a_wrong_command_line_exits_with_64_and_help_with_0() {
-        for wrong in ["orderstream", "orderstream rum", "orderstream run --confg a", "orderstream config"] {
-            assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
-        }
-        for right in ["orderstream --help", "orderstream run --help", "orderstream --version"] {
-            assert!(!parse(right).unwrap_err().use_stderr(), "{right}");
-        }
-    }
-
-    #[test]
-    fn every_commands_help_shows_an_example() {
-        fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
-            if !command.has_subcommands() {
-                return vec![command];
-            }
-            command.get_subcommands().flat_map(leaves).collect()
-        }
-        for leaf in leaves(&Cli::command()) {
-            let example = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(example.contains("orderstream ") && example.contains(leaf.get_name()), "{}", leaf.get_name());
-        }
     }
 }

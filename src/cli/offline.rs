@@ -72,14 +72,8 @@ impl std::convert::From<persist::Error> for Refusal {
 
 impl std::convert::From<TopicError> for Refusal {
     fn from(error: TopicError) -> Self {
-        match error {
-            TopicError::Unreachable(_) | TopicError::Troubled(..) => {
-                Self::Because(Exit::Unavailable, error.to_string())
-            }
-            TopicError::Denied(_) | TopicError::Forbidden(_) | TopicError::Missing(_) => {
-                Self::config(error.to_string())
-            }
-        }
+        let exit = if error.is_away() { Exit::Unavailable } else { Exit::Config };
+        Self::Because(exit, error.to_string())
     }
 }
 
@@ -136,12 +130,8 @@ impl Offline {
         let topics = pipeline::input_topics(config);
         let names: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
         let lane_count = topics.lane_count(&observer.partition_counts(&names)?).map_err(Refusal::config)?;
-        let now = Identity {
-            kafka_cluster_id: observer.cluster_id().ok_or_else(|| Refusal::kafka("it does not say its cluster id"))?,
-            group: config.kafka.group.clone(),
-            topics: topics.iter().map(|(source, name)| (source.as_str().to_owned(), name.to_owned())).collect(),
-            lane_count,
-        };
+        let cluster = observer.cluster_id().ok_or_else(|| Refusal::kafka("it does not say its cluster id"))?;
+        let now = pipeline::identity(config, cluster, lane_count);
         let prefix = persist::Settings::of(&config.database, "cli")?.application_prefix();
         Ok(Self { connection, observer, topics, database_id, stored, now, prefix })
     }

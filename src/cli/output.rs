@@ -4,12 +4,12 @@
 //! goes to standard error, and only to a terminal.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
@@ -35,6 +35,12 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether a person asked.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        self.output == Format::Text
+    }
+
     /// Prints an answer in the form that was asked for.
     #[must_use]
     pub fn answer(self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Exit {
@@ -54,14 +60,14 @@ pub fn json(value: &impl Serialize) -> String {
 
 /// A table with these headings and no frame: wide text wraps on a terminal and stays on one line in a pipe.
 #[must_use]
-pub fn table<Cell: Display>(headings: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+pub fn table<C: Into<Cell>>(headings: &[&str], rows: impl IntoIterator<Item = Vec<C>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headings.to_vec());
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     for row in rows {
-        table.add_row(row.into_iter().map(|cell| cell.to_string()));
+        table.add_row(row);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -78,14 +84,16 @@ pub fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String
     fields.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect()
 }
 
+/// Whether an answer may be coloured: only on a terminal, and not where somebody asked for none.
+#[must_use]
+pub fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// The first word of an answer: on a terminal it stands out.
 #[must_use]
 pub fn large(word: &str) -> String {
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        format!("\x1b[1;7m {word} \x1b[0m")
-    } else {
-        word.to_owned()
-    }
+    if colours() { format!("\x1b[1;7m {word} \x1b[0m") } else { word.to_owned() }
 }
 
 /// A text from outside as it may be shown: what would steer the terminal is escaped.

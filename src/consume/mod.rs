@@ -6,12 +6,13 @@
 pub mod access;
 pub mod capture;
 pub mod client;
+pub mod configs;
 mod credentials;
 pub mod describe;
 mod headers;
 pub mod horizon;
 pub mod inlet;
-pub mod limits;
+pub mod layout;
 pub mod observer;
 mod outside;
 pub mod partitioner;

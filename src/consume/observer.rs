@@ -43,6 +43,14 @@ pub enum TopicError {
     Missing(String),
 }
 
+impl TopicError {
+    /// Whether it is Kafka that is not there; anything else is set up wrong.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Troubled(..))
+    }
+}
+
 /// A member of the group, as the broker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -121,7 +129,7 @@ impl Observer {
     }
 
     /// Asks for a topic's metadata in slices, so that a refusal is noticed while librdkafka goes on trying.
-    fn metadata(&self, topic: &str) -> Result<Metadata, TopicError> {
+    pub(super) fn metadata(&self, topic: &str) -> Result<Metadata, TopicError> {
         let access = self.client.context();
         let began = Instant::now();
         loop {

@@ -24,6 +24,7 @@ use super::record::Record;
 use super::room::Room;
 use super::taps::Taps;
 use super::tenure::End;
+use crate::heartbeat::pulse::Pulse;
 use crate::ids::{Lane, NextOffset, Timestamp};
 use crate::metrics;
 use crate::shutdown::Shutdown;
@@ -62,6 +63,7 @@ pub struct Poller<'a> {
     rejoin: &'a AtomicBool,
     shutdown: &'a Shutdown,
     positions_at: Instant,
+    pulse: Option<&'a Pulse>,
 }
 
 impl<'a> Poller<'a> {
@@ -69,7 +71,13 @@ impl<'a> Poller<'a> {
     #[must_use]
     pub fn new(consumer: BaseConsumer<Handover>, room: Room, rejoin: &'a AtomicBool, shutdown: &'a Shutdown) -> Self {
         let (taps, consumer) = (Taps::default(), Arc::new(consumer));
-        Self { taps, consumer, room, rejoin, shutdown, positions_at: Instant::now() }
+        Self { taps, consumer, room, rejoin, shutdown, positions_at: Instant::now(), pulse: None }
+    }
+
+    /// The same, leaving a trace of each round.
+    #[must_use]
+    pub fn with_pulse(self, pulse: &'a Pulse) -> Self {
+        Self { pulse: Some(pulse), ..self }
     }
 
     /// Polls until shutdown, then leaves the group: the last revoke callback runs in here.
@@ -77,6 +85,9 @@ impl<'a> Poller<'a> {
         self.subscribe();
         let thread = thread::current();
         while !self.shutdown.is_requested() {
+            if let Some(pulse) = self.pulse {
+                pulse.poll();
+            }
             self.serve(Duration::ZERO);
             self.taps.follow(&self.consumer, &self.consumer.context().inlets(), &thread);
             let taken = self.take_records();

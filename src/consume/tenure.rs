@@ -147,6 +147,13 @@ impl Tenure {
         self.ended.load(Ordering::SeqCst) != 0
     }
 
+    /// Why it ended, if it did.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<End> {
+        let ended = self.ended.load(Ordering::SeqCst);
+        End::ALL.into_iter().find(|end| *end as u8 == ended)
+    }
+
     /// While a writer has lost its connection and has not compared the lane with memory, nothing of the lane is published.
     pub fn set_in_doubt(&self, in_doubt: bool) {
         self.in_doubt.store(in_doubt, Ordering::SeqCst);

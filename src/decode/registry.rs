@@ -160,6 +160,24 @@ impl Registry {
         }
     }
 
+    /// The compatibility rule of a subject; none where it has no rule of its own.
+    ///
+    /// # Errors
+    /// No answer, or another one: try again.
+    pub async fn compatibility(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        let sent = self.client()?.get(format!("{}/config/{subject}", self.url)).send().await;
+        let response = sent.map_err(|error| self.no_answer(&chain(&error)))?;
+        match response.status() {
+            status if status.is_success() => {
+                let rule: serde_json::Value = response.json().await.map_err(|error| self.no_answer(&chain(&error)))?;
+                let rule = rule["compatibilityLevel"].as_str().or(rule["compatibility"].as_str());
+                Ok(rule.map(str::to_owned))
+            }
+            reqwest::StatusCode::NOT_FOUND => Ok(None),
+            status => Err(self.no_answer(&format!("status {status} to the compatibility rule of `{subject}`"))),
+        }
+    }
+
     /// The error for a call that failed.
     #[must_use]
     pub fn failed(&self, error: &SRCError) -> RegistryError {

@@ -110,7 +110,16 @@ impl From<&config::Registry> for Access {
 impl Client {
     /// A request to set something.
     pub fn put(&self, url: String) -> reqwest::RequestBuilder {
-        let request = self.http.put(url);
+        self.known(self.http.put(url))
+    }
+
+    /// A request to read something.
+    pub fn get(&self, url: String) -> reqwest::RequestBuilder {
+        self.known(self.http.get(url))
+    }
+
+    /// The request as one of our user.
+    fn known(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match &self.username {
             Some(username) => request.basic_auth(username, self.held.password.as_ref()),
             None => request,

@@ -108,30 +108,6 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
         .map_err(|error| place.explain(error))
 }
 
-/// Refuses a server that would forget what it confirmed; warns about what weakens it.
-///
-/// # Errors
-/// `fsync` off is a misconfiguration.
-pub async fn check_durability(connection: &mut PgConnection) -> Result<()> {
-    let row = sqlx::query(
-        "select current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')",
-    )
-    .fetch_one(connection)
-    .await?;
-    let (fsync, pages, commit): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if fsync != "on" {
-        return Err(Error::misconfigured(format!(
-            "postgres runs with fsync = `{fsync}`: a crash would lose confirmed orders; set fsync = on"
-        )));
-    }
-    for (name, value) in [("full_page_writes", pages), ("synchronous_commit", commit)] {
-        if value == "off" {
-            tracing::warn!(setting = name, "postgres runs with `{name}` off: a crash can lose confirmed orders");
-        }
-    }
-    Ok(())
-}
-
 /// Waits for the database no longer than `limit`.
 ///
 /// # Errors

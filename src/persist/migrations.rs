@@ -41,6 +41,12 @@ pub async fn check(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
+/// The version that this release brings a database to.
+#[must_use]
+pub fn latest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>> {
     let table = MIGRATIONS.table_name.as_ref();
     // Only asked for: whoever works or reads here need not have the right to make tables.

@@ -30,6 +30,7 @@ pub mod orders;
 pub mod output_topics;
 pub mod recovery;
 pub mod retention;
+pub mod server;
 pub mod settle;
 #[cfg(test)]
 pub mod silent;

@@ -93,6 +93,12 @@ impl Tenures {
             }
         }
     }
+
+    /// The lanes that were given to us, each with why its tenure has ended, if it has.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<(Lane, Option<End>)> {
+        self.lock().values().map(|tenure| (tenure.lane, tenure.why_ended())).collect()
+    }
 }
 
 /// A lane as the database gave it to us.
@@ -267,6 +273,7 @@ impl Owner for LaneOwner {
         });
         let inlets = inlets.collect();
         crash::at(Point::TenuresOpened);
+        self.process.pulse.set_assigned(true);
         // Not here: it asks every broker, and one that is away would hold up the lanes.
         let (observer, group) = (self.observer.clone(), self.identity.group.clone());
         self.runtime.spawn_blocking(move || look_for_strangers(&observer, &group));
@@ -274,6 +281,7 @@ impl Owner for LaneOwner {
     }
 
     fn give_back(&self, why: End) {
+        self.process.pulse.set_assigned(false);
         metrics::REBALANCES.increment(1, &[if why == End::Lost { "lost" } else { "revoke" }]);
         let tenures = std::mem::take(&mut *self.tenures.lock());
         if why == End::Revoked && !tenures.is_empty() {

@@ -42,8 +42,9 @@ use decide::{Verdict, decide};
 use decided::Decided;
 use process::Process;
 
+pub use outputs::names as output_topics;
 pub use run::run;
-pub use start::input_topics;
+pub use start::{identity, input_topics, refuses_ours};
 
 /// What one attempt at a batch comes to.
 enum Attempt {

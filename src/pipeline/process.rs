@@ -14,6 +14,7 @@ use super::decide::Rules;
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
 use crate::decode::Decoder;
+use crate::heartbeat::pulse::Pulse;
 use crate::ids::{Lane, OrderId, Timestamp};
 use crate::metrics;
 use crate::persist::{self, DatabaseClock};
@@ -53,6 +54,8 @@ pub struct Process {
     pub rejoin: AtomicBool,
     /// The way out.
     pub shutdown: Shutdown,
+    /// What its threads leave behind as they come round.
+    pub pulse: Arc<Pulse>,
     clock: RwLock<DatabaseClock>,
     relay_room: Arc<Semaphore>,
     relay_room_units: u32,
@@ -75,6 +78,8 @@ pub struct Parts {
     pub transactional_id: String,
     /// See [`Process::shutdown`].
     pub shutdown: Shutdown,
+    /// See [`Process::pulse`].
+    pub pulse: Arc<Pulse>,
     /// The database's clock.
     pub clock: DatabaseClock,
 }
@@ -98,6 +103,7 @@ impl Process {
             transactional_id: parts.transactional_id,
             rejoin: AtomicBool::new(false),
             shutdown: parts.shutdown,
+            pulse: parts.pulse,
             clock: RwLock::new(parts.clock),
             relay_room: Arc::new(Semaphore::new(relay_room)),
             relay_room_units: u32::try_from(relay_room).unwrap_or(u32::MAX),

@@ -25,13 +25,18 @@ use super::writer::Writer;
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::consume::access::Access;
-use crate::consume::client;
+use crate::consume::client::{self, MAX_POLL_INTERVAL};
 use crate::consume::poll::Poller;
 use crate::consume::rebalance::Handover;
 use crate::consume::room::Room;
+use crate::consume::tenure::End;
 use crate::consume::watermarks::Watermarks;
 use crate::crash::{self, Point};
 use crate::decode::{self, Decoder, Registry};
+use crate::heartbeat;
+use crate::heartbeat::pulse::{Limits, Pulse};
+use crate::heartbeat::writer::Beating;
+use crate::ids::Lane;
 use crate::persist;
 use crate::publish::encode::Encoder;
 use crate::publish::inbox::{Setup, ToRelay};
@@ -52,6 +57,14 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Exit {
 }
 
 async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Refusal>> {
+    let (pulse, tenures) = (Arc::new(Pulse::new(limits(config))), Tenures::default());
+    let lanes = {
+        let (pulse, tenures) = (pulse.clone(), tenures.clone());
+        move || lanes(&tenures, &pulse)
+    };
+    // Written until everything below has ended, however it does.
+    let beating = Beating::start(config, pulse.clone(), shutdown.clone(), lanes);
+    let _beating = beating.map_err(|error| no_thread("heartbeat", &error))?;
     let instance = config.kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let misconfigured = |text: String| Some(Refusal { exit: Exit::Config, text });
     let database =
@@ -77,6 +90,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
             relay: relay_inbox.clone(),
             transactional_id: transactional_id.clone(),
             shutdown: shutdown.clone(),
+            pulse: pulse.clone(),
             clock: found.clock,
         },
         &config.worker,
@@ -92,6 +106,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         database: found.database_id,
         journal: Box::new(JournalReader::new(database.clone(), tokio::runtime::Handle::current())),
         shutdown: shutdown.clone(),
+        pulse: pulse.clone(),
     };
     let relay = spawn("relay", move || Relay::new(setup, relay_outlet, opened).run())?;
     let (mut channels, mut writers) = (Vec::new(), Vec::new());
@@ -100,7 +115,6 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         channels.push(channel);
         writers.push(tokio::spawn(Writer::new(process.clone(), number, inbox).run()));
     }
-    let tenures = Tenures::default();
     let watermarks =
         Watermarks::open(&config.kafka, &instance).map_err(|error| misconfigured(client::unusable(&error)))?;
     let lookout = Lookout {
@@ -125,8 +139,11 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let room = Room { records: config.worker.lane_queue_records, bytes: config.worker.lane_queue_bytes };
     let poller = {
         let process = process.clone();
-        spawn("poll", move || Poller::new(consumer, room, &process.rejoin, &process.shutdown).run())?
+        spawn("poll", move || {
+            Poller::new(consumer, room, &process.rejoin, &process.shutdown).with_pulse(&process.pulse).run();
+        })?
     };
+    pulse.set_started();
     let census = tokio::spawn(census::keep(database.clone()));
     let lookout = tokio::spawn(lookout.keep());
     let topic_watch = TopicWatch { config: config.clone(), process: process.clone(), identity: found.identity };
@@ -174,9 +191,31 @@ fn spawn(
     name: &'static str,
     work: impl FnOnce() + Send + 'static,
 ) -> Result<std::thread::JoinHandle<()>, Option<Refusal>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
-        Some(Refusal { exit: Exit::Unavailable, text: format!("the system gives no thread for `{name}`: {error}") })
-    })
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| no_thread(name, &error))
+}
+
+fn no_thread(name: &str, error: &std::io::Error) -> Option<Refusal> {
+    Some(Refusal { exit: Exit::Unavailable, text: format!("the system gives no thread for `{name}`: {error}") })
+}
+
+/// How long each part may take to come round before it counts as hanging.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        poll: MAX_POLL_INTERVAL,
+        // A transaction that times out, the one that ends it, and the pause between.
+        relay: config.kafka.transaction_timeout * 2 + watchdog::PATIENCE,
+        tasks: watchdog::PATIENCE,
+    }
+}
+
+/// The lanes as the heartbeat tells them.
+fn lanes(tenures: &Tenures, pulse: &Pulse) -> Vec<heartbeat::Lane> {
+    let lane = |(lane, ended): (Lane, Option<End>)| heartbeat::Lane {
+        lane: lane.0,
+        waits_ms: u64::try_from(pulse.waits(lane).as_millis()).unwrap_or(u64::MAX),
+        ended: ended.map(|end| end.as_str().to_owned()),
+    };
+    tenures.lanes().into_iter().map(lane).collect()
 }
 
 /// Waits for a thread without blocking the runtime that it may still need.
@@ -192,7 +231,7 @@ mod tests {
     use crate::consume::capture::Capture;
     use crate::consume::inlet::{Opening, ToWriter};
     use crate::consume::tenure::Tenure;
-    use crate::ids::{Epoch, Lane, SchemaId, Seq, TenureId, Timestamp};
+    use crate::ids::{Epoch, SchemaId, Seq, TenureId, Timestamp};
     use crate::persist::deployment::Identity;
     use crate::persist::{DatabaseClock, connection, silent};
     use crate::pipeline::commit::Session;
@@ -223,6 +262,7 @@ mod tests {
             relay: crossbeam_channel::unbounded().0,
             transactional_id: "orders-test".to_owned(),
             shutdown: Shutdown::new(),
+            pulse: Arc::new(Pulse::new(limits(&config))),
             clock: found.clock,
         };
         let mut process = Process::new(parts, &config.worker, Duration::ZERO);

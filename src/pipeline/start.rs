@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::outputs;
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::consume::limits;
+use crate::consume::configs::{self, Settings};
 use crate::consume::observer::{Observer, TopicError};
 use crate::consume::rights::Missing;
 use crate::consume::topics::InputTopics;
@@ -20,7 +20,7 @@ use crate::order::Source;
 use crate::persist::checkpoints::Checkpoint;
 use crate::persist::deployment::{self, Identity};
 use crate::persist::output_topics::OutputTopic;
-use crate::persist::{self, DatabaseClock, Fate, connection, journal_days, migrations};
+use crate::persist::{self, DatabaseClock, Fate, connection, journal_days, migrations, server};
 use crate::publish::producer::{self, Producer};
 use crate::publish::schemas::{self, SchemaError, TopicSchema};
 use crate::retry::Retry;
@@ -131,9 +131,9 @@ fn look_at_kafka(
     let away = |error: TopicError| {
         let text = format!("`kafka.brokers` = `{}`: {error}", config.kafka.brokers);
         match error {
-            TopicError::Unreachable(_) | TopicError::Troubled(..) => Trouble::Away(text),
-            TopicError::Denied(_) | TopicError::Forbidden(_) => wrong(text),
             TopicError::Missing(_) => wrong(error.to_string()),
+            _ if error.is_away() => Trouble::Away(text),
+            _ => wrong(text),
         }
     };
     let inputs: Vec<String> = topics.iter().map(|(_, name)| name.to_owned()).collect();
@@ -151,30 +151,42 @@ fn look_at_kafka(
             beginnings.push(Checkpoint { topic, lane, next_offset, topic_id });
         }
     }
-    let kafka_cluster_id = observer.cluster_id();
-    let identity = Identity {
-        kafka_cluster_id: kafka_cluster_id
-            .ok_or_else(|| Trouble::Away("kafka does not say its cluster id".to_owned()))?,
+    let cluster = observer.cluster_id().ok_or_else(|| Trouble::Away("kafka does not say its cluster id".to_owned()))?;
+    Ok((identity(config, cluster, lane_count), beginnings, outputs))
+}
+
+/// What a database must belong to, so that this configuration may work on it.
+#[must_use]
+pub fn identity(config: &Config, kafka_cluster_id: String, lane_count: i32) -> Identity {
+    let topics = input_topics(config);
+    Identity {
+        kafka_cluster_id,
         group: config.kafka.group.clone(),
         topics: topics.iter().map(|(source, name)| (source.as_str().to_owned(), name.to_owned())).collect(),
         lane_count,
-    };
-    Ok((identity, beginnings, outputs))
+    }
 }
 
 /// No output topic refuses what we may publish: its lane would stand still for ever.
 async fn look_at_limits(config: &Config, instance: &str) -> Result<(), Trouble> {
-    let ours = config.worker.emitted_record_max_bytes;
     let outputs = outputs::names(config);
-    let limits = limits::max_message_bytes(&config.kafka, instance, &outputs);
-    let limits = limits.await.map_err(|error| Trouble::Away(error.to_string()))?;
-    match limits.into_iter().find(|(_, limit)| *limit < ours + BATCH_OVERHEAD_BYTES) {
-        None => Ok(()),
-        Some((topic, limit)) => Err(wrong(format!(
+    let settings = configs::of_topics(&config.kafka, instance, &outputs).await;
+    let settings = settings.map_err(|error| Trouble::Away(error.to_string()))?;
+    let refusal = settings.iter().find_map(|(topic, settings)| refuses_ours(config, topic, settings));
+    refusal.map_or(Ok(()), |text| Err(wrong(text)))
+}
+
+/// Says so where a topic takes less than what we may publish.
+#[must_use]
+pub fn refuses_ours(config: &Config, topic: &str, settings: &Settings) -> Option<String> {
+    let ours = config.worker.emitted_record_max_bytes;
+    let limit = usize::try_from(settings.number(configs::MAX_MESSAGE_BYTES)?).ok()?;
+    (limit < ours + BATCH_OVERHEAD_BYTES).then(|| {
+        format!(
             "topic `{topic}` takes at most {limit} bytes (max.message.bytes) but worker.emitted_record_max_bytes is {ours}: lower the setting to {} or raise the topic's limit",
             limit.saturating_sub(BATCH_OVERHEAD_BYTES)
-        ))),
-    }
+        )
+    })
 }
 
 async fn look_at_database(
@@ -185,7 +197,7 @@ async fn look_at_database(
     let look = async {
         let mut connection = connection::connect(settings, "start").await?;
         migrations::check(&mut connection).await?;
-        connection::check_durability(&mut connection).await?;
+        server::check_durability(&mut connection).await?;
         journal_days::make_ahead(&mut connection).await?;
         let id = deployment::settle(&mut connection, identity, beginnings).await?;
         outputs::tell_changes(&mut connection, outputs).await?;

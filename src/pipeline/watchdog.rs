@@ -14,7 +14,8 @@ use crate::cli::exit::Exit;
 use crate::consume::tenure::Standing;
 use crate::ids::{Lane, Seq, TenureId};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long work may wait without progress.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How far a clock may be set back at once: less than any wait that matters.
 const SET_BACK: Duration = Duration::from_secs(5);
@@ -41,13 +42,18 @@ pub async fn watch(process: Arc<Process>, tenures: Tenures) {
             return;
         }
         seen.retain(|id, _| standings.iter().any(|(_, other, _)| other == id));
+        let mut waits = BTreeMap::new();
         for (lane, id, standing) in standings {
             if let Some(hangs) = seen.entry(id).or_insert(Seen::first(standing, now)).look(standing, now) {
                 let text = format!("lane {lane} has {hangs} and made no progress for {} s", PATIENCE.as_secs());
                 process.shutdown.stop(Exit::TempFail, text);
                 return;
             }
+            if let Some(seen) = seen.get(&id) {
+                waits.insert(lane, seen.waits(now));
+            }
         }
+        process.pulse.tasks(waits);
     }
 }
 
@@ -64,6 +70,11 @@ struct Seen {
 impl Seen {
     fn first(standing: Standing, now: Instant) -> Self {
         Self { standing, moved: now, published: now }
+    }
+
+    /// For how long its work has waited.
+    fn waits(&self, now: Instant) -> Duration {
+        now.duration_since(self.moved.min(self.published))
     }
 
     /// Looks again; says what waits if it has done so for too long.

@@ -12,6 +12,7 @@ use super::producer::Settings;
 use crate::consume::observer::Observer;
 use crate::consume::tenure::Tenure;
 use crate::consume::topics::InputTopics;
+use crate::heartbeat::pulse::Pulse;
 use crate::ids::{Lane, NextOffset, Seq};
 use crate::order::Source;
 use crate::persist::{self, journal_format::EmittedRecord};
@@ -78,4 +79,6 @@ pub struct Setup {
     pub journal: Box<dyn Journal>,
     /// Where the process is told to stop.
     pub shutdown: Shutdown,
+    /// Where it leaves a trace of each round.
+    pub pulse: Arc<Pulse>,
 }

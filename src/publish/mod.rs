@@ -18,6 +18,7 @@ mod recycle;
 pub mod relay;
 pub mod schemas;
 pub mod status_event;
+pub mod subjects;
 pub mod takeover;
 mod transaction;
 pub mod values;

@@ -96,6 +96,7 @@ impl Relay {
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         while self.receive(pause) {
+            self.setup.pulse.relay();
             self.lanes.retain(|_, lane| !lane.tenure.is_ended());
             pause = match self.publish_some() {
                 Ok(()) => pace::pause(self.committed_at.elapsed()),

@@ -53,7 +53,8 @@ pub struct TopicSchema {
     pub subject: String,
     /// The name of the record.
     pub record: &'static str,
-    text: &'static str,
+    /// The schema itself.
+    pub text: &'static str,
 }
 
 impl TopicSchema {
@@ -107,10 +108,18 @@ async fn post(registry: &Registry, schema: &TopicSchema) -> Result<SchemaId, Sch
 /// # Errors
 /// The registry cannot be reached, or does not have it.
 pub async fn look_up(registry: &Registry, schema: &TopicSchema) -> Result<SchemaId, SchemaError> {
+    find(registry, schema).await.map(|(id, _)| id)
+}
+
+/// The same with the number that it has among the versions of its subject, where the registry says it.
+///
+/// # Errors
+/// As [`look_up`].
+pub async fn find(registry: &Registry, schema: &TopicSchema) -> Result<(SchemaId, Option<u32>), SchemaError> {
     let body = serde_json::json!({ "schema": schema.text, "schemaType": "AVRO" }).to_string();
     let call = SrCall::PostForVersion(&schema.subject, &body);
     match perform_sr_call(&registry.settings()?, call).await {
-        Ok(found) => found.id.map(SchemaId).ok_or_else(|| {
+        Ok(found) => found.id.map(|id| (SchemaId(id), found.version)).ok_or_else(|| {
             let text = "gave an answer without an id".to_owned();
             SchemaError::Registry(RegistryError { url: registry.shown_url().to_owned(), text, denied: false })
         }),

@@ -165,4 +165,3 @@ impl Facts {
         self.len() == 0
     }
 }
-
