@@ -19,5 +19,7 @@ pub mod relay;
 pub mod schemas;
 pub mod status_event;
 pub mod takeover;
+#[cfg(test)]
+mod tests;
 mod transaction;
 pub mod values;
