@@ -206,6 +206,7 @@ mod tests {
             status: "order-status".to_owned(),
             command: command.map(str::to_owned),
             dead_letter: Some("order-dead-letters".to_owned()),
+            cloud_events_source: None,
         }
     }
 

@@ -71,6 +71,9 @@ sections! {
         command: Option<String> = Rule::of(Kind::Topic).example("order-commands"),
         /// Records that cannot be applied go here, beside the database; left out, they are only kept there.
         dead_letter: Option<String> = Rule::of(Kind::Topic).example("order-dead-letters"),
+        /// Makes a CloudEvent of each status event and command, with this as its ce_source; left out, they have no such headers,
+        /// which would take 220 bytes a record beside the order id.
+        cloud_events_source: Option<String> = Rule::of(Kind::Text).example("/orderstream/shop"),
     }
 
     /// The schema registry (Confluent's API).

@@ -56,6 +56,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_where_the_golden_vectors_say() {
+        let vectors: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../tests/golden/partitions.json")).expect("vectors are JSON");
+        for vector in &vectors {
+            for (count, partition) in vector["partitions"].as_object().expect("by how many there are") {
+                let found = partition_of(vector["key"].as_str().expect("a key"), count.parse().expect("a number"));
+                assert_eq!(Some(i64::from(found.0)), partition.as_i64(), "{vector}");
+            }
+        }
+    }
+
+    #[test]
     fn a_partition_is_one_of_those_there_are() {
         for partitions in 1..20 {
             let lane = partition_of("ord-1", partitions);

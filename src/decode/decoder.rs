@@ -191,26 +191,26 @@ mod tests {
         source: Source,
         json: Value,
         record: Record,
+        refused: Option<String>,
     }
 
-    /// The golden vectors, each under the id that its schema has here.
+    /// The golden vectors (`tests/golden`): their schema ids are those of [`decoder`].
     fn vectors() -> Vec<Vector> {
         let vectors: Vec<Value> =
-            serde_json::from_str(include_str!("../../tests/vectors/inputs.json")).expect("vectors are JSON");
+            serde_json::from_str(include_str!("../../tests/golden/inputs.json")).expect("vectors are JSON");
         vectors.into_iter().map(vector).collect()
     }
 
     fn vector(mut vector: Value) -> Vector {
-        let sources = INPUT_SCHEMAS.map(|(source, _)| source);
-        let index =
-            sources.iter().position(|source| record_of(*source) == vector["record"].as_str()).expect("a record");
+        let mut sources = INPUT_SCHEMAS.iter().map(|(source, _)| *source);
+        let source = sources.find(|source| record_of(*source) == vector["record"].as_str()).expect("a record");
         let hex = vector["hex"].as_str().expect("hex");
         let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"));
-        let mut value: Vec<u8> = bytes.collect();
-        value[4] = u8::try_from(index + 1).expect("four schemas");
+        let value: Vec<u8> = bytes.collect();
         let mut json = vector["fields"].take();
-        json["topic"] = Value::from(sources[index].as_str());
-        Vector { source: sources[index], json, record: record(sources[index], Some(b"order-1"), &value) }
+        json["topic"] = Value::from(source.as_str());
+        let refused = vector["refused"].as_str().map(str::to_owned);
+        Vector { source, json, record: record(source, Some(b"order-1"), &value), refused }
     }
 
     fn record(source: Source, key: Option<&'static [u8]>, value: &[u8]) -> Record {
@@ -236,11 +236,26 @@ mod tests {
     fn bytes_of_another_implementation_are_the_events_that_they_say() {
         let decoder = decoder();
         for vector in vectors() {
-            let expected = json::from_json(vector.json.clone(), NOW);
+            let expected = json::from_json(vector.json.clone(), NOW).map_err(|refusal| refusal.reason.as_str());
+            assert_eq!(expected.as_ref().err().copied(), vector.refused.as_deref(), "{}", vector.json);
             match (decoder.try_decode(&vector.record, NOW), expected) {
                 (Decoded::Event(event), Ok(expected)) => assert_eq!(event, expected),
-                (Decoded::Refused(refusal), Err(expected)) => assert_eq!(refusal.reason, expected.reason),
+                (Decoded::Refused(refusal), Err(expected)) => assert_eq!(refusal.reason.as_str(), expected),
                 (decoded, expected) => panic!("{}: {decoded:?} instead of {expected:?}", vector.json),
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_every_record_has_a_vector() {
+        let vectors = vectors();
+        for (source, text) in INPUT_SCHEMAS {
+            let schema: Value = serde_json::from_str(text).expect("a schema is JSON");
+            let fields = schema["fields"].as_array().expect("fields");
+            let kind = fields.iter().find(|field| field["name"] == "kind").expect("every event has a kind");
+            for symbol in kind["type"]["symbols"].as_array().expect("an enum has symbols") {
+                let is_it = |vector: &Vector| vector.source == source && vector.json["kind"] == *symbol;
+                assert!(vectors.iter().any(is_it), "{source} {symbol}: add it to tests/golden/make.py");
             }
         }
     }

@@ -38,6 +38,7 @@ use crate::heartbeat::pulse::{Limits, Pulse};
 use crate::heartbeat::writer::Beating;
 use crate::ids::Lane;
 use crate::persist;
+use crate::publish::cloud_events::CloudEvents;
 use crate::publish::encode::Encoder;
 use crate::publish::inbox::{Setup, ToRelay};
 use crate::publish::producer;
@@ -181,6 +182,7 @@ fn rules(config: &Config, found: &Found) -> Rules {
         command_topic: config.topics.command.as_deref().map(Arc::from),
         dead_letter_topic: config.topics.dead_letter.as_deref().map(Arc::from),
         encoder: Encoder::new(found.status_schema, found.command_schema),
+        cloud_events: config.topics.cloud_events_source.as_deref().map(CloudEvents::from_source),
         emitted_record_max_bytes: config.worker.emitted_record_max_bytes,
         emit_max_bytes: config.worker.emit_max_bytes,
         facts_per_order: config.worker.facts_per_order,

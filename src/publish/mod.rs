@@ -5,6 +5,7 @@
 //! are one atomic thing in Kafka, fenced by the generation under which the lane was given to us.
 
 pub mod chunk;
+pub mod cloud_events;
 pub mod command;
 pub mod dead_letter;
 pub mod encode;
@@ -20,5 +21,8 @@ pub mod schemas;
 pub mod status_event;
 pub mod subjects;
 pub mod takeover;
+#[cfg(test)]
+mod tests;
+pub mod trace;
 mod transaction;
 pub mod values;

@@ -146,15 +146,15 @@ impl Producer {
     }
 
     fn send(&self, record: &EmittedRecord, deadline: Instant) -> KafkaResult<()> {
-        let headers =
-            record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |all, (key, value)| {
-                all.insert(Header { key, value: value.as_deref() })
-            });
         let mut message: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic);
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
         message.timestamp = record.timestamp.map(|timestamp| timestamp.0 / 1000);
-        message.headers = (!record.headers.is_empty()).then_some(headers);
+        message.headers = (!record.headers.is_empty()).then(|| {
+            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            let each = record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() });
+            each.fold(headers, OwnedHeaders::insert)
+        });
         loop {
             match self.inner.send(message) {
                 Ok(()) => return Ok(()),

@@ -145,6 +145,7 @@ mod tests {
             status: "order-status".to_owned(),
             command: None,
             dead_letter: None,
+            cloud_events_source: None,
         }
     }
 

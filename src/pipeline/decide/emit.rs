@@ -1,13 +1,14 @@
 //! What a decision publishes and writes down: status events, commands, journal entries.
 //!
 //! Invariant: the status event of a change stands before the commands that the change made due, and both in the order in which
-//! the lane's events were decided.
+//! the lane's events were decided. What an input record caused is part of its trace; what time caused is part of none.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::LaneWork;
+use crate::consume::record::Header;
 use crate::ids::OrderId;
 use crate::order::decision::{Change, Order};
 use crate::order::obligation::Obligation;
@@ -30,7 +31,8 @@ impl LaneWork<'_> {
         let told = status_event((order_id, order, view), change, fact, self.now);
         let mut value = Vec::with_capacity(512);
         self.rules.encoder.encode_status(&told, &mut value).map_err(|error| Error::bug(error.to_string()))?;
-        Ok(record(self.rules.status_topic.clone(), order_id, &value))
+        let headers = self.rules.cloud_events.as_ref().map_or_else(Vec::new, |cloud| cloud.of_status(&told));
+        Ok(self.record(self.rules.status_topic.clone(), order_id, &value, headers))
     }
 
     /// Publishes the record that tells a change.
@@ -71,7 +73,8 @@ impl LaneWork<'_> {
         let told = command(order_id, (obligation, reason), attempt, fact, self.now);
         let mut value = Vec::with_capacity(256);
         self.rules.encoder.encode_command(&told, &mut value).map_err(|error| bug(&error.to_string()))?;
-        let record = record(topic, order_id, &value);
+        let headers = self.rules.cloud_events.as_ref().map_or_else(Vec::new, |cloud| cloud.of_command(&told));
+        let record = self.record(topic, order_id, &value, headers);
         if record.size_bytes() > self.rules.emitted_record_max_bytes {
             self.decided.too_large.insert(order_id.clone(), record.size_bytes());
             return Ok(None);
@@ -94,16 +97,25 @@ impl LaneWork<'_> {
             }
         }
     }
-}
 
-/// A record of an order, keyed by its id.
-fn record(topic: Arc<str>, order_id: &OrderId, value: &[u8]) -> EmittedRecord {
-    EmittedRecord {
-        topic,
-        key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),
-        // In memory of its own size: it is kept until Kafka has it.
-        value: Some(Bytes::copy_from_slice(value)),
-        headers: Vec::new(),
-        timestamp: None,
+    /// A record of an order, keyed by its id, in the trace of the record that caused it. A trace never makes a record too large: it
+    /// is left out before that.
+    fn record(&self, topic: Arc<str>, order_id: &OrderId, value: &[u8], headers: Vec<Header>) -> EmittedRecord {
+        let own = headers.len();
+        let mut record = EmittedRecord {
+            topic,
+            key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),
+            // In memory of its own size: it is kept until Kafka has it.
+            value: Some(Bytes::copy_from_slice(value)),
+            headers,
+            timestamp: None,
+        };
+        if let Some(trace) = self.trace {
+            record.headers.extend(trace.headers());
+            if record.size_bytes() > self.rules.emitted_record_max_bytes {
+                record.headers.truncate(own);
+            }
+        }
+        record
     }
 }

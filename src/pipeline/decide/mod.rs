@@ -25,8 +25,10 @@ use crate::persist::journal_format::{EmittedRecord, Entry, Outcome, Place};
 use crate::persist::orders::{ByOrder, Locked};
 use crate::persist::visits::Ground;
 use crate::persist::{Error, Result};
+use crate::publish::cloud_events::CloudEvents;
 use crate::publish::dead_letter;
 use crate::publish::encode::Encoder;
+use crate::publish::trace::Trace;
 
 /// What deciding depends on beside the batch and the orders.
 pub struct Rules {
@@ -42,6 +44,8 @@ pub struct Rules {
     pub dead_letter_topic: Option<Arc<str>>,
     /// How status events and commands become bytes.
     pub encoder: Encoder,
+    /// How they become CloudEvents; none where nobody wants that.
+    pub cloud_events: Option<CloudEvents>,
     /// The largest record that may be published.
     pub emitted_record_max_bytes: usize,
     /// The most that one batch may publish.
@@ -74,7 +78,11 @@ pub fn decide(batch: &Batch, orders: &mut Orders, ground: &Ground, rules: &Rules
     for (place, piece) in batch.pieces() {
         let (lane, out) = (&batch.lanes[place], std::mem::take(&mut decided.lanes[place]));
         let before = out.emitted.len();
-        let mut work = LaneWork { rules, ground, now, batch, lane, place, out, decided: &mut decided };
+        let trace = match piece {
+            Piece::Item(index) => Trace::of(lane.items[index].record.headers()),
+            Piece::Visit(_) => None,
+        };
+        let mut work = LaneWork { rules, ground, now, batch, lane, place, trace, out, decided: &mut decided };
         match piece {
             Piece::Item(index) => work.decide_item(index, orders)?,
             Piece::Visit(index) => work.visit(&lane.visits[index], orders)?,
@@ -97,6 +105,8 @@ struct LaneWork<'a> {
     batch: &'a Batch,
     lane: &'a LaneBatch,
     place: usize,
+    /// The trace of the record under work.
+    trace: Option<Trace<'a>>,
     out: LaneDecided,
     decided: &'a mut Decided,
 }

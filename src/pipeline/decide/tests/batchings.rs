@@ -62,6 +62,7 @@ impl Limits {
             emitted_record_max_bytes: self.record_bytes,
             emit_max_bytes: self.batch_bytes,
             command_topic: self.commands.then(|| "commands".into()),
+            cloud_events: self.commands.then(|| CloudEvents::from_source("/test")),
             ..rules()
         }
     }
@@ -81,7 +82,7 @@ fn item(number: usize, told: &Told) -> Item {
         timestamp: Timestamp(1),
         key: Some(format!("o{}", told.order).into()),
         value: None,
-        headers: Ok(Vec::new()),
+        headers: Ok(if number.is_multiple_of(3) { headers::traced(number) } else { Vec::new() }),
     };
     let decoded = told.decoded.clone().map(Box::new);
     Item { record, consumed_at: Instant::now(), decoded, letter: told.is_letter.then_some(offset) }

@@ -1,6 +1,7 @@
-//! What a batch decides, without a server: visits against horizons, commands, replayed letters; `batchings` cuts batches anew.
+//! What a batch decides, without a server: visits against horizons, commands, replayed letters; `batchings` cuts batches anew, `headers` follows traces.
 
 mod batchings;
+mod headers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ fn rules() -> Rules {
         command_topic: Some("commands".into()),
         dead_letter_topic: Some("dead".into()),
         encoder: Encoder::new(SchemaId(1), Some(SchemaId(2))),
+        cloud_events: None,
         emitted_record_max_bytes: 1 << 20,
         emit_max_bytes: 8 << 20,
         facts_per_order: 100,
