@@ -87,7 +87,6 @@ impl<K, V> Few<K, V> {
     }
 
     /// The entries, by key.
-    #[must_use]
     pub fn iter(&self) -> Entries<'_, K, V> {
         self.0.iter().map(|(key, value)| (key, value))
     }
