@@ -10,8 +10,8 @@ use super::config::ConfigCommand;
 use super::exit::Exit;
 use super::schema::SchemaCommand;
 use super::{
-    ConfigFile, archive, check, dead_letters, finish, fold, graph, health, journal, metrics, migrate, order, orders,
-    print, recover, rederive, repartition, run, topics, verify, with_config,
+    ConfigFile, archive, check, dead_letters, finish, fold, graph, health, journal, manual, metrics, migrate, order,
+    orders, print, recover, rederive, repartition, run, topics, verify, with_config,
 };
 
 /// A headless stream processor that drives the order state machine of a commerce platform, exactly once.
@@ -74,7 +74,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  orderstream repartition --config orderstream.toml --yes\n\n\
         Exit code 75 means that somebody works on it: stop all workers first.")]
     Repartition(repartition::RepartitionArgs),
-    /// About the input topics.
+    /// About the topics: which are needed, making those that are missing, adding an input topic.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
     /// Derives every order anew under this release's rules and this configuration's policy.
@@ -109,6 +109,13 @@ pub(super) enum Command {
     /// About what a worker says about itself.
     #[command(subcommand)]
     Metrics(metrics::MetricsCommand),
+    /// Prints the completions of this command line for a shell.
+    #[command(after_help = "Example:\n  orderstream completions bash > /etc/bash_completion.d/orderstream")]
+    Completions(manual::CompletionsArgs),
+    /// Prints the manual's page, or writes one for each command.
+    #[command(after_help = "Examples:\n  orderstream man | man -l -\n  \
+        orderstream man --directory /usr/local/share/man/man1")]
+    Man(manual::ManArgs),
 }
 
 impl Command {
@@ -136,6 +143,8 @@ impl Command {
             Self::Schema(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Metrics(command) => command.run(),
+            Self::Completions(args) => args.run(),
+            Self::Man(args) => args.run(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod health;
 mod instant;
 mod journal;
 mod logging;
+mod manual;
 mod metrics;
 mod migrate;
 mod offline;
@@ -30,6 +31,7 @@ mod rederive;
 mod repartition;
 mod run;
 pub mod schema;
+mod topic_plan;
 mod topics;
 mod verify;
 

@@ -58,6 +58,17 @@ impl Refusal {
         Self::Because(Exit::TempFail, text.to_owned())
     }
 
+    /// Says it, and how that ends the process.
+    pub fn told(self) -> Exit {
+        match self {
+            Self::Database(error) => database::failed(&error),
+            Self::Because(exit, text) => {
+                complain(text);
+                exit
+            }
+        }
+    }
+
     /// Kafka does not do what it was asked for.
     pub fn kafka(error: impl std::fmt::Display) -> Self {
         Self::Because(Exit::Unavailable, format!("kafka: {error}"))
@@ -107,13 +118,7 @@ pub(super) fn with_offline(
             Ok(mut offline) => command(&mut offline).await,
             Err(refusal) => Err(refusal),
         };
-        done.unwrap_or_else(|refusal| match refusal {
-            Refusal::Database(error) => database::failed(&error),
-            Refusal::Because(exit, text) => {
-                complain(text);
-                exit
-            }
-        })
+        done.unwrap_or_else(Refusal::told)
     })
 }
 

@@ -1,4 +1,4 @@
-//! `orderstream topics add`: an input topic more, while no worker runs.
+//! `orderstream topics add`: an input topic more, while no worker runs. (`plan` and `create` are in `topic_plan.rs`.)
 //!
 //! All workers of a group read the same topics, or a lane would be read in part; so the database names them, and this is the one
 //! way to change that. Invariant: without `--yes` nothing is written, and with it everything at once.
@@ -11,6 +11,7 @@ use super::change::ChangeArgs;
 use super::exit::Exit;
 use super::offline::{From, Offline, Refusal, with_offline};
 use super::output::counted;
+use super::topic_plan::{CreateArgs, PlanArgs};
 use super::with_config;
 use crate::ids::Lane;
 use crate::persist::checkpoints::Checkpoint;
@@ -23,6 +24,12 @@ pub(super) enum TopicsCommand {
     #[command(after_help = "Example:\n  orderstream topics add orders --config orderstream.toml --yes\n\n\
         Exit code 75 means that somebody works on it: stop all workers first.")]
     Add(AddArgs),
+    /// Says which topics this configuration needs, as they should be and as they are.
+    #[command(after_help = "Example:\n  orderstream topics plan --partitions 16 -o json")]
+    Plan(PlanArgs),
+    /// Makes the topics that are missing, with the settings that we recommend; without --yes it only says which.
+    #[command(after_help = "Example:\n  orderstream topics create --partitions 16 --yes")]
+    Create(CreateArgs),
 }
 
 /// Which, and from where.
@@ -42,6 +49,8 @@ impl TopicsCommand {
     /// Does what was asked.
     pub(super) fn run(self) -> Exit {
         match self {
+            Self::Plan(args) => args.run(),
+            Self::Create(args) => args.run(),
             Self::Add(args) => with_config(&args.change.file, |config| {
                 with_offline(&config, "topics-add", async |offline| args.add(offline).await)
             }),

@@ -150,8 +150,8 @@ sections! {
         shutdown_timeout: Duration = duration(secs(1), mins(10)).default("20s"),
         /// After so long without records, what is known but not yet stored about progress is stored by itself.
         idle_flush: Duration = duration(millis(10), mins(1)).default("1s"),
-        /// Where the heartbeat is written that `orderstream health` reads: a file a worker, named after the group and the instance.
-        /// Left out: in the system's directory for temporary files.
+        /// The directory of the heartbeat, a small file that `orderstream health` reads.
+        /// Left out: the system's directory for temporary files.
         heartbeat_directory: Option<PathBuf> = Rule::of(Kind::Path).example("/run/orderstream"),
         /// Facts of one order, at most; an event that would add more becomes a dead letter.
         facts_per_order: usize = Rule::of(Kind::Count(10, 1_000_000)).default("10000"),

@@ -7,6 +7,7 @@ pub mod access;
 pub mod capture;
 pub mod client;
 pub mod configs;
+pub mod creation;
 mod credentials;
 pub mod describe;
 mod headers;

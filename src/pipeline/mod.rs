@@ -44,7 +44,7 @@ use process::Process;
 
 pub use outputs::names as output_topics;
 pub use run::run;
-pub use start::{identity, input_topics, refuses_ours};
+pub use start::{identity, input_topics, needed_message_bytes, refuses_ours};
 
 /// What one attempt at a batch comes to.
 enum Attempt {

@@ -176,12 +176,18 @@ async fn look_at_limits(config: &Config, instance: &str) -> Result<(), Trouble> 
     refusal.map_or(Ok(()), |text| Err(wrong(text)))
 }
 
+/// What a topic that we publish to must take at least (max.message.bytes).
+#[must_use]
+pub fn needed_message_bytes(config: &Config) -> usize {
+    config.worker.emitted_record_max_bytes + BATCH_OVERHEAD_BYTES
+}
+
 /// Says so where a topic takes less than what we may publish.
 #[must_use]
 pub fn refuses_ours(config: &Config, topic: &str, settings: &Settings) -> Option<String> {
     let ours = config.worker.emitted_record_max_bytes;
     let limit = usize::try_from(settings.number(configs::MAX_MESSAGE_BYTES)?).ok()?;
-    (limit < ours + BATCH_OVERHEAD_BYTES).then(|| {
+    (limit < needed_message_bytes(config)).then(|| {
         format!(
             "topic `{topic}` takes at most {limit} bytes (max.message.bytes) but worker.emitted_record_max_bytes is {ours}: lower the setting to {} or raise the topic's limit",
             limit.saturating_sub(BATCH_OVERHEAD_BYTES)

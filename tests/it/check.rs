@@ -61,10 +61,15 @@ async fn everything_is_looked_at_before_and_after_it_is_set_up() {
         let made = admin.create_topics([&topic], &AdminOptions::new()).await.expect("kafka answers");
         assert!(made.iter().all(Result::is_ok), "{made:?}");
     }
-    let others = names.inputs().map(|(_, name)| name).chain(names.outputs());
-    let others: Vec<(&str, i32)> =
-        others.filter(|name| *name != names.status && *name != names.payment).map(|name| (name, 2)).collect();
-    topics::create_named(&stage.deployment.stack.brokers, &others, 1).await.expect("topics");
+    let planned: Json = serde_json::from_str(&stage.run_command(&["topics", "create", "-o", "json"])).expect("JSON");
+    let missing = |plan: &Json| plan.as_array().expect("a list").iter().filter(|one| one["state"] == "missing").count();
+    assert_eq!(missing(&planned), absents.len() - 2, "nothing was made: {planned}");
+    stage.run_command(&["topics", "create", "--yes"]);
+    let made: Json = serde_json::from_str(&stage.run_command(&["topics", "plan", "-o", "json"])).expect("JSON");
+    assert_eq!(missing(&made), 0, "{made}");
+    let compacted = made.as_array().expect("a list").iter().find(|one| one["topic"] == names.payment.as_str());
+    let remarks = compacted.expect("it is needed")["remarks"].to_string();
+    assert!(remarks.contains("cleanup.policy = compact and not delete"), "{remarks}");
     stage.run_command(&["migrate"]);
     stage.run_command(&["schema", "register"]);
     let odd = Checked::on(&stage, CONFIG);

@@ -86,6 +86,8 @@ impl Stage {
         config.set("kafka.session_timeout", "6s").set("kafka.heartbeat_interval", "1s");
         let directory = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&directory).expect("a directory for logs");
+        // So that what a killed worker leaves goes with the test.
+        config.set("worker.heartbeat_directory", directory.to_str().expect("a temporary directory has a plain name"));
         let program = Program::at(env!("CARGO_BIN_EXE_orderstream"));
         let has_run = AtomicBool::new(false);
         let stage = Self { deployment, database, config, program, directory, has_run };

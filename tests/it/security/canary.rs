@@ -14,7 +14,8 @@ const OF: [&str; 10] =
     ["plain", "scram", "scram2", "worker", "worker2", "registry", "registry2", "reader", "property", "url"];
 
 /// What commands need to be told beside the configuration, or to do more than look.
-const WORDS: [(&str, &[&str]); 11] = [
+const WORDS: [(&str, &[&str]); 12] = [
+    ("health", &["live"]),
     ("order show", &["ord-1"]),
     ("order history", &["ord-1"]),
     ("order explain", &["ord-1"]),
