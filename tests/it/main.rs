@@ -13,6 +13,7 @@ mod bench;
 mod by_hand;
 mod census;
 mod chaos;
+mod clients;
 mod commands;
 mod crash_points;
 mod dead_letters;
