@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the stack and the build need and this machine lacks, from Debian's packages; one line for each step.
 #
-# usage: setup.sh [stack|chaos]   with `stack` only what the stack needs, not what the build needs; with `chaos` also what some
-#                                 faults of `make chaos` and some of the tests need
+# usage: setup.sh [stack|chaos|tests]   with `stack` only what the stack needs, not what the build needs; with `chaos` also what
+#                                       some faults of `make chaos` and some of the tests need; with `tests` that, and what
+#                                       clients in other languages need
 set -euo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -17,7 +18,8 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 main() {
     local -a missing
-    [[ $# == 0 || $* == stack || $* == chaos ]] || fail "$USAGE" "the only argument is \`stack\` or \`chaos\`, not \`$*\`"
+    [[ $# == 0 || $* =~ ^(stack|chaos|tests)$ ]] ||
+        fail "$USAGE" "the only argument is \`stack\`, \`chaos\` or \`tests\`, not \`$*\`"
     mapfile -t missing < <(missing_packages "$@")
     if ((${#missing[@]} > 0)); then
         install_packages "${missing[@]}"
@@ -33,7 +35,8 @@ main() {
 missing_packages() {
     missing_for_stack
     [[ $* == stack ]] || missing_for_build
-    [[ $* != chaos ]] || missing_for_chaos
+    [[ ! $* =~ ^(chaos|tests)$ ]] || missing_for_chaos
+    [[ $* != tests ]] || missing_for_clients
 }
 
 missing_for_stack() {
@@ -59,6 +62,12 @@ missing_for_build() {
 missing_for_chaos() {
     { has prometheus && has promtool; } || echo prometheus
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
+}
+
+# The examples of deploy/examples; those in Java need what the stack needs.
+missing_for_clients() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    has go || echo golang-go
 }
 
 has() {

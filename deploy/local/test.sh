@@ -18,12 +18,13 @@ CHAOS=whatever_breaks_around_workers_for_two_minutes
 main() {
     [[ $# == 0 || $* == lint ]] || fail "$USAGE" "the only argument is \`lint\`, not \`$*\`"
     cd "$REPOSITORY"
-    step setup "$HERE/setup.sh" chaos
+    step setup "$HERE/setup.sh" tests
     step format cargo fmt --all --check
     step format-fuzz cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
     step clippy cargo clippy --workspace --all-targets -- -D warnings
     step docs env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
     [[ $* != lint ]] || return 0
+    step clients "$HERE/clients.sh"
     step stack borrow_stack
     step build cargo build --workspace
     # Before the tests, so that none of them has to share the machine with a compiler.

@@ -14,6 +14,7 @@ mod by_hand;
 mod census;
 mod chaos;
 mod check;
+mod clients;
 mod commands;
 mod crash_points;
 mod dead_letters;
