@@ -26,6 +26,7 @@ mod rederive;
 mod repartition;
 mod run;
 pub mod schema;
+mod tap;
 mod topics;
 mod verify;
 
@@ -86,6 +87,11 @@ enum Command {
     /// About the input topics.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    /// Shows the records of our topics as they come, decoded. Joins no group and commits nothing.
+    #[command(after_help = "Examples:\n  orderstream tap --config orderstream.toml\n  \
+        orderstream tap --order ord-1 --until-end\n  orderstream tap status --kind CANCELLED --from 2h -o json\n\n\
+        Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, 78 that a topic is not there.")]
+    Tap(tap::TapArgs),
     /// Derives every order anew under this release's rules and this configuration's policy.
     ///
     /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
@@ -166,6 +172,7 @@ impl Command {
             Self::Recover(args) => args.run(),
             Self::Repartition(args) => args.run(),
             Self::Topics(command) => command.run(),
+            Self::Tap(args) => args.run(),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Order(command) => command.run(),
