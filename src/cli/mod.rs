@@ -31,6 +31,7 @@ mod rederive;
 mod repartition;
 mod run;
 pub mod schema;
+mod tap;
 mod topic_plan;
 mod topics;
 mod verify;

@@ -33,10 +33,18 @@ pub struct Framed<'a> {
 /// # Errors
 /// `bad_framing`, for a value that is null, too short, or does not say its schema in a way that we know.
 pub fn unframe(record: &Record) -> Result<Framed<'_>, Refusal> {
-    let Some(value) = record.value.as_deref() else {
+    unframe_value(record.value.as_deref(), record.header(SCHEMA_ID_HEADER).map(|header| &**header))
+}
+
+/// Takes a value apart that came with this header [`SCHEMA_ID_HEADER`], if with any.
+///
+/// # Errors
+/// As [`unframe`].
+pub fn unframe_value<'v>(value: Option<&'v [u8]>, header: Option<&[u8]>) -> Result<Framed<'v>, Refusal> {
+    let Some(value) = value else {
         return Err(bad("the value is null: an event has a value, and nothing is deleted by a tombstone"));
     };
-    if let Some(header) = record.header(SCHEMA_ID_HEADER) {
+    if let Some(header) = header {
         return Ok(Framed { schema: header_id(header)?, body: value });
     }
     match value.split_first_chunk::<PREFIX_BYTES>() {

@@ -83,23 +83,36 @@ async fn contents(decoder: &Decoder, registry: &Registry, record: &Record, now: 
         Answer::Unknown => Err(format!("the registry knows no schema {id}")),
         Answer::Unusable(text) => Err(format!("schema {id} cannot be read: {text}")),
         Answer::Schema(schema, referenced) => {
-            let (record, fields) =
-                read(&schema, &referenced, body).map_err(|text| format!("under schema {id}, {text}"))?;
-            Ok(Contents { schema_id: id, record, fields })
+            let layout = Layout::of(&schema, &referenced);
+            layout.and_then(|layout| layout.contents(id, body)).map_err(|text| format!("under schema {id}, {text}"))
         }
     }
 }
 
-fn read(schema: &Schema, referenced: &[Schema], mut body: &[u8]) -> Result<(String, Vec<Field>), String> {
-    let Schema::Record(record) = schema else { return Err("which is no record's, it has no fields".to_owned()) };
-    let name = record.name.to_string();
-    let flat = flatten::flatten(schema, referenced).map_err(|text| format!("which cannot be followed: {text}"))?;
-    // The library trusts lengths and counts; the guard does not (see there).
-    guard::check(&flat, body).map_err(|flaw| flaw.to_string())?;
-    let value = whole(&flat, &mut body).map_err(|error| shortened(&error.to_string()).into_owned())?;
-    let Value::Record(fields) = value else { return Err("the value is no record".to_owned()) };
-    let fields = fields.into_iter().filter(|(_, value)| !is_null(value)).map(|(name, value)| field(name, value));
-    Ok((name, fields.collect()))
+/// A schema as values are taken apart under it: without references.
+#[derive(Debug)]
+pub(super) struct Layout {
+    record: String,
+    flat: Schema,
+}
+
+impl Layout {
+    /// Of a schema from the registry, or why no value can be taken apart under it.
+    pub(super) fn of(schema: &Schema, referenced: &[Schema]) -> Result<Self, String> {
+        let Schema::Record(record) = schema else { return Err("which is no record's, it has no fields".to_owned()) };
+        let flat = flatten::flatten(schema, referenced).map_err(|text| format!("which cannot be followed: {text}"))?;
+        Ok(Self { record: record.name.to_string(), flat })
+    }
+
+    /// Takes a body apart, or says why it is none of the schema's.
+    pub(super) fn contents(&self, schema_id: SchemaId, mut body: &[u8]) -> Result<Contents, String> {
+        // The library trusts lengths and counts; the guard does not (see there).
+        guard::check(&self.flat, body).map_err(|flaw| flaw.to_string())?;
+        let value = whole(&self.flat, &mut body).map_err(|error| shortened(&error.to_string()).into_owned())?;
+        let Value::Record(fields) = value else { return Err("the value is no record".to_owned()) };
+        let fields = fields.into_iter().filter(|(_, value)| !is_null(value)).map(|(name, value)| field(name, value));
+        Ok(Contents { schema_id, record: self.record.clone(), fields: fields.collect() })
+    }
 }
 
 fn whole(schema: &Schema, body: &mut &[u8]) -> Result<Value, apache_avro::Error> {

@@ -20,6 +20,7 @@ pub mod inventory;
 pub mod json;
 pub mod order;
 pub mod payment;
+pub mod reader;
 pub mod refusal;
 pub mod registry;
 mod registry_access;

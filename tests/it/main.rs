@@ -51,6 +51,7 @@ mod setup;
 mod shutdown;
 mod stage;
 mod takeover;
+mod tap;
 mod trial;
 mod under_load;
 mod upkeep;

@@ -8,12 +8,12 @@ use crate::cli::output::counted;
 const SHOWN_BYTES: usize = 64;
 
 /// Two digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::cli) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Text in quotes where they are readable text, else in hexadecimal; of many only the first.
-pub(super) fn text_or_hex(bytes: &[u8]) -> String {
+pub(in crate::cli) fn text_or_hex(bytes: &[u8]) -> String {
     let quoted = str::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control));
     let (shown, kept) = match quoted {
         Some(text) => {
@@ -33,7 +33,7 @@ pub(super) fn text_or_hex(bytes: &[u8]) -> String {
 }
 
 /// Lines of offset, sixteen bytes and the same as text.
-pub(super) fn dump(bytes: &[u8]) -> impl Iterator<Item = String> {
+pub(in crate::cli) fn dump(bytes: &[u8]) -> impl Iterator<Item = String> {
     bytes.chunks(16).enumerate().map(|(line, bytes)| {
         let (left, right) = bytes.split_at(bytes.len().min(8));
         let shown = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };

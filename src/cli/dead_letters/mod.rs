@@ -6,7 +6,7 @@
 
 mod discard;
 mod filters;
-mod hex;
+pub(super) mod hex;
 mod list;
 mod look;
 mod plan;
