@@ -27,6 +27,7 @@ mod repartition;
 mod run;
 pub mod schema;
 mod tap;
+mod top;
 mod topics;
 mod verify;
 
@@ -87,6 +88,11 @@ enum Command {
     /// About the input topics.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    /// A screen over the metrics of running workers: lanes, rates, lag, latencies, orders, troubles.
+    #[command(after_help = "Examples:\n  orderstream top --config orderstream.toml\n  \
+        orderstream top --url http://w1:9464/metrics --url http://w2:9464/metrics\n  orderstream top --url w1:9464 --once -o json\n\n\
+        Exit code 69 with --once means that no worker answers; q ends the screen with 0, Ctrl-C with 130.")]
+    Top(top::TopArgs),
     /// Shows the records of our topics as they come, decoded. Joins no group and commits nothing.
     #[command(after_help = "Examples:\n  orderstream tap --config orderstream.toml\n  \
         orderstream tap --order ord-1 --until-end\n  orderstream tap status --kind CANCELLED --from 2h -o json\n\n\
@@ -173,6 +179,7 @@ impl Command {
             Self::Repartition(args) => args.run(),
             Self::Topics(command) => command.run(),
             Self::Tap(args) => args.run(),
+            Self::Top(args) => args.run(),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Order(command) => command.run(),
