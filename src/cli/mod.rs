@@ -96,7 +96,8 @@ enum Command {
     /// Shows the records of our topics as they come, decoded. Joins no group and commits nothing.
     #[command(after_help = "Examples:\n  orderstream tap --config orderstream.toml\n  \
         orderstream tap --order ord-1 --until-end\n  orderstream tap status --kind CANCELLED --from 2h -o json\n\n\
-        Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, 78 that a topic is not there.")]
+        With -o json each record is one object on a line. Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, \
+        78 that a topic is not there.")]
     Tap(tap::TapArgs),
     /// Derives every order anew under this release's rules and this configuration's policy.
     ///
