@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::schema::SchemaCommand;
 use super::{
     ConfigFile, archive, check, dead_letters, finish, fold, graph, health, journal, manual, metrics, migrate, order,
-    orders, print, recover, rederive, repartition, run, tap, topics, verify, with_config,
+    orders, print, recover, rederive, repartition, run, tap, top, topics, verify, with_config,
 };
 
 /// A headless stream processor that drives the order state machine of a commerce platform, exactly once.
@@ -77,10 +77,16 @@ pub(super) enum Command {
     /// About the topics: which are needed, making those that are missing, adding an input topic.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    /// A screen over the metrics of running workers: lanes, rates, lag, latencies, orders, troubles.
+    #[command(after_help = "Examples:\n  orderstream top --config orderstream.toml\n  \
+        orderstream top --url http://w1:9464/metrics --url http://w2:9464/metrics\n  orderstream top --url w1:9464 --once -o json\n\n\
+        Exit code 69 with --once means that no worker answers; q ends the screen with 0, Ctrl-C with 130.")]
+    Top(top::TopArgs),
     /// Shows the records of our topics as they come, decoded. Joins no group and commits nothing.
     #[command(after_help = "Examples:\n  orderstream tap --config orderstream.toml\n  \
         orderstream tap --order ord-1 --until-end\n  orderstream tap status --kind CANCELLED --from 2h -o json\n\n\
-        Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, 78 that a topic is not there.")]
+        With -o json each record is one object on a line. Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, \
+        78 that a topic is not there.")]
     Tap(tap::TapArgs),
     /// Derives every order anew under this release's rules and this configuration's policy.
     ///
@@ -140,6 +146,7 @@ impl Command {
             Self::Repartition(args) => args.run(),
             Self::Topics(command) => command.run(),
             Self::Tap(args) => args.run(),
+            Self::Top(args) => args.run(),
             Self::Rederive(args) => args.run(),
             Self::Archive(args) => args.run(),
             Self::Order(command) => command.run(),

@@ -32,6 +32,7 @@ mod repartition;
 mod run;
 pub mod schema;
 mod tap;
+mod top;
 mod topic_plan;
 mod topics;
 mod verify;

@@ -52,6 +52,7 @@ mod shutdown;
 mod stage;
 mod takeover;
 mod tap;
+mod top;
 mod trial;
 mod under_load;
 mod upkeep;

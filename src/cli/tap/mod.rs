@@ -72,7 +72,6 @@ pub(super) struct TapArgs {
     /// Shows the records' headers too.
     #[arg(long)]
     headers: bool,
-    /// Form of the answer; as JSON it is one object a line.
     #[command(flatten)]
     output: Output,
     #[command(flatten)]

@@ -85,9 +85,9 @@ fn things(options: &Options) -> Vec<Thing> {
             of: "records in a batch, at most",
             name: "batch_max_records",
             unit: "",
-            values: &[500, 2_000, 5_000, 10_000],
+            values: &[500, 1_500, 3_000, 10_000],
             quick: &[],
-            usual: 5_000,
+            usual: 3_000,
             // What a lane holds back in memory bounds a batch, too.
             change: |point, records| {
                 point.with("worker.batch_max_records", records).with("worker.lane_queue_records", records)
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn usual_values_are_those_that_are_shipped() {
         let shipped = orderstream::config::example();
-        for (setting, usual) in [("writers", 4), ("batch_max_records", 5_000), ("lane_queue_records", 5_000)] {
+        for (setting, usual) in [("writers", 4), ("batch_max_records", 3_000), ("lane_queue_records", 5_000)] {
             assert!(shipped.contains(&format!("{setting} = {usual}\n")), "{setting}");
         }
     }
