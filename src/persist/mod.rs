@@ -25,6 +25,7 @@ pub mod lookup;
 pub mod marks;
 pub mod migrations;
 pub mod operations;
+mod order_columns;
 mod order_row;
 pub mod orders;
 pub mod output_topics;
