@@ -12,7 +12,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map that is cheap while it is small: an entry costs its own size, a look-up a binary search, a new entry a move of those
-/// behind it. 10,000 authorizations, more facts than an order may have, are 640 kB to move.
+/// behind it. 10,000 authorizations, the most that the facts of an order can be, are 640 kB to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Few<K, V>(Vec<(K, V)>);
 
