@@ -88,10 +88,10 @@ pub(super) enum Command {
         With -o json each record is one object on a line. Exit code 130 is Ctrl-C, 69 that Kafka or the registry is away, \
         78 that a topic is not there.")]
     Tap(tap::TapArgs),
-    /// Derives every order anew under this release's rules and this configuration's policy.
+    /// Derives every order anew under this release's rules and this configuration's policy, without --yes only counts.
     ///
     /// For after a change of the policy, or a release with other rules: without it, an order follows with its next event.
-    #[command(after_help = "Example:\n  orderstream rederive --dry-run --config orderstream.toml\n\n\
+    #[command(after_help = "Example:\n  orderstream rederive --config orderstream.toml\n\n\
         Exit code 75 means that no worker takes the marks, 78 that the workers use another policy or release.")]
     Rederive(rederive::RederiveArgs),
     /// Moves orders that reached their end long ago out of the way, without --yes only counts them.

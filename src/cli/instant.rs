@@ -23,6 +23,15 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// An instant as the command line says it, or one so long before now.
+///
+/// # Errors
+/// How to write one.
+pub fn parse_or_ago(text: &str) -> Result<Timestamp, String> {
+    let now = || Timestamp(jiff::Timestamp::now().as_microsecond());
+    parse(text).or_else(|_| Moment::parse(text).map(|moment| moment.seen_from(now())))
+}
+
 /// RFC 3339, or a day.
 fn written(text: &str) -> Option<Timestamp> {
     let day = || {
@@ -139,6 +148,14 @@ mod tests {
             let says = ["RFC 3339", "2026-01-02", "7d"].iter().all(|word| error.contains(word));
             assert!(error.contains(&format!("`{text}`")) && says, "{error}");
         }
+    }
+
+    #[test]
+    fn a_time_ago_is_read_beside_every_form_of_an_instant() {
+        let [day, hour] = ["1d", "1h"].map(|text| parse_or_ago(text).expect("a time ago"));
+        assert!(day < hour && hour < Timestamp(jiff::Timestamp::now().as_microsecond()));
+        assert_eq!(parse_or_ago("1767312000000000"), parse("2026-01-02"), "a number is an instant here");
+        assert!(parse_or_ago("10 minutes").unwrap_err().contains("30m"));
     }
 
     #[test]

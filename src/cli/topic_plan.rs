@@ -21,6 +21,7 @@ const INSTANCE: &str = "cli";
 /// The partitions of a first topic, where nobody says: lanes for eight writers.
 const PARTITIONS: i32 = 8;
 const REPLICAS: usize = 3;
+const RETENTION: &str = "retention.ms";
 const WEEK_MILLIS: &str = "604800000";
 /// What a topic takes unless it is told otherwise.
 const DEFAULT_MESSAGE_BYTES: usize = 1_048_588;
@@ -161,7 +162,7 @@ fn recommended(message_bytes: usize, role: &str, replicas: i32) -> Vec<Setting> 
     let setting = |name, value: &str| Setting { name, value: value.to_owned() };
     let mut settings = vec![
         setting("cleanup.policy", "delete"),
-        setting("retention.ms", WEEK_MILLIS),
+        setting(RETENTION, WEEK_MILLIS),
         setting("min.insync.replicas", if replicas >= 3 { "2" } else { "1" }),
         setting("unclean.leader.election.enable", "false"),
     ];
@@ -169,6 +170,15 @@ fn recommended(message_bytes: usize, role: &str, replicas: i32) -> Vec<Setting> 
         settings.push(setting(MAX_MESSAGE_BYTES, &message_bytes.to_string()));
     }
     settings
+}
+
+/// Whether a topic may stay as it is: what we recommend, or more of it. Kafka's -1 is without end.
+fn is_enough(name: &str, found: &str, recommended: &str) -> bool {
+    if found == recommended {
+        return true;
+    }
+    let (Ok(found), Ok(recommended)) = (found.parse::<i64>(), recommended.parse::<i64>()) else { return false };
+    (name == RETENTION && found < 0) || found >= recommended
 }
 
 impl Planned {
@@ -191,7 +201,7 @@ impl Planned {
                 remarks.push(format!("{} and not {replicas}", counted(layout.replicas, "replica", "replicas")));
             }
             let other = settings.iter().filter_map(|Setting { name, value }| {
-                let found = found.text(name).filter(|found| found != value)?;
+                let found = found.text(name).filter(|found| !is_enough(name, found, value))?;
                 Some(format!("{name} = {found} and not {value}"))
             });
             remarks.extend(other);
@@ -248,6 +258,12 @@ mod tests {
             ["4 partitions and not 8", "retention.ms = 1000 and not 604800000"]
         );
         assert_eq!(planned("output", Some(&there)).remarks, ["retention.ms = 1000 and not 604800000"]);
+        for retention in ["-1", "604800001"] {
+            let longer = (LAYOUT, Settings::from([("retention.ms", retention)]));
+            assert!(planned("output", Some(&longer)).remarks.is_empty(), "{retention} keeps longer than we ask for");
+        }
+        let compacted = (LAYOUT, Settings::from([("cleanup.policy", "compact")]));
+        assert_eq!(planned("output", Some(&compacted)).remarks, ["cleanup.policy = compact and not delete"]);
         let one = (Layout { replicas: 1, ..LAYOUT }, Settings::default());
         assert!(planned("output", Some(&one)).remarks.contains(&"1 replica and not 3".to_owned()));
     }

@@ -180,13 +180,14 @@ async fn what_was_owed_before_commands_were_configured_is_found_and_asked_for() 
 }
 
 #[tokio::test]
-async fn whether_to_do_it_or_to_look_must_be_said() {
+async fn without_yes_it_only_looks_and_what_contradicts_itself_is_refused() {
     let stage = Stage::new("rederive_args", 1).await;
     let wrong: BTreeSet<&[&str]> =
-        BTreeSet::from([&[][..], &["--dry-run", "--yes"], &["--no-wait"], &["--dry-run", "--no-wait"]]);
+        BTreeSet::from([&["--dry-run", "--yes"][..], &["--no-wait"], &["--dry-run", "--no-wait"]]);
     for arguments in wrong {
         rederive(&stage, arguments, 64);
     }
+    assert_eq!(stage.run_command(&["rederive"]), stage.run_command(&["rederive", "--dry-run"]));
     let text = stage.run_command(&["rederive", "--yes"]);
     assert!(text.contains("0 of 0 orders") && text.contains("nothing is to be done"), "{text}");
     stage.strike().await;

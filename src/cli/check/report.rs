@@ -65,6 +65,13 @@ pub(super) struct Row {
     pub remedy: Option<String>,
 }
 
+impl Row {
+    /// Whether another row differs in nothing but what was looked at.
+    fn says_the_same(&self, other: &Self) -> bool {
+        (self.part, self.verdict, &self.found, &self.remedy) == (other.part, other.verdict, &other.found, &other.remedy)
+    }
+}
+
 /// All of them, in the order in which they were made.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -136,12 +143,28 @@ impl Report {
         }
     }
 
+    /// Each row with how many others say the same of something else: ten topics with one trouble must not hide another.
+    fn distinct(&self) -> Vec<(&Row, usize)> {
+        let mut distinct: Vec<(&Row, usize)> = Vec::new();
+        for row in &self.checks {
+            let same = distinct.iter_mut().find(|(other, _)| row.verdict != Verdict::Ok && row.says_the_same(other));
+            match same {
+                Some((_, others)) => *others += 1,
+                None => distinct.push((row, 0)),
+            }
+        }
+        distinct
+    }
+
     /// A table, and a last line that sums it up.
     pub fn text(&self) -> String {
-        let rows = self.checks.iter().map(|row| {
+        let rows = self.distinct().into_iter().map(|(row, others)| {
             let remedy = row.remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
             let found = format!("{}{remedy}", row.found);
-            vec![Cell::new(row.part), Cell::new(plain(&row.check)), row.verdict.cell(), Cell::new(plain(&found))]
+            let more =
+                if others == 0 { String::new() } else { format!(", and {}", counted(others, "other", "others")) };
+            let check = format!("{}{more}", row.check);
+            vec![Cell::new(row.part), Cell::new(plain(&check)), row.verdict.cell(), Cell::new(plain(&found))]
         });
         let mut text = output::table(&["part", "check", "verdict", "found, and how to mend it"], rows);
         let parts = [Verdict::Wrong, Verdict::Away, Verdict::Warning, Verdict::NotChecked]
@@ -186,6 +209,11 @@ mod tests {
         assert!(lines[2].contains("wrong") && lines[2].ends_with("`b` has 3: give all the same number"), "{text}");
         assert_eq!(lines[4], "3 checks: 1 wrong, 1 not checked, the others ok");
         let json = serde_json::to_value(&report).expect("texts");
+        report.warning("kafka", "topic `a`", "one replica", "make it three");
+        report.warning("kafka", "topic `b`", "one replica", "make it three");
+        let text = report.text();
+        assert!(text.contains("topic `a`, and 1 other ") && !text.contains("topic `b`"), "{text}");
+        assert!(text.ends_with("5 checks: 1 wrong, 2 warning, 1 not checked, the others ok\n"), "{text}");
         assert_eq!(json["checks"][1]["remedy"], "give all the same number");
         assert_eq!(json["checks"][2]["verdict"], "not_checked");
         assert!(json["checks"][2].get("remedy").is_none());

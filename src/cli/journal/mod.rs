@@ -38,11 +38,11 @@ pub(super) enum JournalCommand {
 /// Which entries, and where to.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// Only what was applied at or after this instant.
-    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    /// Only what was applied at or after this instant, or since so long ago, such as 30m.
+    #[arg(long, value_name = "TIME", value_parser = instant::parse_or_ago)]
     from: Option<Timestamp>,
-    /// Only what was applied before this instant.
-    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    /// Only what was applied before this instant, or until so long ago.
+    #[arg(long, value_name = "TIME", value_parser = instant::parse_or_ago)]
     to: Option<Timestamp>,
     /// Only this lane.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]

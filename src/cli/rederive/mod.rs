@@ -8,7 +8,7 @@ mod difference;
 mod marking;
 mod summary;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
 use super::database::with_database;
 use super::exit::Exit;
@@ -25,16 +25,15 @@ const PAGE: i64 = 1_000;
 
 /// Whether, and whether to wait.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).args(["dry_run", "yes"])))]
 pub(super) struct RederiveArgs {
-    /// Says how many orders would come out differently and how; changes nothing.
-    #[arg(long)]
+    /// Says how many orders would come out differently and how, and changes nothing; so it is without --yes, too.
+    #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Marks those that differ, and waits until the workers have derived them anew.
     #[arg(long)]
     yes: bool,
     /// Ends when the orders are marked, and does not wait for the workers.
-    #[arg(long, requires = "yes", conflicts_with = "dry_run")]
+    #[arg(long, requires = "yes")]
     no_wait: bool,
     #[command(flatten)]
     output: Output,

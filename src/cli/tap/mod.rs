@@ -123,6 +123,9 @@ impl TapArgs {
         let start = from.seen_from(now());
         let (follower, elsewhere) = Follower::open(&config.kafka, isolation, &partitions, start, self.until_end)?;
         say_where(&elsewhere);
+        if !self.until_end && self.count.is_none() && io::stderr().is_terminal() {
+            complain("shows what comes until Ctrl-C; --until-end ends where the topics end now");
+        }
         let roles = tapped.into_iter().map(|tapped| (tapped.topic, tapped.role)).collect();
         let out = io::stdout();
         let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -7,6 +7,8 @@ use super::model::Screen;
 
 /// A lane further behind than this is named.
 const LATE_SECONDS: f64 = 60.0;
+/// From then on a deadline is not one that fires in a moment.
+const OVERDUE_SECONDS: f64 = 10.0;
 /// A retry that fails more often than this is named.
 const RETRIES_PER_SECOND: f64 = 0.5;
 
@@ -46,8 +48,8 @@ pub(super) fn troubles(
         troubles.push(format!("{rate} retries a second for `{}`", retry.cause));
     }
     let some = |value: Option<f64>| value.filter(|value| *value > 0.0);
-    if let Some(overdue) = some(highest("orderstream_deadlines_overdue")) {
-        let age = highest("orderstream_deadlines_overdue_age_seconds").unwrap_or_default();
+    let age = highest("orderstream_deadlines_overdue_age_seconds").unwrap_or_default();
+    if let Some(overdue) = some(highest("orderstream_deadlines_overdue")).filter(|_| age > OVERDUE_SECONDS) {
         troubles.push(format!("deadlines overdue: {}, the first by {}", cells::count(overdue), cells::seconds(age)));
     }
     let letters: f64 = screen.dead_letters.iter().map(|stock| stock.count).sum();
