@@ -18,6 +18,8 @@ use crate::cli::in_runtime;
 
 /// How soon a key is answered.
 const KEYS_EVERY: Duration = Duration::from_millis(50);
+/// How long the screen may take to end when it is told to. Where the terminal is gone, it never does: looking for keys does not return.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How far a page goes.
 const PAGE: usize = 10;
 
@@ -58,7 +60,12 @@ async fn ask(mut workers: Workers, interval: Duration, news: Sender<News>) {
     };
     tokio::select! {
         () = asking => {}
-        exit = told_to_end() => { _ = ended.send(News::Ended(exit)); }
+        exit = told_to_end() => {
+            _ = ended.send(News::Ended(exit));
+            tokio::time::sleep(ENDS_WITHIN).await;
+            // A screen that ended took this thread with it.
+            std::process::exit(exit.code().into());
+        }
     }
 }
 

@@ -149,7 +149,7 @@ fn each_program_of_ours_is_confined_and_takes_its_settings_and_its_command() {
             let folder = Folder::new();
             let mut health = program(image, service);
             let said = verdict(health.env("TMPDIR", &folder.0).args(question)).expect_err("there is no worker");
-            assert!(said.starts_with("exit status: 69"), "{name}: {said}");
+            assert!(said.starts_with("exit status: 75"), "{name}: {said}");
             assert!(
                 words(&service["tmpfs"]).iter().any(|mount| mount.starts_with("/tmp:")),
                 "{name}: for the heartbeat"

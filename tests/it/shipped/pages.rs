@@ -45,7 +45,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 /// The commands of ours in a text, each as its words behind the program's name.
 fn commands(name: &str, text: &str) -> Vec<Vec<String>> {
     // Also as the services of the Compose file and in a pod.
-    let begin = Regex::new(r"(?:^|[\s'(])(?:orderstream|run --rm ask) (.+)$").expect("a pattern");
+    let begin = Regex::new(r"(?:(?:^\s*|-- |\$ |&& |\w=\S+ )orderstream|run --rm ask) (.+)$").expect("a pattern");
     let lines = if name.ends_with(".md") { code(text).collect::<Vec<_>>() } else { Vec::new() };
     let candidates = quoted(text).chain(lines).filter(|one| !one.trim_start().starts_with('#'));
     let rests = candidates.filter_map(|one| begin.captures(one).map(|found| found[1].to_owned()));
@@ -71,8 +71,8 @@ fn split(line: &str) -> Vec<String> {
 fn meant(word: &str, option: Option<&str>) -> String {
     match (word, option) {
         ("…" | "STATUS", Some("--status")) => "CANCELLED".to_owned(),
-        ("…", Some("--attention")) => "overpaid".to_owned(),
-        ("…" | "FROM", Some("--from" | "--to" | "--since")) => "2h".to_owned(),
+        ("…" | "REASON", Some("--attention")) => "overpaid".to_owned(),
+        ("…", Some("--from" | "--to")) => "2026-01-02".to_owned(),
         ("…", Some("--older-than")) => "7d".to_owned(),
         ("ID" | "…", _) => "1".to_owned(),
         (other, _) => other.to_owned(),
