@@ -238,6 +238,7 @@ fn the_pages_name_only_tests_and_files_that_exist() {
     let sources = sources(&["src", "tests"]);
     let is_test_name = |word: &&str| {
         word.matches('_').count() >= 4
+            && word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             && !word.starts_with("orderstream_")
     };

@@ -62,13 +62,14 @@ async fn a_screen_says_what_the_workers_do_and_which_of_them_is_gone() {
     stage.finish([worker]).await;
 }
 
-/// Starts a program on a terminal of its own, takes the terminal away once its screen is there, and prints how the program ended.
+/// Starts a program on a terminal of its own, takes the terminal away once an answer stands on it, and prints how the program ended.
 const TERMINAL_GONE: &str = r#"
-import os, pty, signal, sys
+import fcntl, os, pty, signal, struct, sys, termios
 
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
 
 def give_up(*_):
     os.kill(child, signal.SIGKILL)
@@ -76,8 +77,8 @@ def give_up(*_):
 signal.signal(signal.SIGALRM, give_up)
 signal.alarm(30)
 seen = b""
-# The other screen, which is switched to before anything is drawn.
-while b"\x1b[?1049h" not in seen:
+# An answer was drawn, so keys and signals are listened to.
+while b"answer" not in seen:
     seen += os.read(terminal, 65536)
 os.close(terminal)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

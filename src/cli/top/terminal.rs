@@ -2,7 +2,7 @@
 //!
 //! Invariant: the terminal is given back as it was, whichever way this ends: a key, Ctrl-C, a signal, an error or a panic.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
@@ -40,9 +40,14 @@ pub(super) fn show(workers: Workers, interval: Duration, view: View) -> io::Resu
     // From here on a panic gives the terminal back too: the hook is ratatui's.
     let mut terminal = ratatui::try_init()?;
     let ended = run(&mut terminal, &news, view);
-    let restored = ratatui::try_restore();
-    let exit = ended?;
-    restored.map(|()| exit)
+    let restored = terminal.show_cursor().and(ratatui::try_restore());
+    // Dropped, it would show the cursor once more, and panic where there is no terminal any more to complain on.
+    std::mem::forget(terminal);
+    match ended.and_then(|exit| restored.map(|()| exit)) {
+        // It was one at the start: somebody closed it, and nothing is wrong.
+        Err(_) if !io::stdout().is_terminal() => Ok(Exit::Ok),
+        ended => ended,
+    }
 }
 
 /// Asks the workers again and again, until nobody listens.
