@@ -74,7 +74,7 @@ fn meant(word: &str, option: Option<&str>) -> String {
         ("…" | "REASON", Some("--attention")) => "overpaid".to_owned(),
         ("…", Some("--from" | "--to")) => "2026-01-02".to_owned(),
         ("…", Some("--older-than")) => "7d".to_owned(),
-        ("ID" | "…", _) => "1".to_owned(),
+        ("ID" | "N" | "…", _) => "1".to_owned(),
         (other, _) => other.to_owned(),
     }
 }
