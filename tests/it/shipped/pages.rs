@@ -3,11 +3,13 @@
 //! A command is asked for its help with all of its words: the program then looks at every word, and does nothing. Invariant: pages and
 //! manifests are found by looking.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use super::{orderstream, place, verdict};
+use super::kubernetes::Manifests;
+use super::{orderstream, place, text, verdict};
 
 /// The README and every text below `deploy`.
 fn texts() -> Vec<(String, String)> {
@@ -110,6 +112,29 @@ fn every_command_that_a_page_or_a_manifest_names_is_one_with_these_options() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(known(&found[0]).expect_err("no such option").contains("--republsh"));
     assert!(known(&found[1]).expect_err("no such command").contains("explian"));
+}
+
+#[test]
+fn every_object_that_a_page_names_to_kubectl_is_one_that_is_built() {
+    let mut built = BTreeSet::new();
+    for manifests in Manifests::all() {
+        let objects = manifests.objects.iter();
+        built.extend(
+            objects.map(|one| format!("{}/{}", text(&one["kind"]).to_lowercase(), text(&one["metadata"]["name"]))),
+        );
+    }
+    let named = Regex::new(r"\b(?:deployment|statefulset|scaledobject|job)/[a-z][a-z-]*").expect("a pattern");
+    let mut seen = 0;
+    for (name, page) in texts() {
+        for line in page.lines().filter(|line| line.contains("kubectl")) {
+            for object in named.find_iter(line) {
+                seen += 1;
+                assert!(built.contains(object.as_str()), "{name}: nothing makes `{}`", object.as_str());
+            }
+        }
+    }
+    assert!(seen > 8, "{seen} objects");
+    assert!(!built.contains("deployment/orderstrem"));
 }
 
 /// Where a page's links lead, as they stand there; those into the net are others' business.
