@@ -3,7 +3,7 @@
 #
 # usage: setup.sh [stack|chaos|tests]   with `stack` only what the stack needs, not what the build needs; with `chaos` also what
 #                                       some faults of `make chaos` and some of the tests need; with `tests` that, and what
-#                                       clients in other languages need
+#                                       clients in other languages and the checks of deploy/ need
 set -euo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -37,6 +37,7 @@ missing_packages() {
     [[ $* == stack ]] || missing_for_build
     [[ ! $* =~ ^(chaos|tests)$ ]] || missing_for_chaos
     [[ $* != tests ]] || missing_for_clients
+    [[ $* != tests ]] || missing_for_validators
 }
 
 missing_for_stack() {
@@ -68,6 +69,11 @@ missing_for_chaos() {
 missing_for_clients() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     has go || echo golang-go
+}
+
+# Judges the unit of deploy/systemd; as a package it starts nothing. Python installs the others: validators.sh.
+missing_for_validators() {
+    has systemd-analyze || echo systemd
 }
 
 has() {

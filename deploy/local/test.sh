@@ -25,6 +25,7 @@ main() {
     step docs env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
     [[ $* != lint ]] || return 0
     step clients "$HERE/clients.sh"
+    step validators "$HERE/validators.sh"
     step stack borrow_stack
     step build cargo build --workspace
     # Before the tests, so that none of them has to share the machine with a compiler.

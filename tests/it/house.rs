@@ -218,25 +218,56 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
+/// The README and every page below `deploy/`, by name.
+fn pages() -> Vec<(String, String)> {
+    let mut pages = vec![repository().join("README.md")];
+    let mut folders = vec![repository().join("deploy")];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).expect("a folder of the repository");
+        let (below, files): (Vec<_>, Vec<_>) =
+            entries.map(|entry| entry.expect("an entry").path()).partition(|path| path.is_dir());
+        folders.extend(below);
+        pages.extend(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    let name = |path: &PathBuf| path.strip_prefix(repository()).expect("below it").to_string_lossy().into_owned();
+    pages.iter().map(|path| (name(path), std::fs::read_to_string(path).expect("a page is text"))).collect()
+}
+
 #[test]
-fn the_readme_names_only_tests_and_files_that_exist() {
-    // Until there is one, there is nothing to be wrong in it.
-    let Ok(readme) = std::fs::read_to_string(repository().join("README.md")) else { return };
+fn the_pages_name_only_tests_and_files_that_exist() {
     let sources = sources(&["src", "tests"]);
     let is_test_name = |word: &&str| {
         word.matches('_').count() >= 4
+            && word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             && !word.starts_with("orderstream_")
     };
     let exists = |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}(")));
-    // With its modules before it, as the tests' own output names it.
-    let names = quoted(&readme).filter_map(|word| word.rsplit("::").next());
-    let missing: Vec<String> = names.filter(is_test_name).filter(|name| !exists(name)).map(str::to_owned).collect();
-    assert_none(&missing, "the README names tests that do not exist");
     let is_path = |word: &&str| {
         ["src/", "tests/", "deploy/", "schemas/", "migrations/"].iter().any(|top| word.starts_with(top))
             && !word.contains(['*', ' ', '{', '<'])
     };
-    let missing = quoted(&readme).filter(is_path).filter(|path| !repository().join(path).exists());
-    assert_none(&missing.map(str::to_owned).collect::<Vec<_>>(), "the README names files that do not exist");
+    let (mut missing, mut tests, mut files) = (Vec::new(), 0, 0);
+    for (page, text) in pages() {
+        // With its modules before it, as the tests' own output names it.
+        for name in quoted(&text).filter_map(|word| word.rsplit("::").next()).filter(is_test_name) {
+            tests += 1;
+            missing.extend((!exists(name)).then(|| format!("{page}: test `{name}`")));
+        }
+        for path in quoted(&text).filter(is_path) {
+            files += 1;
+            missing.extend((!repository().join(path).exists()).then(|| format!("{page}: file `{path}`")));
+        }
+    }
+    assert_none(&missing, "a page names what does not exist");
+    assert!(tests > 60 && files > 60, "{tests} tests and {files} files");
+}
+
+#[test]
+fn the_page_of_the_guarantee_names_every_mutant_and_no_other() {
+    let page = std::fs::read_to_string(repository().join("deploy/guarantee.md")).expect("the page");
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(3));
+    let named: BTreeSet<&str> = cells.flat_map(quoted).collect();
+    let mutants = table::read(repository()).expect("the table of mutants");
+    assert_eq!(named, mutants.iter().map(|mutant| mutant.name.as_str()).collect());
 }

@@ -48,6 +48,7 @@ mod schemas_of_the_contract;
 mod security;
 mod servers;
 mod setup;
+mod shipped;
 mod shutdown;
 mod stage;
 mod takeover;

@@ -61,3 +61,33 @@ async fn a_screen_says_what_the_workers_do_and_which_of_them_is_gone() {
     assert_eq!(top(&stage, "--url 127.0.0.1:9 --interval 200ms").code, 69, "nobody answers");
     stage.finish([worker]).await;
 }
+
+/// Starts a program on a terminal of its own, takes the terminal away once an answer stands on it, and prints how the program ended.
+const TERMINAL_GONE: &str = r#"
+import fcntl, os, pty, signal, struct, sys, termios
+
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+
+def give_up(*_):
+    os.kill(child, signal.SIGKILL)
+
+signal.signal(signal.SIGALRM, give_up)
+signal.alarm(30)
+seen = b""
+# An answer was drawn, so keys and signals are listened to.
+while b"answer" not in seen:
+    seen += os.read(terminal, 65536)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+#[test]
+fn a_screen_whose_terminal_is_gone_ends() {
+    let words = ["-c", TERMINAL_GONE, env!("CARGO_BIN_EXE_orderstream"), "top", "--url", "127.0.0.1:9"];
+    let output = std::process::Command::new("python3").args(words).env("TERM", "xterm").output().expect("python3");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "{said}");
+}

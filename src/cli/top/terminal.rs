@@ -2,7 +2,7 @@
 //!
 //! Invariant: the terminal is given back as it was, whichever way this ends: a key, Ctrl-C, a signal, an error or a panic.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::cli::in_runtime;
 
 /// How soon a key is answered.
 const KEYS_EVERY: Duration = Duration::from_millis(50);
+/// How long the screen may take to end when it is told to. Where the terminal is gone, it never does: looking for keys does not return.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How far a page goes.
 const PAGE: usize = 10;
 
@@ -38,9 +40,14 @@ pub(super) fn show(workers: Workers, interval: Duration, view: View) -> io::Resu
     // From here on a panic gives the terminal back too: the hook is ratatui's.
     let mut terminal = ratatui::try_init()?;
     let ended = run(&mut terminal, &news, view);
-    let restored = ratatui::try_restore();
-    let exit = ended?;
-    restored.map(|()| exit)
+    let restored = terminal.show_cursor().and(ratatui::try_restore());
+    // Dropped, it would show the cursor once more, and panic where there is no terminal any more to complain on.
+    std::mem::forget(terminal);
+    match ended.and_then(|exit| restored.map(|()| exit)) {
+        // It was one at the start: somebody closed it, and nothing is wrong.
+        Err(_) if !io::stdout().is_terminal() => Ok(Exit::Ok),
+        ended => ended,
+    }
 }
 
 /// Asks the workers again and again, until nobody listens.
@@ -58,7 +65,12 @@ async fn ask(mut workers: Workers, interval: Duration, news: Sender<News>) {
     };
     tokio::select! {
         () = asking => {}
-        exit = told_to_end() => { _ = ended.send(News::Ended(exit)); }
+        exit = told_to_end() => {
+            _ = ended.send(News::Ended(exit));
+            tokio::time::sleep(ENDS_WITHIN).await;
+            // A screen that ended took this thread with it.
+            std::process::exit(exit.code().into());
+        }
     }
 }
 
