@@ -32,7 +32,7 @@ trial: ## Try deadlines, commands and replays while workers are killed, and chec
 chaos: ## Break everything around the workers on a schedule, heal it, and check (MINUTES=5 SEED=1 FAULTS=a,b,c)
 	@$(LOCAL)/chaos.sh
 
-fuzz: ## Fuzz framing, decode and fold (SECONDS=60 for each target, TARGET=fold for one)
+fuzz: ## Fuzz framing, decode, JSON and fold (SECONDS=60 for each target, TARGET=fold for one)
 	@$(LOCAL)/fuzz.sh "$(SECONDS)" "$(TARGET)"
 
 crash-points: ## Kill workers at every crash point under traffic, and check (TIMES=2 POINTS=a,b ACT=kill)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes framing, decode and fold with coverage as the guide; ends with 1 when a target found something.
+# Fuzzes framing, decode, JSON and fold with coverage as the guide; ends with 1 when a target found something.
 #
 # usage: fuzz.sh [DURATION] [TARGET]   each target, or this one, for so many seconds (60)
 #        fuzz.sh seeds                 writes tests/fuzz/seeds anew from the worked examples
@@ -12,7 +12,7 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source-path=SCRIPTDIR
 . "$HERE/stack/process.sh"
 
-readonly TARGETS=(framing payment inventory shipping order fold)
+readonly TARGETS=(framing payment inventory shipping order json fold)
 readonly CARGO_FUZZ=0.13.2
 BUILT=$REPOSITORY/target/fuzz
 TOOLS=$REPOSITORY/target/tools

@@ -1,7 +1,7 @@
 //! `orderstream schema`: our schemas and the registry. `register` puts the schema of every configured topic there and prints the
 //! ids, and is safe to repeat: what is registered already keeps its id. `list` and `check` only look.
 //!
-//! Inputs too, so that a producer finds the contract where its serializer looks for it.
+//! Inputs in Avro too, so that a producer finds the contract where its serializer looks for it; those in JSON have no subject.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::output::{self, Output};
 use super::{ConfigFile, complain, finish, in_runtime, logging, print, with_config};
 use crate::config::{Config, Topics};
-use crate::decode::{Access, Registry};
+use crate::decode::{Access, Format, Registry};
 use crate::ids::SchemaId;
 use crate::publish::schemas::{self, COMPATIBILITY, SchemaError, TopicSchema};
 use crate::publish::subjects::{self, Side, Subject};
@@ -176,10 +176,11 @@ pub fn exit(error: &SchemaError) -> Exit {
     }
 }
 
-/// The schema of every topic that is configured, and who writes with it.
+/// The schema of every topic that is configured and in Avro, and who writes with it.
 pub(super) fn of_topics(topics: &Topics) -> Vec<(Side, TopicSchema)> {
-    let inputs =
-        topics.inputs().filter_map(|(source, topic)| Some((Side::Read, TopicSchema::of_input(source, topic)?)));
+    let formats = topics.formats();
+    let inputs = topics.inputs().filter(|(source, _)| formats.of(*source) == Format::Avro);
+    let inputs = inputs.filter_map(|(source, topic)| Some((Side::Read, TopicSchema::of_input(source, topic)?)));
     let outputs =
         [Some(TopicSchema::of_status(&topics.status)), topics.command.as_deref().map(TopicSchema::of_commands)];
     inputs.chain(outputs.into_iter().flatten().map(|schema| (Side::Written, schema))).collect()
@@ -207,6 +208,10 @@ mod tests {
             command: command.map(str::to_owned),
             dead_letter: Some("order-dead-letters".to_owned()),
             cloud_events_source: None,
+            payment_format: Format::Avro,
+            inventory_format: Format::Avro,
+            shipping_format: Format::Avro,
+            order_format: Format::Avro,
         }
     }
 
@@ -222,6 +227,14 @@ mod tests {
             all[3..],
             ["orders-value OrderEvent", "order-status-value OrderStatusChanged", "commands-value OrderCommand"]
         );
+    }
+
+    #[test]
+    fn a_topic_of_json_has_no_subject() {
+        let topics =
+            Topics { payment_format: Format::Json, order_format: Format::Json, ..topics(Some("orders"), None) };
+        let subjects: Vec<String> = of_topics(&topics).into_iter().map(|(_, schema)| schema.subject).collect();
+        assert_eq!(subjects, ["inventory-value", "shipping-value", "order-status-value"]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub use secret::{MASK, Secret};
 pub use settings::{Config, Database, Kafka, Log, Metrics, Policy, Registry, Retention, SECTIONS, Topics, Worker};
 pub use table::{Kind, Rule, Section, Setting};
 
+use crate::decode::Formats;
 use crate::order::Source;
 use crate::order::policy::{self as order, Micros, Shell};
 use file::File;
@@ -124,6 +125,16 @@ impl Topics {
             (Source::Order, self.order.as_deref()),
         ];
         inputs.into_iter().filter_map(|(source, topic)| Some((source, topic?)))
+    }
+
+    /// In which form the input topics' values are.
+    #[must_use]
+    pub fn formats(&self) -> Formats {
+        Formats::default()
+            .with(Source::Payment, self.payment_format)
+            .with(Source::Inventory, self.inventory_format)
+            .with(Source::Shipping, self.shipping_format)
+            .with(Source::Order, self.order_format)
     }
 }
 

@@ -12,6 +12,7 @@ use super::properties::Properties;
 use super::resolve::Values;
 use super::secret::Secret;
 use super::table::{Kind, Rule, Section, Setting, sections};
+use crate::decode::Format;
 
 const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(24 * 365);
@@ -65,6 +66,15 @@ sections! {
         shipping: String = Rule::of(Kind::Topic).default("shipping"),
         /// Order events (placed, amended, cancelled, held) come from here. Everything works without it.
         order: Option<String> = Rule::of(Kind::Topic).example("orders"),
+        /// How payment events are written: avro, in the registry's framing, or json, each value one JSON object, which needs no
+        /// registry. All workers change over together: what one with the other word reads becomes a dead letter, to be replayed.
+        payment_format: Format = Rule::of(Kind::Choice(Format::WORDS)).default("avro"),
+        /// How inventory events are written.
+        inventory_format: Format = Rule::of(Kind::Choice(Format::WORDS)).default("avro"),
+        /// How shipping events are written.
+        shipping_format: Format = Rule::of(Kind::Choice(Format::WORDS)).default("avro"),
+        /// How order events are written.
+        order_format: Format = Rule::of(Kind::Choice(Format::WORDS)).default("avro"),
         /// Each change of an order's state goes here.
         status: String = Rule::of(Kind::Topic).default("order-status"),
         /// What an order owes after a cancellation goes here as commands; left out, none are sent.

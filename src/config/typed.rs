@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::properties::Properties;
 use super::secret::Secret;
 use super::value::Value;
+use crate::decode::Format;
 
 /// The step from a checked value to the type of a field; `None` stands for a setting that nobody gave.
 pub trait FromValue: Sized {
@@ -31,6 +32,7 @@ from_value! {
     String: Value::Text(text) => Some(text.clone());
     PathBuf: Value::Text(text) => Some(Self::from(text));
     SocketAddr: Value::Text(text) => text.parse().ok();
+    Format: Value::Text(text) => text.parse().ok();
     Secret: Value::Secret(secret) => Some(secret.clone());
     bool: Value::Flag(flag) => Some(*flag);
     u32: Value::Count(number) => Self::try_from(*number).ok();

@@ -1,4 +1,5 @@
-//! What schemas other than ours may look like, and what their bodies may hold: tests of decode as producers move on.
+//! What schemas other than ours may look like, and what their bodies may hold: tests of decode as producers move on, from schema to
+//! schema and between Avro and JSON.
 //!
 //! Every body here is made with the library from the writer's schema, as a producer would.
 
@@ -11,11 +12,15 @@ use serde_json::{Value, json};
 
 use super::avro::{INPUT_SCHEMAS, WriterSchema};
 use super::inventory::InventoryEvent;
+use super::order::OrderEvent;
 use super::payment::PaymentEvent;
 use super::refusal::{Reason, Refusal};
 use super::resolution::Route;
+use super::shipping::ShippingEvent;
+use crate::decode::json;
 use crate::ids::Timestamp;
 use crate::order::Source;
+use crate::order::tests::strategy;
 
 const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
 
@@ -208,6 +213,39 @@ fn whatever_is_not_one_whole_datum_is_bad_avro() {
 }
 
 proptest! {
+    #[test]
+    fn an_event_says_the_same_in_avro_and_in_json(event in strategy::event()) {
+        let text = json::to_json(&event);
+        let source = event.topic();
+        if source != Source::Deadline {
+            let mut fields: Value = serde_json::from_str(&text).expect("we wrote it");
+            fields.as_object_mut().expect("an object").remove("topic");
+            let producer = Producer::changed(source, |_| {});
+            let now = Timestamp(i64::MAX);
+            let in_avro = match source {
+                Source::Payment => producer.says::<PaymentEvent>(&fields).and_then(|event| event.check(now)),
+                Source::Inventory => producer.says::<InventoryEvent>(&fields).and_then(|event| event.check(now)),
+                Source::Shipping => producer.says::<ShippingEvent>(&fields).and_then(|event| event.check(now)),
+                Source::Order | Source::Deadline => producer.says::<OrderEvent>(&fields).and_then(|event| event.check(now)),
+            };
+            let in_json = json::topic::read(Some(text.as_bytes()), source, now);
+            prop_assert_eq!(&in_avro, &Ok(event));
+            prop_assert_eq!(in_json, in_avro);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_json_panic(noise in prop::collection::vec(any::<u8>(), 0..48), at in 0_usize..200, cut in 0_usize..9) {
+        let text = br#"{"event_id": "e", "order_id": "o", "kind": "RESERVED", "occurred_at": 1, "reservation_id": "r",
+            "lines": [{"line_id": "1", "sku": "S", "quantity": 2}, {"line_id": "2", "sku": null, "quantity": 1}]}"#;
+        prop_assert!(json::topic::read(Some(text), Source::Inventory, NOW).is_ok());
+        let mut spoilt = text.to_vec();
+        let at = at.min(spoilt.len());
+        spoilt.splice(at..(at + cut).min(text.len()), noise.iter().copied());
+        let _ = json::topic::read(Some(&spoilt), Source::Inventory, NOW);
+        let _ = json::topic::read(Some(&noise), Source::Inventory, NOW);
+    }
+
     #[test]
     fn no_bytes_make_the_reader_panic(
         noise in prop::collection::vec(any::<u8>(), 0..48),

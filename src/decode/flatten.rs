@@ -6,8 +6,8 @@
 use apache_avro::Schema;
 use apache_avro::schema::{Name, NamesRef, UnionSchema};
 
-/// How deep types may nest in a writer's schema.
-const DEPTH_MAX: usize = 32;
+/// How deep types may nest in a writer's schema, and values in a field of JSON.
+pub(super) const DEPTH_MAX: usize = 32;
 /// How many types a writer's schema may consist of once references are replaced.
 const TYPES_MAX: usize = 4_000;
 

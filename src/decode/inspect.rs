@@ -1,7 +1,7 @@
 //! What a refused record says, for the person who has to decide about it: its fields under the schema it was written with,
 //! and what this release makes of it now.
 //!
-//! Beside the path; the worker never comes here. Invariant: nothing here fails. Where the registry is away, or the bytes are
+//! Beside the path; the worker never comes here. A topic of JSON needs no schema, and none is asked for. Invariant: nothing here fails. Where the registry is away, or the bytes are
 //! not what their schema says, a sentence stands where the fields would be.
 
 use apache_avro::Schema;
@@ -12,13 +12,14 @@ use serde_json::Value as Json;
 
 use crate::consume::record::Record;
 use crate::ids::{SchemaId, Timestamp};
-use crate::order::Event;
+use crate::order::{Event, Source};
 
 use super::avro::shortened;
+use super::format::{Format, Formats};
 use super::framing::{Framed, unframe};
 use super::refusal::Refusal;
 use super::registry::{Answer, Registry};
-use super::{Decoded, Decoder, flatten, guard};
+use super::{Decoded, Decoder, flatten, guard, json};
 
 /// What was found out about a record.
 #[derive(Clone, Debug)]
@@ -29,15 +30,36 @@ pub struct Inspection {
     pub verdict: Verdict,
 }
 
-/// A value taken apart under its writer's schema.
+/// A value taken apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// The schema.
-    pub schema_id: SchemaId,
-    /// The name of the schema's record.
-    pub record: String,
-    /// Those fields that are not null, in the order of the schema.
+    /// The schema that it was written with; none where it is JSON.
+    pub schema: Option<WrittenWith>,
+    /// Those fields that are not null, in the order of the schema, or as they stand in the JSON.
     pub fields: Vec<Field>,
+}
+
+/// A writer's schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenWith {
+    /// Its id.
+    pub id: SchemaId,
+    /// The name of its record.
+    pub record: String,
+}
+
+impl Contents {
+    /// The schema's id, where there is one.
+    #[must_use]
+    pub fn schema_id(&self) -> Option<SchemaId> {
+        self.schema.as_ref().map(|schema| schema.id)
+    }
+
+    /// The name of the schema's record, where there is one.
+    #[must_use]
+    pub fn record(&self) -> Option<&str> {
+        self.schema.as_ref().map(|schema| schema.record.as_str())
+    }
 }
 
 /// One field as the writer wrote it.
@@ -62,10 +84,19 @@ pub enum Verdict {
     Undecided,
 }
 
-/// Looks into a record. Asks the registry once, where the record names a schema.
-pub async fn inspect(registry: &Registry, record: &Record, record_max_bytes: usize, now: Timestamp) -> Inspection {
-    let decoder = Decoder::new(registry.clone(), 1, record_max_bytes);
-    let contents = contents(&decoder, registry, record, now).await;
+/// Looks into a record of one of these topics. Asks the registry once, where the record names a schema.
+pub async fn inspect(
+    registry: &Registry,
+    formats: Formats,
+    record: &Record,
+    record_max_bytes: usize,
+    now: Timestamp,
+) -> Inspection {
+    let decoder = Decoder::new(registry.clone(), 1, record_max_bytes).reading(formats);
+    let contents = match formats.of(record.source) {
+        Format::Avro => contents(&decoder, registry, record, now).await,
+        Format::Json => of_json(record.value.as_deref(), record.source).map_err(|refusal| refusal.text),
+    };
     let verdict = match decoder.try_decode(record, now) {
         Decoded::Event(event) => Verdict::Event(Box::new(event)),
         Decoded::Refused(refusal) => Verdict::Refused(refusal),
@@ -89,6 +120,24 @@ async fn contents(decoder: &Decoder, registry: &Registry, record: &Record, now: 
     }
 }
 
+/// Takes a value of a topic of JSON apart, whatever its fields are worth.
+///
+/// # Errors
+/// It is no JSON object.
+pub(super) fn of_json(value: Option<&[u8]>, source: Source) -> Result<Contents, Refusal> {
+    let members = json::topic::members(value, source)?;
+    let fields = members.iter().filter(|(_, value)| value.get() != "null").map(|(name, value)| {
+        // What the parser does not take, a number that is too large, is shown as it is written.
+        let value = serde_json::from_str(value.get()).unwrap_or_else(|_| Json::from(value.get()));
+        let instant = value.as_i64().filter(|_| INSTANTS.contains(&name.as_ref())).map(Timestamp);
+        Field { name: name.as_ref().to_owned(), value, instant }
+    });
+    Ok(Contents { schema: None, fields: fields.collect() })
+}
+
+/// The fields of ours that are instants, which JSON's types do not tell.
+const INSTANTS: [&str; 3] = ["occurred_at", "expires_at", "payment_due_at"];
+
 /// A schema as values are taken apart under it: without references.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -111,7 +160,8 @@ impl Layout {
         let value = whole(&self.flat, &mut body).map_err(|error| shortened(&error.to_string()).into_owned())?;
         let Value::Record(fields) = value else { return Err("the value is no record".to_owned()) };
         let fields = fields.into_iter().filter(|(_, value)| !is_null(value)).map(|(name, value)| field(name, value));
-        Ok(Contents { schema_id, record: self.record.clone(), fields: fields.collect() })
+        let schema = Some(WrittenWith { id: schema_id, record: self.record.clone() });
+        Ok(Contents { schema, fields: fields.collect() })
     }
 }
 
@@ -158,7 +208,6 @@ mod tests {
     use crate::decode::avro::INPUT_SCHEMAS;
     use crate::decode::canned::{self, Sent};
     use crate::ids::Lane;
-    use crate::order::Source;
 
     const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
     const MAX: usize = 1_000_000;
@@ -199,7 +248,7 @@ mod tests {
 
     async fn inspected(answers: Vec<Sent>, value: Option<&[u8]>) -> Inspection {
         let (registry, _) = canned::registry(answers);
-        inspect(&registry, &record(value), MAX, NOW).await
+        inspect(&registry, Formats::default(), &record(value), MAX, NOW).await
     }
 
     #[tokio::test]
@@ -207,8 +256,8 @@ mod tests {
         let far = 4_102_444_800_000_000;
         let seen = inspected(vec![canned::schema(&schema())], Some(&payment(far, 1))).await;
         let contents = seen.contents.expect("fields");
-        assert_eq!(contents.schema_id, SchemaId(7));
-        assert!(contents.record.ends_with("PaymentEvent"), "{}", contents.record);
+        assert_eq!(contents.schema_id(), Some(SchemaId(7)));
+        assert!(contents.record().is_some_and(|record| record.ends_with("PaymentEvent")), "{contents:?}");
         let names: Vec<&str> = contents.fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["event_id", "order_id", "kind", "occurred_at"], "what is null is left out");
         assert_eq!(contents.fields[3].value, json!(far));
@@ -246,9 +295,28 @@ mod tests {
         let nan = [&[0, 0, 0, 0, 7][..], &f64::NAN.to_le_bytes()].concat();
         let seen = inspected(vec![canned::schema(&heartbeat)], Some(&nan)).await;
         let contents = seen.contents.expect("fields");
-        assert_eq!((contents.record.as_str(), contents.fields.len()), ("Heartbeat", 1));
+        assert_eq!((contents.record(), contents.fields.len()), (Some("Heartbeat"), 1));
         assert!(contents.fields[0].value.as_str().expect("a text").contains("NaN"));
         assert!(matches!(seen.verdict, Verdict::Refused(Refusal { reason: Reason::BadAvro, .. })));
+    }
+
+    #[tokio::test]
+    async fn json_is_shown_as_it_is_written_and_judged_without_any_registry() {
+        let (registry, calls) = canned::registry(vec![]);
+        let json = r#"{"occurred_at": 1760000000000000, "kind": "PENDING", "reason": null, "risk": 1e999, "kind": 5}"#;
+        let formats = Formats::all(Format::Json);
+        let seen = inspect(&registry, formats, &record(Some(json.as_bytes())), MAX, NOW).await;
+        let contents = seen.contents.expect("fields");
+        let fields: Vec<(&str, Json)> =
+            contents.fields.iter().map(|field| (field.name.as_str(), field.value.clone())).collect();
+        let expected = [("occurred_at", json!(NOW.0)), ("kind", json!("PENDING")), ("risk", json!("1e999"))];
+        assert_eq!(fields, [&expected[..], &[("kind", json!(5))]].concat());
+        assert_eq!((contents.schema_id(), contents.fields[0].instant), (None, Some(NOW)));
+        let Verdict::Refused(refusal) = seen.verdict else { panic!("{:?}", seen.verdict) };
+        assert_eq!((refusal.reason, refusal.field.as_deref()), (Reason::BadValue, Some("kind")));
+        let seen = inspect(&registry, formats, &record(Some(&payment(1, 1))), MAX, NOW).await;
+        assert!(seen.contents.expect_err("Avro").contains("this topic is set to JSON"));
+        assert_eq!(calls.load(std::sync::atomic::Ordering::SeqCst), 0, "nobody is asked");
     }
 
     #[tokio::test]

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::consume::record::Record;
 use crate::ids::{SchemaId, Timestamp};
+use crate::order::Source;
 
+use super::format::{Format, Formats};
 use super::framing::{Framed, unframe_value};
-use super::inspect::{Contents, Layout};
+use super::inspect::{Contents, Layout, of_json};
 use super::refusal::{Reason, Refusal};
 use super::registry::{Answer, Registry, RegistryError};
 use super::{Decoded, Decoder};
@@ -31,25 +33,39 @@ enum Known {
 pub struct Reader {
     registry: Registry,
     decoder: Decoder,
+    formats: Formats,
     known: HashMap<SchemaId, Known>,
     capacity: usize,
 }
 
 impl Reader {
     /// With the schemas of this registry, of which at most `schemas_max` are kept; an input of more than `record_max_bytes` is
-    /// judged as a worker judges it.
+    /// judged as a worker judges it whose input topics are in these forms.
     #[must_use]
-    pub fn new(registry: Registry, schemas_max: usize, record_max_bytes: usize) -> Self {
-        let decoder = Decoder::new(registry.clone(), schemas_max, record_max_bytes);
-        Self { registry, decoder, known: HashMap::new(), capacity: schemas_max.max(1) }
+    pub fn new(registry: Registry, schemas_max: usize, record_max_bytes: usize, formats: Formats) -> Self {
+        let decoder = Decoder::new(registry.clone(), schemas_max, record_max_bytes).reading(formats);
+        Self { registry, decoder, formats, known: HashMap::new(), capacity: schemas_max.max(1) }
     }
 
-    /// Takes a value apart that came with this header [`super::framing::SCHEMA_ID_HEADER`], if with any. Asks the registry for a
-    /// schema that is new.
+    /// Takes a value apart that was written for this input topic, or for none of them, and came with this header
+    /// [`super::framing::SCHEMA_ID_HEADER`], if with any. Asks the registry for a schema that is new.
     ///
     /// # Errors
     /// The registry gave no answer that makes sense. The inner error is the value's own fault.
     pub async fn contents(
+        &mut self,
+        input: Option<Source>,
+        value: Option<&[u8]>,
+        header: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Result<Contents, Refusal>, RegistryError> {
+        match input.filter(|source| self.formats.of(*source) == Format::Json) {
+            Some(source) => Ok(of_json(value, source)),
+            None => self.of_avro(value, header, now).await,
+        }
+    }
+
+    async fn of_avro(
         &mut self,
         value: Option<&[u8]>,
         header: Option<&[u8]>,
@@ -116,7 +132,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
 
     fn reader(answers: Vec<Sent>) -> Reader {
-        Reader::new(canned::registry(answers).0, 10, 1_000)
+        Reader::new(canned::registry(answers).0, 10, 1_000, Formats::default().with(Source::Order, Format::Json))
     }
 
     fn numbers() -> Sent {
@@ -128,11 +144,11 @@ mod tests {
     async fn a_schema_is_asked_for_once_and_read_under_as_often_as_it_comes() {
         let mut reader = reader(vec![numbers()]);
         for (byte, number) in [(2, 1), (4, 2), (6, 3)] {
-            let contents = reader.contents(Some(&[0, 0, 0, 0, 7, byte]), None, NOW).await;
+            let contents = reader.contents(Some(Source::Payment), Some(&[0, 0, 0, 0, 7, byte]), None, NOW).await;
             let contents = contents.expect("asked once").expect("a value");
-            assert_eq!((contents.schema_id, contents.fields[0].value.clone()), (SchemaId(7), json!(number)));
+            assert_eq!((contents.schema_id(), contents.fields[0].value.clone()), (Some(SchemaId(7)), json!(number)));
         }
-        let by_header = reader.contents(Some(&[8]), Some(&[0, 0, 0, 0, 7]), NOW).await;
+        let by_header = reader.contents(Some(Source::Payment), Some(&[8]), Some(&[0, 0, 0, 0, 7]), NOW).await;
         assert_eq!(by_header.expect("known").expect("a value").fields[0].value, json!(4));
     }
 
@@ -147,9 +163,26 @@ mod tests {
             (Some(&[0, 0, 0, 0, 8, 2][..]), Reason::UnknownSchema),
             (Some(&[0, 0xff, 0, 0, 0, 2][..]), Reason::UnknownSchema),
         ] {
-            let contents = reader.contents(value, None, NOW).await.expect("the registry answers");
+            let contents = reader.contents(None, value, None, NOW).await.expect("the registry answers");
             assert_eq!(contents.expect_err("no value").reason, reason, "{value:?}");
         }
-        assert!(reader.contents(Some(&[0, 0, 0, 0, 9, 2]), None, NOW).await.is_err(), "nobody answers any more");
+        assert!(
+            reader.contents(Some(Source::Payment), Some(&[0, 0, 0, 0, 9, 2]), None, NOW).await.is_err(),
+            "nobody answers any more"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_topic_of_json_is_read_without_the_registry_and_the_others_as_before() {
+        let mut reader = reader(vec![]);
+        let json = Some(&br#"{"kind": "PLACED"}"#[..]);
+        let contents = reader.contents(Some(Source::Order), json, None, NOW).await.expect("nobody is asked");
+        let contents = contents.expect("an object");
+        assert_eq!((contents.schema_id(), contents.fields[0].value.clone()), (None, json!("PLACED")));
+        for elsewhere in [Some(Source::Payment), None] {
+            let refusal =
+                reader.contents(elsewhere, json, None, NOW).await.expect("nobody is asked").expect_err("JSON");
+            assert_eq!(refusal.reason, Reason::BadFraming);
+        }
     }
 }

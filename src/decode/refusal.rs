@@ -16,7 +16,7 @@ named! {
         NoKey = "no_key",
         /// The key is not the event's order id.
         KeyMismatch = "key_mismatch",
-        /// Not the registry's wire format.
+        /// Not in the form that the topic is set to: the registry's wire format, or one JSON object.
         BadFraming = "bad_framing",
         /// The registry does not know the schema.
         UnknownSchema = "unknown_schema",

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::{self, EnumAccess, VariantAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, VariantAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::order::event::line::{self, Lines};
@@ -55,13 +55,31 @@ macro_rules! record {
             )*
         }
 
-        impl $name {
-            /// The names of all fields.
-            pub const FIELDS: &'static [&'static str] = &[
+        impl $crate::decode::wire::Object for $name {
+            const FIELDS: &'static [&'static str] = &[
                 "event_id", "order_id", "kind", "occurred_at", "producer", "correlation_id", "causation_id",
                 "reason", $(stringify!($field)),*
             ];
+            const REQUIRED: &'static [&'static str] = &["event_id", "order_id", "kind", "occurred_at"];
+            const NEEDED_BY: &'static str = "every event";
 
+            fn check_type<'de, D: serde::Deserializer<'de>>(
+                field: &str,
+                value: D,
+            ) -> Result<(), $crate::decode::wire::Mistyped<D::Error>> {
+                use $crate::decode::wire::{Kind, Text, of_type};
+                match field {
+                    "event_id" | "order_id" => of_type::<Text, D>(value),
+                    "kind" => of_type::<Kind<$kind>, D>(value),
+                    "occurred_at" => of_type::<i64, D>(value),
+                    "producer" | "correlation_id" | "causation_id" | "reason" => of_type::<Option<Text>, D>(value),
+                    $( stringify!($field) => of_type::<$type, D>(value), )*
+                    _ => Ok(()),
+                }
+            }
+        }
+
+        impl $name {
             /// The fields that every record has, for the checks that they share.
             fn envelope(&self) -> $crate::decode::check::Envelope<'_> {
                 $crate::decode::check::Envelope {
@@ -95,6 +113,71 @@ macro_rules! record {
 
 pub(super) use record;
 
+/// An object whose fields we know: a record, or an element of `lines`.
+pub(super) trait Object: DeserializeOwned {
+    /// The names of all fields.
+    const FIELDS: &'static [&'static str];
+    /// Those that must be there.
+    const REQUIRED: &'static [&'static str];
+    /// Who needs them, for a person.
+    const NEEDED_BY: &'static str;
+
+    /// Checks that a value is of the type of that field.
+    ///
+    /// # Errors
+    /// What it should have been.
+    fn check_type<'de, D: Deserializer<'de>>(field: &str, value: D) -> Result<(), Mistyped<D::Error>>;
+}
+
+/// A value that is not of its field's type.
+pub(super) struct Mistyped<E> {
+    /// What the parser says.
+    pub error: E,
+    /// What the field takes, in words.
+    pub wanted: &'static str,
+}
+
+/// Checks that a value is of a type.
+pub(super) fn of_type<'de, T: Typed + Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<(), Mistyped<D::Error>> {
+    T::deserialize(value).map(drop).map_err(|error| Mistyped { error, wanted: T::WANTED })
+}
+
+/// A type of a field, in words for who writes it by hand.
+pub(super) trait Typed {
+    /// What to write.
+    const WANTED: &'static str;
+}
+
+impl Typed for Text {
+    const WANTED: &'static str = "a text in quotes";
+}
+
+impl Typed for i64 {
+    const WANTED: &'static str = "a whole number of at most 64 bits, without quotes, fraction and exponent";
+}
+
+impl Typed for i32 {
+    const WANTED: &'static str = "a whole number of at most 32 bits, without quotes, fraction and exponent";
+}
+
+impl Typed for bool {
+    const WANTED: &'static str = "true or false";
+}
+
+impl Typed for Vec<Line> {
+    const WANTED: &'static str = "a list of objects";
+}
+
+impl<K> Typed for Kind<K> {
+    const WANTED: &'static str = "the kind's name in quotes";
+}
+
+impl<T: Typed> Typed for Option<T> {
+    const WANTED: &'static str = T::WANTED;
+}
+
 /// A field that can be left out when a record is written.
 pub(super) trait Field {
     fn is_left_out(&self) -> bool;
@@ -124,10 +207,22 @@ pub struct Line {
     pub quantity: i32,
 }
 
-impl Line {
-    /// The names of all fields.
-    pub(super) const FIELDS: &'static [&'static str] = &["line_id", "sku", "quantity"];
+impl Object for Line {
+    const FIELDS: &'static [&'static str] = &["line_id", "sku", "quantity"];
+    const REQUIRED: &'static [&'static str] = &["line_id", "quantity"];
+    const NEEDED_BY: &'static str = "every line";
 
+    fn check_type<'de, D: Deserializer<'de>>(field: &str, value: D) -> Result<(), Mistyped<D::Error>> {
+        match field {
+            "line_id" => of_type::<Text, D>(value),
+            "sku" => of_type::<Option<Text>, D>(value),
+            "quantity" => of_type::<i32, D>(value),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Line {
     /// The elements that say these lines again.
     pub(super) fn all_of(lines: &Lines) -> Vec<Self> {
         let element = |line: &line::Line| Self {
@@ -173,7 +268,12 @@ impl<K: Symbol> Serialize for Kind<K> {
 
 impl<'de, K: Symbol> Deserialize<'de> for Kind<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_enum("Kind", &[], KindVisitor(PhantomData))
+        // JSON has another form for enums, `{"CAPTURED": null}`, which is none of the contract's.
+        if deserializer.is_human_readable() {
+            SymbolSeed(PhantomData).deserialize(deserializer)
+        } else {
+            deserializer.deserialize_enum("Kind", &[], KindVisitor(PhantomData))
+        }
     }
 }
 
@@ -196,7 +296,7 @@ impl<'de, K: Symbol> Visitor<'de> for KindVisitor<K> {
 
 struct SymbolSeed<K>(PhantomData<K>);
 
-impl<'de, K: Symbol> de::DeserializeSeed<'de> for SymbolSeed<K> {
+impl<'de, K: Symbol> DeserializeSeed<'de> for SymbolSeed<K> {
     type Value = Kind<K>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind<K>, D::Error> {

@@ -82,7 +82,8 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
     let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();
-    let decoder = Decoder::new(registry, config.registry.cache_capacity, config.worker.record_max_bytes);
+    let decoder = Decoder::new(registry, config.registry.cache_capacity, config.worker.record_max_bytes)
+        .reading(config.topics.formats());
     let process = Arc::new(Process::new(
         process::Parts {
             database: database.clone(),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use orderstream::consume::record::{HEADERS_MAX, Header, HeadersLost, Record};
-use orderstream::decode::{Reason, Refusal, framing};
+use orderstream::decode::{Format, Reason, Refusal, framing};
 use orderstream::ids::{Lane, SchemaId, Timestamp};
 use orderstream::order::Source;
 use orderstream::publish::cloud_events::CloudEvents;
@@ -79,13 +79,18 @@ impl Document {
     }
 }
 
+/// Whether a setting of the topics' section is about what is in them and no name.
+fn is_about_records(setting: &str) -> bool {
+    setting == "cloud_events_source" || setting.ends_with("_format")
+}
+
 /// The topics' names by their settings: defaults, or what the example suggests.
 fn topics() -> BTreeMap<String, String> {
     let example = text("deploy/orderstream.example.toml");
     let section = example.split("\n[topics]\n").nth(1).expect("a section of topics");
     let section = section.split("\n[").next().expect("it ends somewhere");
     let settings = section.lines().filter_map(|line| line.trim_start_matches('#').split_once(" = "));
-    let topics = settings.filter(|(key, value)| *key != "cloud_events_source" && value.starts_with('"'));
+    let topics = settings.filter(|(key, value)| value.starts_with('"') && !is_about_records(key));
     topics.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect()
 }
 
@@ -127,6 +132,24 @@ fn its_channels_are_the_topics_and_its_messages_the_records() {
 
 fn names_of(headers: &[Header]) -> BTreeSet<&str> {
     headers.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn inputs_are_in_avro_or_json_and_outputs_in_avro_alone() {
+    let document = Document::read();
+    let of = |direction: &str, name: &str| {
+        document.scalar(&format!("components/messageTraits/{direction}/{name}")).to_owned()
+    };
+    assert_eq!(of("input", "contentType"), "application/vnd.apache.avro");
+    assert_eq!(of("input", "x-content-type-of-json-topics"), "application/json");
+    assert_eq!(of("output", "contentType"), "application/vnd.apache.avro");
+    assert_eq!(Format::WORDS, ["avro", "json"], "a new form of values is new here too");
+    let settings = text("deploy/orderstream.example.toml");
+    let said = text("deploy/asyncapi.yaml");
+    for input in ["payment", "inventory", "shipping", "order"] {
+        assert!(settings.contains(&format!("#{input}_format = \"avro\"\n")), "{input}");
+    }
+    assert!(said.contains("`topics.payment_format = \"json\"`, likewise for inventory, shipping and order"));
 }
 
 #[test]

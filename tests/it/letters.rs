@@ -57,6 +57,7 @@ impl Letter {
 /// Sends records into the one partition of each topic, and remembers what has to become of them.
 pub struct Sender {
     pub producer: Producer,
+    in_json: bool,
     offsets: [i64; Input::ALL.len()],
     orders: BTreeSet<String>,
     pub letters: BTreeSet<Letter>,
@@ -64,14 +65,24 @@ pub struct Sender {
 
 impl Sender {
     pub async fn on(stage: &Stage) -> Self {
-        let producer = stage.producer().await;
-        Self { producer, offsets: [0; Input::ALL.len()], orders: BTreeSet::new(), letters: BTreeSet::new() }
+        Self::with(stage.producer().await, false)
+    }
+
+    /// One whose good events are JSON, and that asks no registry for anything.
+    pub fn in_json(stage: &Stage) -> Self {
+        Self::with(Producer::bare(&stage.deployment.stack).expect("a producer"), true)
+    }
+
+    fn with(producer: Producer, in_json: bool) -> Self {
+        let offsets = [0; Input::ALL.len()];
+        Self { producer, in_json, offsets, orders: BTreeSet::new(), letters: BTreeSet::new() }
     }
 
     /// A record that is applied.
     pub fn good(&mut self, stage: &Stage, event: &Json) {
         let order = event["order_id"].as_str().expect("an order").to_owned();
-        let value = self.producer.encode(event).expect("an event");
+        let in_avro = || self.producer.encode(event).expect("an event");
+        let value = if self.in_json { event.to_string().into_bytes() } else { in_avro() };
         self.send(stage, input(event), raw(&order, Some(value)));
         self.orders.insert(order);
     }
@@ -97,14 +108,17 @@ impl Sender {
         self.letters.insert(Letter { topic, offset, reason: reason.to_owned(), key, value, headers });
     }
 
+    /// A record that is applied, as these bytes.
+    pub fn applied(&mut self, stage: &Stage, input: Input, order: &str, record: RawRecord) {
+        self.send(stage, input, record);
+        self.orders.insert(order.to_owned());
+    }
+
     /// A record of the corpus: applied or refused, as it says.
     pub fn hostile(&mut self, stage: &Stage, case: &Case) {
         match case.fate {
             Some(reason) => self.bad(stage, case.input, reason, case.record.clone()),
-            None => {
-                self.send(stage, case.input, case.record.clone());
-                self.orders.insert(case.order.clone());
-            }
+            None => self.applied(stage, case.input, &case.order, case.record.clone()),
         }
     }
 

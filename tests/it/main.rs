@@ -30,6 +30,7 @@ mod health;
 mod holds;
 mod hostile;
 mod house;
+mod json_topics;
 mod kills;
 mod letters;
 mod malformed;

@@ -129,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::cli::exit::Exit;
+    use crate::decode::Format;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -146,6 +147,10 @@ mod tests {
             command: None,
             dead_letter: None,
             cloud_events_source: None,
+            payment_format: Format::Avro,
+            inventory_format: Format::Avro,
+            shipping_format: Format::Avro,
+            order_format: Format::Avro,
         }
     }
 

@@ -9,7 +9,7 @@ use super::hex::{dump, text_or_hex};
 use super::reasons::meaning;
 use crate::cli::instant::{relative, shown, to_the_second};
 use crate::cli::output::counted;
-use crate::decode::inspect::{Contents, Field, Inspection, Verdict};
+use crate::decode::inspect::{Contents, Field, Inspection, Verdict, WrittenWith};
 use crate::decode::{Reason, Refusal};
 use crate::ids::Timestamp;
 use crate::order::Source;
@@ -120,7 +120,10 @@ impl Page {
             Ok(contents) => contents,
             Err(text) => return self.line(&format!("\ncontents: {text}")),
         };
-        self.line(&format!("\ncontents, as {} of schema {}", contents.record, contents.schema_id));
+        self.line(&match &contents.schema {
+            Some(WrittenWith { id, record }) => format!("\ncontents, as {record} of schema {id}"),
+            None => "\ncontents, as JSON".to_owned(),
+        });
         let wrong = match &inspection.verdict {
             Verdict::Refused(refusal) => wrong_field(refusal),
             Verdict::Event(_) | Verdict::Undecided => None,
@@ -222,7 +225,8 @@ mod tests {
             ..field("occurred_at", json!(4_102_444_800_000_000_i64))
         };
         let fields = vec![field("event_id", json!("evt-1")), at];
-        let contents = Contents { schema_id: SchemaId(9), record: "orderstream.v1.PaymentEvent".to_owned(), fields };
+        let schema = WrittenWith { id: SchemaId(9), record: "orderstream.v1.PaymentEvent".to_owned() };
+        let contents = Contents { schema: Some(schema), fields };
         Seen::Inspected(Source::Payment, Inspection { contents: Ok(contents), verdict })
     }
 

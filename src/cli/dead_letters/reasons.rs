@@ -26,10 +26,12 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
             "Have the producer use the order_id as key and send the event again; then discard this one.",
         ),
         Reason::BadFraming => (
-            "The value does not begin as a Confluent serializer writes it: a byte 0, then four bytes of schema id; or the \
-             headers, which may name the schema too, cannot be read.",
-            "Find the producer (see the headers) and have it use a Confluent Avro serializer; a value of null is a \
-             tombstone, which no event is. Then discard this one.",
+            "The value is not in the form that its topic is set to. With avro, it does not begin as a Confluent serializer \
+             writes it: a byte 0, then four bytes of schema id; or the headers, which may name the schema too, cannot be \
+             read. With json, it is not one JSON object in UTF-8.",
+            "Find the producer (see the headers) and have it write that form; a value of null is a tombstone, which no \
+             event is. Then discard this one. If it is the setting that is wrong (topics.payment_format, or that of the \
+             other topic), change it for all workers and replay.",
         ),
         Reason::UnknownSchema => (
             "The registry that the workers ask did not know the schema id, for longer than registry.unknown_id_grace.",

@@ -61,8 +61,8 @@ async fn seen(config: &Config, letter: &WholeLetter, now: Timestamp) -> Seen {
     };
     match Registry::new(Access::from(&config.registry)) {
         Ok(registry) => {
-            let record = letter.record(source);
-            Seen::Inspected(source, inspect(&registry, &record, config.worker.record_max_bytes, now).await)
+            let (record, formats) = (letter.record(source), config.topics.formats());
+            Seen::Inspected(source, inspect(&registry, formats, &record, config.worker.record_max_bytes, now).await)
         }
         Err(error) => Seen::Stray(error.to_string()),
     }
@@ -99,11 +99,11 @@ fn json(letter: &WholeLetter, seen: &Seen, actions: &[Action]) -> Json {
     answer
 }
 
-/// The record's schema, and its fields with the topic beside them, the form that `orderstream fold` reads.
+/// The record's schema, null in JSON, and its fields with the topic beside them, the form that `orderstream fold` reads.
 fn contents_json(topic: &str, contents: &Contents) -> Json {
     let mut event = Map::from_iter([("topic".to_owned(), Json::from(topic))]);
     event.extend(contents.fields.iter().map(|field| (field.name.clone(), field.value.clone())));
-    json!({"schema_id": contents.schema_id, "record": contents.record, "event": event})
+    json!({"schema_id": contents.schema_id(), "record": contents.record(), "event": event})
 }
 
 fn verdict_json(verdict: &Verdict) -> Json {

@@ -44,8 +44,8 @@ pub(super) fn json(reading: &Reading, look: Look) -> Json {
         });
     }
     if let Some(contents) = &reading.contents {
-        line["schema_id"] = json!(contents.schema_id);
-        line["record"] = contents.record.as_str().into();
+        line["schema_id"] = json!(contents.schema_id());
+        line["record"] = contents.record().into();
         line["value"] =
             contents.fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect::<Map<_, _>>().into();
     }

@@ -28,6 +28,7 @@ use crate::consume::partitioner::partition_of;
 use crate::decode::reader::Reader;
 use crate::decode::{Access, Registry, RegistryError};
 use crate::ids::{Lane, Timestamp};
+use crate::order::Source;
 use line::Look;
 use reading::Reading;
 use role::{Role, Tapped, tapped};
@@ -111,7 +112,8 @@ impl TapArgs {
         let tapped = tapped(&config.topics, &self.role, &self.topic).map_err(Refusal::config)?;
         self.warn_of_kinds(&tapped);
         let registry = Registry::new(Access::from(&config.registry)).map_err(|error| no_registry(&error))?;
-        let reader = Reader::new(registry, config.registry.cache_capacity, config.worker.record_max_bytes);
+        let (schemas_max, record_max_bytes) = (config.registry.cache_capacity, config.worker.record_max_bytes);
+        let reader = Reader::new(registry, schemas_max, record_max_bytes, config.topics.formats());
         let names: Vec<String> = tapped.iter().map(|tapped| tapped.topic.clone()).collect();
         let observer = Observer::open(&config.kafka, "tap").map_err(Refusal::config)?;
         let partitions = self.partitions(&observer.partition_counts(&names)?);
@@ -127,11 +129,12 @@ impl TapArgs {
             complain("shows what comes until Ctrl-C; --until-end ends where the topics end now");
         }
         let roles = tapped.into_iter().map(|tapped| (tapped.topic, tapped.role)).collect();
+        let inputs = config.topics.inputs().map(|(source, topic)| (topic.to_owned(), source)).collect();
         let out = io::stdout();
         let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let look = Look { colours, headers: self.headers };
         let out = BufWriter::new(out);
-        Ok(Tap { args: self, roles, follower, reader, look, out, shown: 0, read: 0, trouble: None })
+        Ok(Tap { args: self, roles, inputs, follower, reader, look, out, shown: 0, read: 0, trouble: None })
     }
 
     /// The partitions that are read of topics with so many.
@@ -166,6 +169,8 @@ impl TapArgs {
 struct Tap<'a> {
     args: &'a TapArgs,
     roles: BTreeMap<String, Role>,
+    /// The input topics, tapped or not: dead letters come from them.
+    inputs: BTreeMap<String, Source>,
     follower: Follower,
     reader: Reader,
     look: Look,
@@ -214,7 +219,9 @@ impl Tap<'_> {
     /// Shows a record, if it is one of those that are wanted.
     async fn show(&mut self, heard: Heard) -> Result<io::Result<()>, Refusal> {
         let role = self.roles.get(&*heard.topic).copied().unwrap_or(Role::Other);
-        let reading = Reading::of(role, heard, &mut self.reader, now()).await.map_err(|error| no_registry(&error))?;
+        let input = self.input(role, &heard);
+        let read = Reading::of(role, input, heard, &mut self.reader, now()).await;
+        let reading = read.map_err(|error| no_registry(&error))?;
         let is_wanted = self.args.order.as_ref().is_none_or(|id| reading.is_of_order(id));
         if !is_wanted || !reading.is_of_kind(&self.args.kind) {
             return Ok(Ok(()));
@@ -224,6 +231,18 @@ impl Tap<'_> {
             Format::Text => writeln!(self.out, "{}", line::text(&reading, self.look)),
             Format::Json => writeln!(self.out, "{}", line::json(&reading, self.look)),
         })
+    }
+
+    /// The input topic that a record's value was written for.
+    fn input(&self, role: Role, heard: &Heard) -> Option<Source> {
+        match role {
+            Role::Input(source) => Some(source),
+            Role::DeadLetter => {
+                let topic = str::from_utf8(heard.header("orderstream-topic")?).ok()?;
+                self.inputs.get(topic).copied()
+            }
+            Role::Status | Role::Command | Role::Other => None,
+        }
     }
 
     /// Hands on what was written, and says what is wrong where Kafka does not answer.

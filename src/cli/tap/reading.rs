@@ -10,6 +10,7 @@ use crate::decode::inspect::{Contents, Field};
 use crate::decode::reader::Reader;
 use crate::decode::{Refusal, RegistryError};
 use crate::ids::Timestamp;
+use crate::order::Source;
 
 /// A record and what it says.
 #[derive(Clone, Debug)]
@@ -25,13 +26,19 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Reads a record of a topic of this role.
+    /// Reads a record of a topic of this role. Its value was written for the topic of `input`, if for one of those.
     ///
     /// # Errors
     /// The registry does not answer.
-    pub async fn of(role: Role, heard: Heard, reader: &mut Reader, now: Timestamp) -> Result<Self, RegistryError> {
+    pub async fn of(
+        role: Role,
+        input: Option<Source>,
+        heard: Heard,
+        reader: &mut Reader,
+        now: Timestamp,
+    ) -> Result<Self, RegistryError> {
         let header = heard.header(SCHEMA_ID_HEADER).map(|header| &**header);
-        let read = reader.contents(heard.value.as_deref(), header, now).await?;
+        let read = reader.contents(input, heard.value.as_deref(), header, now).await?;
         let (contents, mut problem) = match read {
             Ok(contents) => (Some(contents), None),
             Err(refusal) => (None, Some(refusal)),
@@ -92,8 +99,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::decode::Reason;
+    use crate::decode::inspect::WrittenWith;
     use crate::ids::{Lane, SchemaId};
-    use crate::order::Source;
 
     pub fn heard(key: Option<&'static str>) -> Heard {
         Heard {
@@ -114,7 +121,8 @@ pub(super) mod tests {
             instant: None,
         };
         let fields = fields.iter().map(field).collect();
-        let contents = Contents { schema_id: SchemaId(7), record: "orderstream.v1.R".to_owned(), fields };
+        let contents =
+            Contents { schema: Some(WrittenWith { id: SchemaId(7), record: "orderstream.v1.R".to_owned() }), fields };
         let heard = heard(Some("ord-1"));
         let kind = kind(role, &heard, Some(&contents));
         Reading { role, heard, contents: Some(contents), kind, problem: None }

@@ -148,6 +148,7 @@ pub(super) fn tapped(topics: &Topics, roles: &[Role], names: &[String]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Format;
 
     fn topics() -> Topics {
         Topics {
@@ -159,6 +160,10 @@ mod tests {
             command: None,
             dead_letter: Some("order-dead-letters".to_owned()),
             cloud_events_source: None,
+            payment_format: Format::Avro,
+            inventory_format: Format::Avro,
+            shipping_format: Format::Avro,
+            order_format: Format::Avro,
         }
     }
 

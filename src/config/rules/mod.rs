@@ -12,6 +12,7 @@ use super::problem::{Place, Problem};
 use super::resolve::{Origin, Values};
 use super::units::{bytes_text, duration_text};
 use super::value::Value;
+use crate::decode::Format;
 
 const TOPICS: [&str; 7] = ["payment", "inventory", "shipping", "order", "status", "command", "dead_letter"];
 
@@ -21,6 +22,7 @@ pub(super) fn check(values: &Values) -> Vec<Problem> {
     rules.heartbeats_come_three_times_a_session();
     rules.access_is_whole();
     rules.topics_differ();
+    rules.a_form_is_that_of_a_topic();
     rules.queues_and_batches_hold_the_largest_record();
     rules.shorter_times_are_inside_longer_ones();
     rules.policy_fits_the_topics();
@@ -56,6 +58,15 @@ impl Rules<'_> {
                 let text = format!("topics.{first} and topics.{key} are both `{topic}`: give each its own topic");
                 self.add(&[("topics", key), ("topics", first)], text);
             }
+        }
+    }
+
+    fn a_form_is_that_of_a_topic(&mut self) {
+        let is_json = self.text("topics", "order_format").as_deref() == Some(Format::Json.as_str());
+        if is_json && self.values.is_absent("topics", "order") {
+            let text =
+                "topics.order_format = `json` has no effect without topics.order: name the order topic, or remove it";
+            self.add(&[("topics", "order_format")], text.to_owned());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Combinations that cannot work, each with its remedy.
 
 use super::*;
+use crate::decode::Format;
 
 fn accepted(text: &str) -> Config {
     read_with(text, &[]).expect(text)
@@ -98,6 +99,24 @@ fn the_urls_say_only_what_is_understood() {
 fn topics_must_all_differ() {
     let text = "[topics]\ndead_letter = \"order-status\"\n";
     refused(text, "o.toml:2: topics.status and topics.dead_letter are both `order-status`: give each its own topic");
+}
+
+#[test]
+fn each_input_topic_has_a_form_of_its_own_and_avro_is_the_usual_one() {
+    let all = [Source::Payment, Source::Inventory, Source::Shipping, Source::Order];
+    let formats = |text: &str| all.map(|source| accepted(text).topics.formats().of(source));
+    let (avro, json) = (Format::Avro, Format::Json);
+    assert_eq!(formats(""), [avro; 4]);
+    assert_eq!(formats("[topics]\npayment_format = \"json\"\nshipping_format = \"avro\"\n"), [json, avro, avro, avro]);
+    let all = "[topics]\norder = \"orders\"\npayment_format = \"json\"\ninventory_format = \"json\"\n";
+    assert_eq!(formats(&format!("{all}shipping_format = \"json\"\norder_format = \"json\"\n")), [json; 4]);
+    refused(
+        "[topics]\nshipping_format = \"xml\"\n",
+        "o.toml:2: topics.shipping_format = `xml`: write one of avro, json",
+    );
+    refused("[topics]\npayments_format = \"json\"\n", "did you mean `payment_format`?");
+    let without = "o.toml:2: topics.order_format = `json` has no effect without topics.order: name the order topic";
+    refused("[topics]\norder_format = \"json\"\n", without);
 }
 
 #[test]

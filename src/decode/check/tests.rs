@@ -227,7 +227,8 @@ fn lines_are_checked_one_by_one() {
             "lines",
         ),
         (json!([{"line_id": "1", "quantity": 1, "qty": 1}]), "lines[0].qty"),
-        (json!([{"line_id": "1", "quantity": 1.5}]), "lines"),
+        (json!([{"line_id": "1", "quantity": 1.5}]), "lines[0].quantity"),
+        (json!([["1", null, 1]]), "lines[0]"),
         (json!("1"), "lines"),
     ];
     for (value, field) in bad {

@@ -1,15 +1,17 @@
-//! Events as flat JSON: how scenarios and files say them, and how the journal keeps them.
+//! Events as flat JSON: how scenarios and files say them, how the journal keeps them, and how topics that are set to JSON carry
+//! them.
 //!
-//! The same records as on the wire, with the topic beside them, through the same checks. Invariant: reading what
+//! The same records as in Avro, with the topic beside them, through the same checks. Invariant: reading what
 //! [`to_json`] wrote gives an equal event. From a person's file an unknown field is an error, because it is a typing
-//! mistake; from Avro it is a newer producer.
+//! mistake; from a topic it is a newer producer, in JSON as in Avro.
 
+mod object;
 #[cfg(test)]
 mod tests;
+pub(in crate::decode) mod topic;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::ids::Timestamp;
 use crate::order::event::GivenUp;
@@ -22,7 +24,9 @@ use crate::decode::order::OrderEvent;
 use crate::decode::payment::PaymentEvent;
 use crate::decode::refusal::{Reason, Refusal};
 use crate::decode::shipping::ShippingEvent;
-use crate::decode::wire::{Line, Symbol, Text, record};
+use crate::decode::wire::{Symbol, Text, record};
+
+use object::{Members, Node, Unknown};
 
 /// An event as it is written: flat, with the name of its topic.
 #[derive(Clone, Copy, Debug)]
@@ -55,77 +59,37 @@ pub fn from_journal(json: &[u8]) -> Result<Event, Refusal> {
 /// # Errors
 /// What is missing, mistyped, misspelt or out of bounds; the field is always named.
 pub fn from_json(value: Value, now: Timestamp) -> Result<Event, Refusal> {
-    let Value::Object(mut fields) = value else {
+    let Some(mut members) = Node::members(&value) else {
         return Err(Refusal::new(Reason::BadValue, format!("`{value}` is not an event: use a JSON object")));
     };
-    let topic = fields.remove("topic").ok_or_else(|| Refusal::missing("topic", "every event"))?;
+    let topic = take_topic(&mut members)?.ok_or_else(|| Refusal::missing("topic", "every event"))?;
     match topic.as_str().and_then(|topic| topic.parse().ok()) {
-        Some(Source::Payment) => typed::<PaymentEvent>(&fields, PaymentEvent::FIELDS)?.check(now),
-        Some(Source::Inventory) => typed::<InventoryEvent>(&fields, InventoryEvent::FIELDS)?.check(now),
-        Some(Source::Shipping) => typed::<ShippingEvent>(&fields, ShippingEvent::FIELDS)?.check(now),
-        Some(Source::Order) => typed::<OrderEvent>(&fields, OrderEvent::FIELDS)?.check(now),
-        Some(Source::Deadline) | None => {
-            Err(Refusal::bad_value("topic", topic, "use one of payment, inventory, shipping, order"))
-        }
+        Some(source) if source != Source::Deadline => event(source, &members, Unknown::Refused, now),
+        Some(_) | None => Err(Refusal::bad_value("topic", topic, "use one of payment, inventory, shipping, order")),
     }
 }
 
-/// The record of a JSON object: every field known, every field of its type.
-fn typed<R: DeserializeOwned>(fields: &Map<String, Value>, known: &[&'static str]) -> Result<R, Refusal> {
-    check_names(fields, known, &["event_id", "order_id", "kind", "occurred_at"], "")?;
-    let lines = fields.get("lines").and_then(Value::as_array).into_iter().flatten();
-    for (index, line) in lines.enumerate() {
-        if let Value::Object(line) = line {
-            check_names(line, Line::FIELDS, &["line_id", "quantity"], &format!("lines[{index}]."))?;
-        }
-    }
-    R::deserialize(&Value::Object(fields.clone())).map_err(|error| mistyped::<R>(fields, &error))
+/// Takes the member that names the topic from the others, if it is among them.
+fn take_topic<'a, N: Node<'a>>(members: &mut Members<'a, N>) -> Result<Option<N>, Refusal> {
+    let place = |members: &Members<'a, N>| members.iter().position(|(name, _)| name == "topic");
+    let Some(first) = place(members) else { return Ok(None) };
+    let (_, topic) = members.remove(first);
+    if place(members).is_some() { Err(object::twice("topic", "")) } else { Ok(Some(topic)) }
 }
 
-/// Checks that an object has no field that is not known, and every one that is required.
-fn check_names(
-    fields: &Map<String, Value>,
-    known: &[&'static str],
-    required: &[&'static str],
-    path: &str,
-) -> Result<(), Refusal> {
-    for name in fields.keys() {
-        check_name(name, known, path)?;
-    }
-    match required.iter().find(|name| fields.get(**name).is_none_or(Value::is_null)) {
-        Some(name) => {
-            Err(Refusal::missing(format!("{path}{name}"), if path.is_empty() { "every event" } else { "every line" }))
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_name(name: &str, known: &[&'static str], path: &str) -> Result<(), Refusal> {
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let likeness = |field: &&&str| strsim::jaro_winkler(name, field);
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean `{path}{nearest}`?"));
-    let field = format!("{path}{name}");
-    let text = format!("`{field}` is not a field of this topic's events{nearest}");
-    Err(Refusal { reason: Reason::BadValue, field: Some(field.into()), text })
-}
-
-/// The refusal of an object that does not read as a record: names the first field that does not even read alone.
-fn mistyped<R: DeserializeOwned>(fields: &Map<String, Value>, error: &serde_json::Error) -> Refusal {
-    let reads_alone = |name: &String, value: &Value| {
-        let mut alone = Map::from_iter([
-            ("event_id".to_owned(), Value::from("")),
-            ("order_id".to_owned(), Value::from("")),
-            ("occurred_at".to_owned(), Value::from(0)),
-        ]);
-        alone.insert(name.clone(), value.clone());
-        R::deserialize(Value::Object(alone)).is_ok()
-    };
-    match fields.iter().find(|(name, value)| !reads_alone(name, value)) {
-        Some((name, value)) => Refusal::bad_value(name.clone(), value, error),
-        None => Refusal::new(Reason::BadValue, error.to_string()),
+/// The event that these members make on that topic.
+fn event<'a, N: Node<'a>>(
+    source: Source,
+    members: &Members<'a, N>,
+    unknown: Unknown,
+    now: Timestamp,
+) -> Result<Event, Refusal> {
+    match source {
+        Source::Payment => object::read::<PaymentEvent, N>(members, unknown)?.check(now),
+        Source::Inventory => object::read::<InventoryEvent, N>(members, unknown)?.check(now),
+        Source::Shipping => object::read::<ShippingEvent, N>(members, unknown)?.check(now),
+        Source::Order => object::read::<OrderEvent, N>(members, unknown)?.check(now),
+        Source::Deadline => Err(Refusal::new(Reason::BadValue, "a deadline's fact comes from no topic")),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod decode {
     mod check;
     mod decoder;
     mod flatten;
+    pub mod format;
     pub mod framing;
     mod guard;
     pub mod inventory;
@@ -44,6 +45,7 @@ pub mod decode {
 
     pub use check::{MAX_ID_BYTES, MAX_TEXT_BYTES, Origin};
     pub use decoder::{Decoded, Decoder};
+    pub use format::{Format, Formats};
     pub use refusal::{Reason, Refusal};
     pub use registry::{Registry, RegistryError};
     pub use schemas::Lookup;

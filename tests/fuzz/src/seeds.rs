@@ -1,6 +1,7 @@
 //! Writes the seeds that every run of a target begins with: the events of the worked examples, as records.
 //!
-//! One record of each kind under each form of its schema, each named example whole, and values framed in every way there is.
+//! One record of each kind under each form of its schema and as JSON, each named example whole, and values framed in every way there
+//! is.
 //! Invariant: the same files for the same examples, so a run of this changes nothing unless they or the schemas did.
 //!
 //! usage: seeds DIRECTORY
@@ -50,6 +51,9 @@ fn main() -> Result<()> {
             let name = format!("{}-{}", kind.to_lowercase(), format!("{form:?}").to_lowercase());
             write(&directory, source.as_str(), &name, &input)?;
         }
+        let topic = TOPICS.iter().position(|topic| topic == source).context("an input topic")?;
+        let text = [&[u8::try_from(topic)?][..], event.to_string().as_bytes()].concat();
+        write(&directory, "json", &kind.to_lowercase(), &text)?;
     }
     let ((source, _), event) = kinds.first_key_value().context("an example has an event")?;
     framed(&directory, *source, event)

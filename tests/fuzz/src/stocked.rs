@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use apache_avro::Schema;
 use serde_json::{Value, json};
 
-use super::Decoder;
 use super::avro::{INPUT_SCHEMAS, WriterSchema};
 use super::registry::{Answer, Registry};
+use super::{Decoder, Refusal, json as in_json};
 use crate::ids::{SchemaId, Timestamp};
-use crate::order::Source;
+use crate::order::{Event, Source};
 
 /// When everything happens: the 9th of October 2025.
 pub const NOW: Timestamp = Timestamp(1_760_000_000_000_000);
@@ -98,3 +98,11 @@ pub static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
     }
     decoder
 });
+
+/// Reads a value of a topic that is set to JSON.
+///
+/// # Errors
+/// Why it is no event.
+pub fn read_json(value: &[u8], source: Source) -> Result<Event, Refusal> {
+    in_json::topic::read(Some(value), source, NOW)
+}

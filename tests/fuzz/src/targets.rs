@@ -8,9 +8,10 @@ use bytes::Bytes;
 
 use crate::allocations::peak;
 use crate::consume::record::Record;
+use crate::decode::avro::INPUT_SCHEMAS;
 use crate::decode::framing::{self, Framed, SCHEMA_ID_HEADER};
 use crate::decode::stocked::{self, DECODER, Form, NOW};
-use crate::decode::{Decoded, Reason, Refusal, json};
+use crate::decode::{Decoded, Format, Formats, Reason, Refusal, json};
 use crate::decode::{inventory::InventoryEvent, order::OrderEvent, payment::PaymentEvent, shipping::ShippingEvent};
 use crate::ids::{Lane, OrderId, Timestamp};
 use crate::order::decision::Order;
@@ -20,6 +21,8 @@ use crate::order::{Body, Event, Facts, Merged, Policy, Shell, Source, Status, Vi
 /// What decoding may hold at a time: so many bytes for each byte of the body, and so many beside.
 const HELD_PER_BYTE: usize = 256;
 const HELD_BESIDE: usize = 64 << 10;
+/// The input topics, in the order of a first byte that chooses one.
+const TOPICS: [Source; 4] = [Source::Payment, Source::Inventory, Source::Shipping, Source::Order];
 /// The most events of one fold.
 const EVENTS_MAX: usize = 48;
 
@@ -73,6 +76,48 @@ pub fn decode(source: Source, input: &[u8]) {
         let value = serde_json::from_str(&json).expect("we wrote it");
         assert_eq!(json::from_json(value, NOW).as_ref(), Ok(&event), "{json}");
     }
+}
+
+/// A value of a topic of JSON. The first byte chooses the topic.
+pub fn in_json(input: &[u8]) {
+    let Some((topic, value)) = input.split_first() else { return };
+    let source = TOPICS[usize::from(*topic) % TOPICS.len()];
+    LazyLock::force(&DECODER);
+    let (read, held) = peak(|| stocked::read_json(value, source));
+    assert!(held <= HELD_BESIDE + HELD_PER_BYTE * value.len(), "{held} bytes held for a value of {}", value.len());
+    match read {
+        Ok(event) => {
+            let decoder = DECODER.clone().reading(Formats::all(Format::Json));
+            let record = record(source, event.order_id.as_str().as_bytes(), Some(value), None);
+            let decoded = decoder.try_decode(&record, NOW);
+            assert!(matches!(&decoded, Decoded::Event(same) if *same == event), "{decoded:?} instead of {event:?}");
+            let json = json::to_json(&event);
+            assert_eq!(stocked::read_json(json.as_bytes(), source).as_ref(), Ok(&event), "{json}");
+            // What a parser reads that knows nothing of us, without what a newer producer says, is the same to a fold.
+            if let Ok(plain) = serde_json::from_slice(value) {
+                let plain = without_others(plain, source);
+                assert_eq!(json::from_json(plain.clone(), NOW).as_ref(), Ok(&event), "{plain}");
+            }
+        }
+        Err(refusal) => {
+            assert!(refusal.text.len() < 2_000 && !refusal.text.chars().any(char::is_control), "{}", refusal.text);
+        }
+    }
+}
+
+/// The members that are ours, with the topic.
+fn without_others(mut event: serde_json::Value, source: Source) -> serde_json::Value {
+    let (_, schema) = INPUT_SCHEMAS.into_iter().find(|(of, _)| *of == source).expect("an input topic");
+    let schema: serde_json::Value = serde_json::from_str(schema).expect("a schema file is JSON");
+    let fields = schema["fields"].as_array().expect("a record has fields");
+    let members = event.as_object_mut().expect("an event is an object");
+    members.retain(|name, _| fields.iter().any(|field| field["name"] == name.as_str()));
+    members.insert("topic".to_owned(), source.as_str().into());
+    let lines = members.get_mut("lines").and_then(serde_json::Value::as_array_mut);
+    for line in lines.into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
+        line.retain(|name, _| ["line_id", "sku", "quantity"].contains(&name.as_str()));
+    }
+    event
 }
 
 /// A record as it was read, by its order's id, and what the checks make of it.

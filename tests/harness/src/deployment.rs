@@ -6,12 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use orderstream::config::{self, Config, Environment};
+use orderstream::decode::{Format, Formats};
 use orderstream::ids::Timestamp;
-use orderstream::order::Policy;
+use orderstream::order::{Policy, Source};
 
 use crate::config_file::ConfigFile;
 use crate::stack::Stack;
-use crate::topics::Topics;
+use crate::topics::{Input, Topics};
 
 /// A deployment.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Deployment {
     pub commands_from: Option<Timestamp>,
     /// The largest record that its workers take.
     pub record_max_bytes: usize,
+    /// The input topics whose values are JSON.
+    pub in_json: Vec<Input>,
 }
 
 impl Deployment {
@@ -107,6 +110,13 @@ impl Deployment {
             former_policies: Vec::new(),
             commands_from: None,
             record_max_bytes: config.worker.record_max_bytes,
+            in_json: inputs_in_json(topics.formats()),
         }
     }
+}
+
+fn inputs_in_json(formats: Formats) -> Vec<Input> {
+    let sources = [Source::Payment, Source::Inventory, Source::Shipping, Source::Order];
+    let inputs = Input::ALL.into_iter().zip(sources);
+    inputs.filter(|(_, source)| formats.of(*source) == Format::Json).map(|(input, _)| input).collect()
 }

@@ -91,6 +91,18 @@ impl Producer {
             let ids = registry.register_input(input, topic).await?;
             inputs[input as usize] = Some((topic.to_owned(), Encoder::new(input, ids)));
         }
+        Self::of(stack, inputs, manner)
+    }
+
+    /// Opens a producer that knows no schema and registers none, for bytes as they are.
+    ///
+    /// # Errors
+    /// Librdkafka refuses the configuration.
+    pub fn bare(stack: &Stack) -> Result<Self> {
+        Self::of(stack, [const { None }; Input::ALL.len()], Manner::default())
+    }
+
+    fn of(stack: &Stack, inputs: [Option<(String, Encoder)>; Input::ALL.len()], manner: Manner) -> Result<Self> {
         let mut config = stack::client(&stack.brokers);
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
         // Now and then librdkafka (2.12.1) sends nothing any more after the only broker was stopped and started, for two minutes at least:

@@ -69,6 +69,7 @@ impl Check<'_> {
             let raw = reading.input(input, topic, lane).await?;
             let readers = reading.schemas.readers();
             let judge = Judge::new(&readers, reading.now, self.deployment.record_max_bytes);
+            let judge = judge.with_json_on(&self.deployment.in_json);
             inputs.push(input_log::judged(&judge, raw, &kept));
         }
         self.totals.input_records += inputs.iter().map(|partition| partition.records.len() as u64).sum::<u64>();

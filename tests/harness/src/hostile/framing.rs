@@ -80,7 +80,8 @@ fn schema_ids(corpus: &mut Corpus, input: Input) {
     }
 }
 
-fn keys(corpus: &mut Corpus, input: Input) {
+/// Adds keys that are not the event's order.
+pub(super) fn keys(corpus: &mut Corpus, input: Input) {
     let order = corpus.order();
     let keys: [(&str, &'static str, Option<Vec<u8>>); 8] = [
         ("no key", "no_key", None),

@@ -2,11 +2,12 @@
 //!
 //! Pure: bytes from a list, each with the reason it must be refused with, or that it is applied all the same. `framing` has what
 //! stands before a body, `bodies` what an Avro body can be made to say, `values` what is well-formed and wrong, `sizes` what is
-//! too much, `schemas` what a writer's schema can be. Invariant: a record that must be applied has an order of its own, and no
+//! too much, `schemas` what a writer's schema can be, `json` what a topic of JSON can be sent. Invariant: a record that must be applied has an order of its own, and no
 //! other names that order.
 
 mod bodies;
 mod framing;
+mod json;
 mod schemas;
 mod sizes;
 mod values;
@@ -44,11 +45,20 @@ pub struct Case {
     pub fate: Fate,
 }
 
-/// The schemas of the input topics, as a registry knows them: what the corpus is made from.
+/// The corpus in the making, for topics of one form.
 #[derive(Debug)]
 pub struct Corpus {
-    encoders: [Encoder; Input::ALL.len()],
+    form: Form,
     cases: Vec<Case>,
+}
+
+/// How the values of sound events are written.
+#[derive(Debug)]
+enum Form {
+    /// In Avro, with the schemas of the input topics as a registry knows them.
+    Avro(Box<[Encoder; Input::ALL.len()]>),
+    /// In JSON.
+    Json,
 }
 
 impl Corpus {
@@ -65,29 +75,53 @@ impl Corpus {
     }
 
     fn of(ids: impl Fn(Input) -> InputSchemas) -> Self {
-        Self { encoders: Input::ALL.map(|input| Encoder::new(input, ids(input))), cases: Vec::new() }
+        let encoders = Input::ALL.map(|input| Encoder::new(input, ids(input)));
+        Self { form: Form::Avro(Box::new(encoders)), cases: Vec::new() }
     }
 
-    /// All records under the schemas of this release.
+    /// The records for topics that are set to JSON.
+    #[must_use]
+    pub fn in_json() -> Self {
+        Self { form: Form::Json, cases: Vec::new() }
+    }
+
+    /// All records: in Avro those under the schemas of this release.
     #[must_use]
     pub fn cases(mut self) -> Vec<Case> {
-        framing::add(&mut self);
-        bodies::add(&mut self);
+        match self.form {
+            Form::Avro(_) => {
+                framing::add(&mut self);
+                bodies::add(&mut self);
+            }
+            Form::Json => json::add(&mut self),
+        }
         values::add(&mut self);
         sizes::add(&mut self);
         self.cases
     }
 
     fn ids(&self, input: Input) -> InputSchemas {
-        self.encoders[input as usize].schemas()
+        match &self.form {
+            Form::Avro(encoders) => encoders[input as usize].schemas(),
+            Form::Json => unreachable!("what is about schemas is only made in Avro"),
+        }
     }
 
-    /// The framed bytes of an event.
+    /// The bytes of an event: framed Avro, or the text that the event is.
     fn value(&self, event: &Json) -> Vec<u8> {
+        let Form::Avro(encoders) = &self.form else { return event.to_string().into_bytes() };
         let event = flat_event(event).expect("an event of the corpus");
         let mut bytes = Vec::new();
-        self.encoders[event.topic as usize].write(&event, &mut bytes).expect("a kind of its topic");
+        encoders[event.topic as usize].write(&event, &mut bytes).expect("a kind of its topic");
         bytes
+    }
+
+    /// The reason for a value that is cut off or has something behind it.
+    fn torn(&self) -> &'static str {
+        match self.form {
+            Form::Avro(_) => "bad_avro",
+            Form::Json => "bad_framing",
+        }
     }
 
     /// The id of the next order.

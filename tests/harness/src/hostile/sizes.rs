@@ -25,7 +25,7 @@ pub(super) fn add(corpus: &mut Corpus) {
         RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value) },
     );
     let record = RawRecord { headers: many(10_000), ..raw(&corpus.order(), &value[..20]) };
-    corpus.add_record(input, "10,000 headers and half an event", Some("bad_avro"), record);
+    corpus.add_record(input, "10,000 headers and half an event", Some(corpus.torn()), record);
     // Of more than 100,000 headers librdkafka hands over none.
     for (name, count) in [("90,000 headers of nothing", 90_000), ("more headers than are handed over", 100_001)] {
         let value = corpus.value(&sound(input, &corpus.order()));
