@@ -49,6 +49,7 @@ mod security;
 mod servers;
 mod setup;
 mod shutdown;
+mod spans;
 mod stage;
 mod takeover;
 mod tap;
