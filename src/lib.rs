@@ -63,8 +63,10 @@
 //! | view | everything that is derived from an order's facts and told downstream |
 //! | version floor | what versions leapt to at a recovery of the database: whatever is said next of an order is above |
 //! | operation | what a person changed of a deployment while no worker ran |
+//! | span | what tracing systems are told of one step of a trace: a record's processing, a record's publication |
 //! | dead letter | an input record that cannot be applied, kept byte for byte with the reason |
 
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod consume;
@@ -80,4 +82,5 @@ pub mod pipeline;
 pub mod publish;
 pub mod retry;
 pub mod shutdown;
+pub mod telemetry;
 pub mod trust;

@@ -12,6 +12,7 @@ use crate::config::{self, Config, Origin, Place, SECTIONS};
 use crate::consume::client;
 use crate::decode::{Access, Registry};
 use crate::persist;
+use crate::telemetry::endpoint::Endpoint;
 
 /// What can be asked about the configuration.
 #[derive(Debug, Subcommand)]
@@ -116,7 +117,8 @@ pub(super) fn unusable(config: &Config) -> Vec<String> {
     let kafka = client::check(&config.kafka);
     let registry = Registry::new(Access::from(&config.registry)).map(drop).map_err(|error| error.to_string());
     let database = persist::Settings::of(&config.database, "check").map(drop).map_err(|error| error.to_string());
-    [kafka, registry, database].into_iter().filter_map(Result::err).collect()
+    let telemetry = Endpoint::of(&config.telemetry).map(drop);
+    [kafka, registry, database, telemetry].into_iter().filter_map(Result::err).collect()
 }
 
 #[cfg(test)]

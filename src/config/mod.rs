@@ -38,7 +38,9 @@ pub use problem::{Place, Problem, Problems};
 pub use properties::Properties;
 pub use resolve::Origin;
 pub use secret::{MASK, Secret};
-pub use settings::{Config, Database, Kafka, Log, Metrics, Policy, Registry, Retention, SECTIONS, Topics, Worker};
+pub use settings::{
+    Config, Database, Kafka, Log, Metrics, Policy, Registry, Retention, SECTIONS, Telemetry, Topics, Worker,
+};
 pub use table::{Kind, Rule, Section, Setting};
 
 use crate::decode::Formats;

@@ -198,6 +198,24 @@ sections! {
         listen: SocketAddr = Rule::of(Kind::Address).default("127.0.0.1:9464"),
     }
 
+    /// Spans for the traces that input records are part of, pushed by OTLP over HTTP. Off until a receiver is named.
+    telemetry: Telemetry {
+        /// Base URL of a receiver, such as a collector; spans go to /v1/traces below it. A record gets spans where its
+        /// traceparent says sampled, and what it causes then names ours as its parent.
+        otlp_endpoint: Option<String> = Rule::of(Kind::Url(&["http", "https"])).example("http://localhost:4318"),
+        /// Headers of each push, written as in OTEL_EXPORTER_OTLP_HEADERS: name=value, several separated by commas, what is
+        /// special in a value percent-encoded.
+        otlp_headers: Option<Secret> = Rule::of(Kind::Text).secret(),
+        /// Certificates (PEM) of the authorities that may sign the receiver's own; the system's when left out. Needs https.
+        ssl_ca_file: Option<PathBuf> = Rule::of(Kind::Path).example("/etc/orderstream/ca.pem"),
+        /// How long a push is tried, all attempts together, before its spans are dropped.
+        otlp_timeout: Duration = duration(millis(100), mins(1)).default("10s"),
+        /// Of the traces that come sampled, so many percent get spans, chosen by trace id; the others are handed on as they are.
+        sampling_percentage: u32 = Rule::of(Kind::Count(1, 100)).default("100"),
+        /// The name of the service that spans say they are from (service.name).
+        service_name: String = Rule::of(Kind::Text).default("orderstream"),
+    }
+
     /// Log lines, on standard error.
     log: Log {
         /// One line for a person, or one JSON object a line.

@@ -13,7 +13,8 @@ use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_ref
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, RegisteredReference, SchemaType};
 
-use super::registry_access::{Access, Client, Clients, chain, described};
+use super::registry_access::{Access, Client, Clients, described};
+use crate::causes::chain;
 use crate::ids::SchemaId;
 use crate::panics;
 use crate::trust::{self, Names};

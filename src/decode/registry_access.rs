@@ -11,6 +11,7 @@ use std::time::Duration;
 use reqwest::Certificate;
 use schema_registry_converter::async_impl::schema_registry::SrSettings;
 
+use crate::causes::chain;
 use crate::config::{self, Secret};
 
 /// Address, credentials and authority.
@@ -158,21 +159,6 @@ pub(super) fn described(error: &schema_registry_converter::error::SRCError) -> S
         Some(cause) => format!("{}: {}", error.error, chain(cause)),
         None => error.error.clone(),
     }
-}
-
-/// An error with all its causes: reqwest tells the reason only at the end of the chain.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

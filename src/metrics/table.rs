@@ -51,6 +51,7 @@ const RETRIED: Label = known(
         "kafka_metadata",
         "kafka_publish",
         "lookout",
+        "otlp",
         "take_over",
     ],
 );
@@ -114,6 +115,7 @@ const DEADLINE: Label =
     known("name", &["authorization_expiry", "payment_due", "payment_retry", "rejection", "reservation_expiry"]);
 const ATTEMPT: Label = known("attempt", &["first", "again"]);
 const REPLAYED: Label = known("outcome", &["applied", "duplicate", "stale", "refused"]);
+const SPAN_DROPPED: Label = known("reason", &["queue_full", "unreachable", "refused", "given_up"]);
 const VERSION: Label = known("version", &[env!("CARGO_PKG_VERSION")]);
 
 /// Within a process: from a tenth of a millisecond to half a minute.
@@ -251,6 +253,10 @@ table! {
         "Partitions of the journal, a day each, that were older than retention.journal and dropped.";
     DEAD_LETTERS_REMOVED: Counter<0> = "dead_letters_removed_total", [],
         "Dead letters that were resolved longer ago than retention.dead_letters and removed.";
+    SPANS_EXPORTED: Counter<0> = "spans_exported_total", [],
+        "Spans that the receiver of telemetry.otlp_endpoint took.";
+    SPANS_DROPPED: Counter<1> = "spans_dropped_total", [SPAN_DROPPED],
+        "Spans that no receiver has: too many were under way, nobody answered, the receiver refused them, or their lane or this process ended first.";
     BUILD_INFO: Gauge<1> = "build_info", [VERSION],
         "1, with the version as a label.";
 }

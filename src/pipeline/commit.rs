@@ -256,7 +256,9 @@ impl Writer {
     /// The database confirmed a part: memory follows, and the chunks go to the relay.
     async fn committed(&mut self, part: Batch, decided: Box<Decided>) {
         self.process.count(&part, &decided);
+        let spans = self.process.spans.clone();
         for (lane, decided) in part.lanes.iter().zip(decided.lanes) {
+            let spans = spans.as_ref().map_or_else(Vec::new, |spans| spans.committed(decided.spans));
             self.confirmed(lane);
             let mut chunk = Chunk {
                 tenure: lane.tenure.clone(),
@@ -264,6 +266,7 @@ impl Writer {
                 records: decided.emitted,
                 offsets: lane.checkpoints_after(),
                 causes: decided.causes,
+                spans,
                 share: None,
             };
             while !lane.tenure.is_ended() {

@@ -17,6 +17,7 @@ use crate::persist::journal::NewRow;
 use crate::persist::journal_format::{AppliedWriter, EmittedRecord, write_emitted};
 use crate::persist::orders::{ByOrder, Changed, Locked};
 use crate::publish::chunk::Cause;
+use crate::telemetry::tracer::Processing;
 
 /// What a batch comes to.
 #[derive(Debug, Default)]
@@ -48,6 +49,8 @@ pub struct LaneDecided {
     pub emitted: Vec<EmittedRecord>,
     /// The clocks of the status events' causes.
     pub causes: Vec<Cause>,
+    /// The spans of those records whose traces are sampled, and of what they publish.
+    pub spans: Vec<Processing>,
 }
 
 impl LaneDecided {
@@ -58,6 +61,7 @@ impl LaneDecided {
             applied: AppliedWriter::with_room_for(events),
             emitted: Vec::with_capacity(events),
             causes: Vec::with_capacity(events),
+            spans: Vec::new(),
         }
     }
 }

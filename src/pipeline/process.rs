@@ -21,6 +21,7 @@ use crate::persist::{self, DatabaseClock};
 use crate::publish::inbox::ToRelay;
 use crate::publish::plan::TooOften;
 use crate::shutdown::Shutdown;
+use crate::telemetry::queue::Spans;
 
 /// The unit in which room in the relay's queue is counted.
 const ROOM_BYTES: usize = 1024;
@@ -48,6 +49,8 @@ pub struct Process {
     pub idle_flush: Duration,
     /// The relay's inbox.
     pub relay: Sender<ToRelay>,
+    /// Where spans go; none where nobody wants them.
+    pub spans: Option<Spans>,
     /// Who this process is to Kafka, and in what it writes down about itself.
     pub transactional_id: String,
     /// Set to have all lanes given up and taken anew.
@@ -74,6 +77,8 @@ pub struct Parts {
     pub decoder: Decoder,
     /// See [`Process::relay`].
     pub relay: Sender<ToRelay>,
+    /// See [`Process::spans`].
+    pub spans: Option<Spans>,
     /// See [`Process::transactional_id`].
     pub transactional_id: String,
     /// See [`Process::shutdown`].
@@ -100,6 +105,7 @@ impl Process {
             idle_flush: worker.idle_flush,
             answer_timeout,
             relay: parts.relay,
+            spans: parts.spans,
             transactional_id: parts.transactional_id,
             rejoin: AtomicBool::new(false),
             shutdown: parts.shutdown,

@@ -8,6 +8,7 @@
 //! Invariant: the poll thread ends first, inside its last revoke; then the writers, then the relay. Nobody outlives whom it feeds.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -44,6 +45,11 @@ use crate::publish::inbox::{Setup, ToRelay};
 use crate::publish::producer;
 use crate::publish::relay::Relay;
 use crate::shutdown::Shutdown;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::tracer::Tracer;
+
+/// How long the last spans may take to be pushed when all else is done; less where a shutdown has less time left.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Runs a worker until it is asked to stop or cannot go on.
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Exit {
@@ -81,6 +87,8 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     crash::at(Point::ProducerOpened);
     tracing::info!(transactional_id, lanes = found.identity.lane_count, database = %found.database_id, "ready to join the group");
 
+    let exporter = Exporter::start(&config.telemetry, &instance).map_err(misconfigured)?;
+    let (spans, exporter) = exporter.unzip();
     let (relay_inbox, relay_outlet) = crossbeam_channel::unbounded();
     let decoder = Decoder::new(registry, config.registry.cache_capacity, config.worker.record_max_bytes)
         .reading(config.topics.formats());
@@ -90,6 +98,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
             rules: rules(config, &found),
             decoder,
             relay: relay_inbox.clone(),
+            spans: spans.clone(),
             transactional_id: transactional_id.clone(),
             shutdown: shutdown.clone(),
             pulse: pulse.clone(),
@@ -107,6 +116,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
         dead_letter_topic: config.topics.dead_letter.clone(),
         database: found.database_id,
         journal: Box::new(JournalReader::new(database.clone(), tokio::runtime::Handle::current())),
+        spans,
         shutdown: shutdown.clone(),
         pulse: pulse.clone(),
     };
@@ -155,6 +165,7 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let watchdog = tokio::spawn(watchdog::watch(process.clone(), tenures));
 
     shutdown.requested().await;
+    let until = Instant::now() + config.worker.shutdown_timeout;
     crash::at(Point::ShutdownRequested);
     // Holds a way to the writers, who end when nobody can send any more.
     lookout.abort();
@@ -168,6 +179,9 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     let _ = relay_inbox.send(ToRelay::Stop);
     join(relay).await;
     crash::at(Point::ShutdownRelayed);
+    if let Some(exporter) = exporter {
+        exporter.finish(until.saturating_duration_since(Instant::now()).div_f64(2.0).min(LAST_SPANS)).await;
+    }
     census.abort();
     upkeep.abort();
     topic_watch.abort();
@@ -183,6 +197,7 @@ fn rules(config: &Config, found: &Found) -> Rules {
         command_topic: config.topics.command.as_deref().map(Arc::from),
         dead_letter_topic: config.topics.dead_letter.as_deref().map(Arc::from),
         encoder: Encoder::new(found.status_schema, found.command_schema),
+        tracer: Tracer::of(config, found.database_id),
         cloud_events: config.topics.cloud_events_source.as_deref().map(CloudEvents::from_source),
         emitted_record_max_bytes: config.worker.emitted_record_max_bytes,
         emit_max_bytes: config.worker.emit_max_bytes,
@@ -228,8 +243,6 @@ async fn join(thread: std::thread::JoinHandle<()>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::consume::capture::Capture;
     use crate::consume::inlet::{Opening, ToWriter};
@@ -263,6 +276,7 @@ mod tests {
             rules: rules(&config, &found),
             decoder: Decoder::new(registry, 1, 1),
             relay: crossbeam_channel::unbounded().0,
+            spans: None,
             transactional_id: "orders-test".to_owned(),
             shutdown: Shutdown::new(),
             pulse: Arc::new(Pulse::new(limits(&config))),

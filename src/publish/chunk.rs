@@ -12,6 +12,7 @@ use crate::consume::tenure::Tenure;
 use crate::ids::{NextOffset, Seq, Timestamp};
 use crate::order::Source;
 use crate::persist::journal_format::EmittedRecord;
+use crate::telemetry::queue::Waiting;
 
 /// What one journal row publishes.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Chunk {
     pub offsets: Vec<(Source, NextOffset)>,
     /// When the causes of the status events happened, were produced, and were taken from Kafka.
     pub causes: Vec<Cause>,
+    /// The spans of the records' publication, where their traces are sampled.
+    pub spans: Vec<Waiting>,
     /// The chunk's share of the relay's queue, given back when it is dropped.
     pub share: Option<OwnedSemaphorePermit>,
 }
@@ -42,6 +45,17 @@ pub struct Cause {
 }
 
 impl Chunk {
+    /// One that was read back: when its causes came and who waits for its spans is not known any more.
+    #[must_use]
+    pub fn of_journal(
+        tenure: Arc<Tenure>,
+        seq: Seq,
+        records: Vec<EmittedRecord>,
+        offsets: Vec<(Source, NextOffset)>,
+    ) -> Self {
+        Self { tenure, seq, records, offsets, causes: Vec::new(), spans: Vec::new(), share: None }
+    }
+
     /// What the records weigh.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

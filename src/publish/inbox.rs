@@ -17,6 +17,7 @@ use crate::ids::{Lane, NextOffset, Seq};
 use crate::order::Source;
 use crate::persist::{self, journal_format::EmittedRecord};
 use crate::shutdown::Shutdown;
+use crate::telemetry::queue::Spans;
 
 /// A lane as the relay takes it over.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct Setup {
     pub database: Uuid,
     /// Where missing rows come from.
     pub journal: Box<dyn Journal>,
+    /// Where it is told that Kafka has a chunk; none where nobody wants spans.
+    pub spans: Option<Spans>,
     /// Where the process is told to stop.
     pub shutdown: Shutdown,
     /// Where it leaves a trace of each round.

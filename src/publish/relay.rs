@@ -297,7 +297,7 @@ impl Relay {
                 for (seq, records) in rows.into_iter().rev() {
                     let (tenure, offsets) = (lane.tenure.clone(), lane.offsets.clone());
                     loaded += records.iter().map(EmittedRecord::size_bytes).sum::<usize>();
-                    lane.queue.push_front(Chunk { tenure, seq, records, offsets, causes: Vec::new(), share: None });
+                    lane.queue.push_front(Chunk::of_journal(tenure, seq, records, offsets));
                 }
             }
             if !lane.queue.is_empty() {

@@ -22,6 +22,30 @@ const STATE_MAX_MEMBERS: usize = 32;
 /// The most bytes of a member's key, and of its value.
 const MEMBER_MAX_BYTES: usize = 256;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The id of a span; never all zero.
+pub type SpanId = [u8; 8];
+
+/// What a `traceparent` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The trace.
+    pub trace_id: [u8; 16],
+    /// The span that caused the record.
+    pub span_id: SpanId,
+    /// The flags, as they came.
+    pub flags: u8,
+}
+
+impl Context {
+    /// Whether the spans before this one are recorded.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+}
+
 /// A sound trace context, borrowed from its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace<'a> {
@@ -37,6 +61,31 @@ impl<'a> Trace<'a> {
         let parent = parent(only(headers, TRACEPARENT)?)?;
         let state = only(headers, TRACESTATE).filter(|state| is_state(state));
         Some(Self { parent, state })
+    }
+
+    /// Whose span of which trace it is.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context {
+            trace_id: bytes(&self.parent[3..35]),
+            span_id: bytes(&self.parent[36..52]),
+            flags: bytes::<1>(&self.parent[53..])[0],
+        }
+    }
+
+    /// What tracing systems know of the trace beside that.
+    #[must_use]
+    pub fn state(&self) -> Option<&'a str> {
+        self.state.and_then(|state| std::str::from_utf8(state).ok())
+    }
+
+    /// The same trace behind another span: what that span causes names it as its parent.
+    #[must_use]
+    pub fn through(mut self, span_id: SpanId) -> Self {
+        for (digits, byte) in self.parent[36..52].chunks_exact_mut(2).zip(span_id) {
+            digits.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        self
     }
 
     /// Its headers, for a record that the traced one caused.
@@ -78,6 +127,12 @@ fn parent(value: &[u8]) -> Option<[u8; PARENT_BYTES]> {
         }
         _ => None,
     }
+}
+
+/// The bytes that twice as many digits of [`is_hex`] write.
+fn bytes<const N: usize>(digits: &[u8]) -> [u8; N] {
+    let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 };
+    std::array::from_fn(|at| (value(digits[2 * at]) << 4) | value(digits[2 * at + 1]))
 }
 
 fn is_hex(digits: &[u8]) -> bool {
@@ -152,6 +207,22 @@ mod tests {
             passed_on(PARENT.as_bytes(), state),
             [header(TRACEPARENT, PARENT.as_bytes()), header(TRACESTATE, state)]
         );
+    }
+
+    #[test]
+    fn a_trace_behind_another_span_is_the_same_but_for_that_span() {
+        let headers = [header(TRACEPARENT, PARENT.as_bytes()), header(TRACESTATE, b"a=1")];
+        let trace = Trace::of(&headers).expect("a trace");
+        let context = trace.context();
+        assert_eq!(context.trace_id.map(|byte| format!("{byte:02x}")).concat(), &PARENT[3..35]);
+        assert_eq!(
+            (context.span_id, context.flags, context.is_sampled()),
+            ([0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 2, 0xb7], 1, true)
+        );
+        let behind = trace.through([1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]);
+        let parent = format!("{}-0123456789abcdef-01", &PARENT[..35]);
+        assert_eq!(behind.headers().next(), Some(header(TRACEPARENT, parent.as_bytes())));
+        assert_eq!((behind.state(), behind.through(context.span_id)), (Some("a=1"), trace));
     }
 
     #[test]

@@ -64,6 +64,9 @@ impl Relay {
                 lane.tenure.set_published(chunk.seq);
                 count(&chunk, &self.setup);
                 published += chunk.records.len();
+                if let Some(spans) = &self.setup.spans {
+                    spans.published(chunk.spans);
+                }
             }
         }
         crash::at(Point::RelayNoted);

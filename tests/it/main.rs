@@ -51,6 +51,7 @@ mod servers;
 mod setup;
 mod shipped;
 mod shutdown;
+mod spans;
 mod stage;
 mod takeover;
 mod tap;

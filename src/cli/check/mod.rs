@@ -7,6 +7,7 @@ mod database;
 mod kafka;
 mod registry;
 mod report;
+mod telemetry;
 mod topics;
 
 use clap::Args;
@@ -72,6 +73,7 @@ impl CheckArgs {
             let kafka = kafka::look(config, report).await;
             database::look(config, kafka.as_ref(), report).await;
             registry::look(config, report).await;
+            telemetry::look(config, report).await;
         });
     }
 

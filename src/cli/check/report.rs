@@ -52,7 +52,7 @@ impl Verdict {
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Row {
-    /// What was looked at: `configuration`, `kafka`, `database`, `registry`.
+    /// What was looked at: `configuration`, `kafka`, `database`, `registry`, `telemetry`.
     pub part: &'static str,
     /// What of it.
     pub check: String,

@@ -94,9 +94,9 @@ impl Rules<'_> {
     }
 
     fn certificates_can_be_read(&mut self) {
-        for section in ["kafka", "registry", "database"] {
+        for section in ["kafka", "registry", "database", "telemetry"] {
             for key in ["ssl_ca_file", "ssl_certificate_file", "ssl_key_file"] {
-                if section == "registry" && key != "ssl_ca_file" {
+                if matches!(section, "registry" | "telemetry") && key != "ssl_ca_file" {
                     continue;
                 }
                 let Some(path) = self.text(section, key) else { continue };

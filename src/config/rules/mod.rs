@@ -1,10 +1,11 @@
 //! Combinations that cannot work, although each value for itself is fine. One function a rule; those about who may come in are in
-//! `access.rs`.
+//! `access.rs`, those about spans in `telemetry.rs`.
 //!
 //! A rule is silent when one of its values was refused already. Invariant: a configuration that passes can be run; what
 //! only a server knows (does the topic exist, is the limit below the broker's) is checked at start, not here.
 
 mod access;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub(super) fn check(values: &Values) -> Vec<Problem> {
     let mut rules = Rules { values, problems: Vec::new() };
     rules.heartbeats_come_three_times_a_session();
     rules.access_is_whole();
+    rules.telemetry_is_whole();
     rules.topics_differ();
     rules.a_form_is_that_of_a_topic();
     rules.queues_and_batches_hold_the_largest_record();

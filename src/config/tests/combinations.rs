@@ -129,6 +129,28 @@ fn registry_credentials_are_whole_and_outside_of_the_url() {
 }
 
 #[test]
+fn what_is_said_of_a_receiver_of_spans_needs_one_and_its_url_holds_no_secret() {
+    refused(
+        "[telemetry]\notlp_headers = \"a=1\"\n",
+        "telemetry.otlp_headers has no effect without telemetry.otlp_endpoint",
+    );
+    let endpoint = |url: &str, more: &str| format!("[telemetry]\notlp_endpoint = \"{url}\"\n{more}");
+    accepted(&endpoint("http://otlp:4318/", "otlp_headers = \"a=1\"\nsampling_percentage = 5\n"));
+    refused(&endpoint("https://u:p@otlp", ""), "telemetry.otlp_endpoint holds an @: write a plain URL there");
+    refused(&endpoint("https://otlp?key=1", ""), "telemetry.otlp_endpoint goes on behind its path");
+    refused(&endpoint("http://otlp:4318/v1/traces", ""), "`http://otlp:4318/v1/traces` ends with /v1/traces");
+    refused(&endpoint("http://otlp", "sampling_percentage = 0\n"), "write a whole number from 1 to 100");
+    let one = Temporary::holding(CERTIFICATE);
+    let authority = format!("ssl_ca_file = \"{}\"\n", one.path());
+    refused(&endpoint("http://otlp", &authority), "telemetry.ssl_ca_file has no effect with an http URL");
+    accepted(&endpoint("https://otlp", &authority));
+    refused(
+        &endpoint("https://otlp", "ssl_ca_file = \"/nonexistent\"\n"),
+        "telemetry.ssl_ca_file = `/nonexistent`: it cannot",
+    );
+}
+
+#[test]
 fn a_queue_and_a_batch_hold_at_least_one_record() {
     refused("[worker]\nlane_queue_bytes = \"512KiB\"\n", "worker.lane_queue_bytes = `512KiB` does not hold one record");
     refused("[worker]\nrecord_max_bytes = \"9MiB\"\nlane_queue_bytes = \"9MiB\"\n", "worker.batch_max_bytes = `8MiB`");

@@ -60,6 +60,8 @@ fn no_secret_is_ever_printed() {
         "[database]\npassword_file = 1\npassword = \"hunter2\"\n",
         "[registry]\npassword = \"hunter2\"\nusername = \"u\"\n",
         "password = \"hunter2\"\n",
+        "[telemetry]\notlp_headers = \"key=hunter2\"\n",
+        "[telemetry]\notlp_headers = \"key=hunter2\"\notlp_endpoint = \"http://o\"\n",
     ];
     let variables = [
         ("ORDERSTREAM__DATABASE__URL", "mysql://u:hunter2@db"),
@@ -71,6 +73,9 @@ fn no_secret_is_ever_printed() {
         ("ORDERSTREAM__REGISTRY__URL", "http://registry/apis?token=hunter2"),
         ("ORDERSTREAM__DATABASE__URL", "postgres://u@db/o?pasword=hunter2"),
         ("ORDERSTREAM__DATABASE__URL", "postgres://u:12/hunter2@db/o"),
+        ("ORDERSTREAM__TELEMETRY__OTLP_ENDPOINT", "https://u:hunter2@otlp"),
+        ("ORDERSTREAM__TELEMETRY__OTLP_ENDPOINT", "https://otlp?key=hunter2"),
+        ("ORDERSTREAM__TELEMETRY__OTLP_ENDPOINT", "https://u:1/hunter2@otlp"),
         ("ORDERSTREAM__KAFKA__PROPERTIES__HTTPS_PROXY", "http://u:hunter2@proxy"),
     ];
     let from_files = texts.map(|text| read_with(text, &[]));

@@ -3,6 +3,7 @@
 //! Invariant: the status event of a change stands before the commands that the change made due, and both in the order in which
 //! the lane's events were decided. What an input record caused is part of its trace; what time caused is part of none.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,21 @@ use crate::persist::journal_format::{EmittedRecord, Entry, Sent};
 use crate::persist::{Error, Result};
 use crate::publish::command::command;
 use crate::publish::status_event::{Fact, status_event};
+use crate::telemetry::tracer::Publication;
+
+/// A record that may be published.
+pub(super) struct Saying {
+    record: EmittedRecord,
+    /// Its span, where the trace that it is part of is sampled.
+    publication: Option<Publication>,
+}
+
+impl Saying {
+    /// What the record weighs against the limits on bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.record.size_bytes()
+    }
+}
 
 impl LaneWork<'_> {
     /// The record that tells a change.
@@ -26,19 +42,27 @@ impl LaneWork<'_> {
         order: &Order,
         change: &Change,
         fact: Option<Fact<'_>>,
-    ) -> Result<EmittedRecord> {
+    ) -> Result<Saying> {
         let view = order.view.as_ref().ok_or_else(|| Error::bug("a change without a view".to_owned()))?;
         let told = status_event((order_id, order, view), change, fact, self.now);
         let mut value = Vec::with_capacity(512);
         self.rules.encoder.encode_status(&told, &mut value).map_err(|error| Error::bug(error.to_string()))?;
         let headers = self.rules.cloud_events.as_ref().map_or_else(Vec::new, |cloud| cloud.of_status(&told));
-        Ok(self.record(self.rules.status_topic.clone(), order_id, &value, headers))
+        let topic = self.rules.status_topic.clone();
+        Ok(self.saying(topic, order_id, &value, headers, format_args!("{}", told.event_id)))
     }
 
     /// Publishes the record that tells a change.
-    pub(super) fn say(&mut self, record: EmittedRecord) {
-        self.out.emitted.push(record);
+    pub(super) fn say(&mut self, saying: Saying) {
+        self.publish(saying);
         self.decided.tally.status_events += 1;
+    }
+
+    fn publish(&mut self, Saying { record, publication }: Saying) {
+        self.out.emitted.push(record);
+        if let Some((span, publication)) = self.span.as_mut().zip(publication) {
+            span.publishes(publication);
+        }
     }
 
     /// Follows what is owed, and sends the commands that are due for the first time.
@@ -74,12 +98,13 @@ impl LaneWork<'_> {
         let mut value = Vec::with_capacity(256);
         self.rules.encoder.encode_command(&told, &mut value).map_err(|error| bug(&error.to_string()))?;
         let headers = self.rules.cloud_events.as_ref().map_or_else(Vec::new, |cloud| cloud.of_command(&told));
-        let record = self.record(topic, order_id, &value, headers);
-        if record.size_bytes() > self.rules.emitted_record_max_bytes {
-            self.decided.too_large.insert(order_id.clone(), record.size_bytes());
+        let message = format_args!("{}-{attempt}", told.command_id);
+        let saying = self.saying(topic, order_id, &value, headers, message);
+        if saying.size_bytes() > self.rules.emitted_record_max_bytes {
+            self.decided.too_large.insert(order_id.clone(), saying.size_bytes());
             return Ok(None);
         }
-        self.out.emitted.push(record);
+        self.publish(saying);
         let which = if attempt == 1 { "first" } else { "again" };
         *self.decided.tally.commands.entry((obligation.kind().as_str(), which)).or_default() += 1;
         Ok(Some(Sent { kind: obligation.kind(), id: obligation.id().to_owned(), attempt }))
@@ -98,10 +123,18 @@ impl LaneWork<'_> {
         }
     }
 
-    /// A record of an order, keyed by its id, in the trace of the record that caused it. A trace never makes a record too large: it
-    /// is left out before that.
-    fn record(&self, topic: Arc<str>, order_id: &OrderId, value: &[u8], headers: Vec<Header>) -> EmittedRecord {
+    /// A record of an order, keyed by its id, in the trace of the record that caused it, behind a span of its own where there is
+    /// one. A trace never makes a record too large: it is left out before that.
+    fn saying(
+        &self,
+        topic: Arc<str>,
+        order_id: &OrderId,
+        value: &[u8],
+        headers: Vec<Header>,
+        message: fmt::Arguments<'_>,
+    ) -> Saying {
         let own = headers.len();
+        let publication = self.span.as_ref().map(|span| span.publication(&topic, order_id, message));
         let mut record = EmittedRecord {
             topic,
             key: Some(Bytes::copy_from_slice(order_id.as_str().as_bytes())),
@@ -111,11 +144,12 @@ impl LaneWork<'_> {
             timestamp: None,
         };
         if let Some(trace) = self.trace {
+            let trace = publication.as_ref().map_or(trace, |publication| trace.through(publication.id));
             record.headers.extend(trace.headers());
             if record.size_bytes() > self.rules.emitted_record_max_bytes {
                 record.headers.truncate(own);
             }
         }
-        record
+        Saying { record, publication }
     }
 }

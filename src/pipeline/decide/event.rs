@@ -36,8 +36,8 @@ impl LaneWork<'_> {
         };
         let fact = Some((event, Some(origin)));
         if let Some(change) = change {
-            let record = self.status_record(&event.order_id, &locked.order, &change, fact)?;
-            let size = record.size_bytes();
+            let saying = self.status_record(&event.order_id, &locked.order, &change, fact)?;
+            let size = saying.size_bytes();
             if size > self.rules.emitted_record_max_bytes {
                 let text = format!(
                     "the status event of the order would have {size} bytes, more than the {} of worker.emitted_record_max_bytes",
@@ -46,7 +46,7 @@ impl LaneWork<'_> {
                 self.take_back(index, locked, Some(change), event)?;
                 return Ok(Some(Refusal::new(Reason::TooLarge, text)));
             }
-            self.say(record);
+            self.say(saying);
             if item.letter.is_none() {
                 self.out.causes.push(Cause {
                     occurred_at: event.occurred_at,
@@ -68,6 +68,10 @@ impl LaneWork<'_> {
             Merged::Duplicate => (Outcome::Duplicate, "duplicate"),
             Merged::Stale => (Outcome::Stale, "stale"),
         };
+        if let Some(mut span) = self.span.take() {
+            span.applied(event, label, locked.order.standing());
+            self.out.spans.push(span);
+        }
         self.enter(Entry {
             place: place_of(item),
             outcome,

@@ -29,6 +29,7 @@ use crate::publish::cloud_events::CloudEvents;
 use crate::publish::dead_letter;
 use crate::publish::encode::Encoder;
 use crate::publish::trace::Trace;
+use crate::telemetry::tracer::{Processing, Read, Tracer};
 
 /// What deciding depends on beside the batch and the orders.
 pub struct Rules {
@@ -44,6 +45,8 @@ pub struct Rules {
     pub dead_letter_topic: Option<Arc<str>>,
     /// How status events and commands become bytes.
     pub encoder: Encoder,
+    /// Which records get spans; none where nobody wants any.
+    pub tracer: Option<Tracer>,
     /// How they become CloudEvents; none where nobody wants that.
     pub cloud_events: Option<CloudEvents>,
     /// The largest record that may be published.
@@ -82,9 +85,13 @@ pub fn decide(batch: &Batch, orders: &mut Orders, ground: &Ground, rules: &Rules
             Piece::Item(index) => Trace::of(lane.items[index].record.headers()),
             Piece::Visit(_) => None,
         };
-        let mut work = LaneWork { rules, ground, now, batch, lane, place, trace, out, decided: &mut decided };
+        let span = None;
+        let mut work = LaneWork { rules, ground, now, batch, lane, place, trace, span, out, decided: &mut decided };
         match piece {
-            Piece::Item(index) => work.decide_item(index, orders)?,
+            Piece::Item(index) => {
+                work.begin_span(index);
+                work.decide_item(index, orders)?;
+            }
             Piece::Visit(index) => work.visit(&lane.visits[index], orders)?,
         }
         let out = work.out;
@@ -107,11 +114,21 @@ struct LaneWork<'a> {
     place: usize,
     /// The trace of the record under work.
     trace: Option<Trace<'a>>,
+    /// Its spans, where the trace is sampled and somebody wants them.
+    span: Option<Processing>,
     out: LaneDecided,
     decided: &'a mut Decided,
 }
 
 impl<'a> LaneWork<'a> {
+    fn begin_span(&mut self, index: usize) {
+        let Some((tracer, trace)) = self.rules.tracer.as_ref().zip(self.trace) else { return };
+        let Item { record, consumed_at, letter, .. } = &self.lane.items[index];
+        let replayed = letter.map(|letter| (letter, self.lane.seq()));
+        let topic = self.rules.topics.name(record.source);
+        self.span = tracer.begin(&trace, Read { topic, record, consumed_at: *consumed_at, replayed });
+    }
+
     fn decide_item(&mut self, index: usize, orders: &mut Orders) -> Result<()> {
         let lane: &'a LaneBatch = self.lane;
         let item = &lane.items[index];
@@ -146,6 +163,10 @@ impl<'a> LaneWork<'a> {
             left_in: None,
             sent: &[],
         });
+        if let Some(mut span) = self.span.take() {
+            span.refused(refusal.reason, order_id.as_ref());
+            self.out.spans.push(span);
+        }
         let tally = &mut self.decided.tally;
         if let Some(id) = item.letter {
             *tally.replayed.entry("refused").or_default() += 1;

@@ -28,13 +28,13 @@ impl LaneWork<'_> {
         let change = locked.order.say_again(&self.rules.policy);
         if let Some(change) = change {
             let fact = fired.last().map(|fired| (&fired.event, None));
-            let record = self.status_record(order_id, &locked.order, &change, fact)?;
-            if record.size_bytes() > self.rules.emitted_record_max_bytes {
+            let saying = self.status_record(order_id, &locked.order, &change, fact)?;
+            if saying.size_bytes() > self.rules.emitted_record_max_bytes {
                 locked.order = before;
-                self.decided.at_rest.insert(order_id.clone(), record.size_bytes());
+                self.decided.at_rest.insert(order_id.clone(), saying.size_bytes());
                 return Ok(());
             }
-            self.say(record);
+            self.say(saying);
             self.write_down(order_id, locked, &fired, Some(&change))?;
         } else {
             self.write_down(order_id, locked, &fired, None)?;
@@ -126,8 +126,8 @@ impl LaneWork<'_> {
         if reminded.gave_up
             && let Some(change) = locked.order.say(&self.rules.policy)
         {
-            let record = self.status_record(order_id, &locked.order, &change, None)?;
-            self.say(record);
+            let saying = self.status_record(order_id, &locked.order, &change, None)?;
+            self.say(saying);
             self.decided.tally.given_up += 1;
             entry = Entry { outcome: Outcome::Unanswered, left_in: Some(locked.order.standing()), sent: &[], ..entry };
             self.enter(entry);

@@ -22,6 +22,7 @@
 //! | [`http_front`], [`registry_front`] | a registry that something else answers for, and one that does not know some schemas yet |
 //! | [`commit_thief`] | Postgres through a line that holds requests back and steals answers |
 //! | [`certificates`], [`tls_front`], [`kafka_admin`] | servers that know whom they let in |
+//! | [`otlp_receiver`] | a receiver of spans |
 //! | [`topic_log`], [`output`], [`positions`] | what stands in Kafka |
 //! | [`svg`] | drawings as text: what timelines and plots have in common |
 //! | [`usage`] | what a process took of the machine |
@@ -50,6 +51,7 @@ pub mod http_front;
 pub mod kafka_admin;
 pub mod model;
 pub mod mutants;
+pub mod otlp_receiver;
 pub mod output;
 pub mod positions;
 pub mod produce;

@@ -25,7 +25,7 @@ const LANES: i32 = 2;
 const LANES_OF_METRICS: usize = 2;
 
 /// Counters that only a fault or much time moves, each with the test that moves it and looks at it.
-const OF_FAULTS: [(&str, &str); 12] = [
+const OF_FAULTS: [(&str, &str); 14] = [
     (
         "commands_given_up_total",
         "commands::a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_the_answer_ends_it_all",
@@ -52,6 +52,8 @@ const OF_FAULTS: [(&str, &str); 12] = [
         "takeover::an_open_transaction_that_nobody_ended_is_refused_by_the_generation_it_was_begun_under",
     ),
     ("retries_total", "setup::a_registry_that_goes_away_holds_up_the_lane_that_needs_it_and_no_other"),
+    ("spans_dropped_total", "spans::a_receiver_that_takes_nothing_costs_spans_and_nothing_else"),
+    ("spans_exported_total", "spans::an_order_is_told_from_the_record_that_came_to_the_records_that_were_published"),
     (
         "tenures_ended_total",
         "takeover::a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_nothing_of_it",

@@ -6,12 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use orderstream_harness::config_file::ConfigFile;
+use orderstream_harness::otlp_receiver::OtlpReceiver;
 use toml::Table;
 
 use super::secured::{Secured, base64, canary};
 
-const OF: [&str; 10] =
-    ["plain", "scram", "scram2", "worker", "worker2", "registry", "registry2", "reader", "property", "url"];
+const OF: [&str; 11] =
+    ["otlp", "plain", "scram", "scram2", "worker", "worker2", "registry", "registry2", "reader", "property", "url"];
 
 /// What commands need to be told beside the configuration, or to do more than look.
 const WORDS: [(&str, &[&str]); 12] = [
@@ -33,7 +34,8 @@ const USAGE: i32 = 64;
 pub async fn no_secret_is_shown_anywhere(secured: &Secured) {
     let mut said: Vec<(String, String)> = Vec::new();
     let commands = commands();
-    for (name, config) in configurations(secured).await {
+    let receiver = OtlpReceiver::start().expect("a receiver");
+    for (name, config) in configurations(secured, receiver.url()).await {
         for command in &commands {
             let (code, text) = secured.run(&config, &command.iter().map(String::as_str).collect::<Vec<_>>());
             assert_ne!(code, USAGE, "{command:?} needs other words: {text}");
@@ -114,17 +116,20 @@ fn those_with_a_configuration(path: &str) -> Vec<String> {
 }
 
 /// Good servers, and those that refuse, are not there, or are something else; wrong configurations too.
-async fn configurations(secured: &Secured) -> Vec<(&'static str, ConfigFile)> {
+async fn configurations(secured: &Secured, receiver: &str) -> Vec<(&'static str, ConfigFile)> {
     let mut good = secured.least().await;
     good.unset("kafka.sasl_password_file").set("kafka.sasl_password", canary("scram2"));
     good.unset("database.password_file").set("registry.password", canary("registry2")).unset("registry.password_file");
     let port = secured.postgres.port();
     let database = secured.stage.database.name();
+    let escaped = |password: &str| password.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     let in_url = |password: &str| {
-        let password = password.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let password = escaped(password);
         format!("postgres://orderstream_worker:{password}@127.0.0.1:{port}/{database}")
     };
     good.set("database.url", in_url(&canary("worker2")));
+    let key = format!("authorization=Bearer%20{}", escaped(&canary("otlp")));
+    good.set("telemetry.otlp_endpoint", receiver).set("telemetry.otlp_headers", key);
     good.set("log.filter", "trace");
     let properties = |pairs: &[(&str, &str)]| -> Table {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()

@@ -62,6 +62,7 @@ impl Limits {
             emitted_record_max_bytes: self.record_bytes,
             emit_max_bytes: self.batch_bytes,
             command_topic: self.commands.then(|| "commands".into()),
+            tracer: self.commands.then(|| Tracer::new(uuid::Uuid::nil(), "group", 100)),
             cloud_events: self.commands.then(|| CloudEvents::from_source("/test")),
             ..rules()
         }

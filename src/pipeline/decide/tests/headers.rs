@@ -59,9 +59,68 @@ fn all_that_a_record_causes_is_part_of_its_trace_and_what_time_causes_of_none() 
     assert_eq!(by_time.iter().map(|record| record.headers.len()).collect::<Vec<_>>(), [0, 0]);
 }
 
+/// The rules with spans for every sampled trace.
+fn traced_rules() -> Rules {
+    let topics =
+        [(Source::Payment, "payments"), (Source::Order, "orders")].map(|(source, name)| (source, name.to_owned()));
+    let tracer = Some(Tracer::new(uuid::Uuid::nil(), "group", 100));
+    Rules { topics: InputTopics::new(topics.to_vec()), tracer, ..rules() }
+}
+
+fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn with_spans_each_record_names_its_own_as_its_parent_and_that_the_one_of_its_cause() {
+    let mut decided = decided(&cancelled(traced(6)), order(), &ground(10), &traced_rules()).decided;
+    let lane = decided.lanes.remove(0);
+    let [processing] = &lane.spans[..] else { panic!("one record, {:?}", lane.spans) };
+    let (own, published) = processing.told();
+    assert_eq!((own.name.as_str(), hex(&own.parent_span_id)), ("process orders", "0000000000000007".to_owned()));
+    let named: Vec<String> = lane.emitted.iter().map(|record| texts(record)[0].1.to_owned()).collect();
+    let trace = "00000000000000000000000000000007";
+    let ours: Vec<String> = published.iter().map(|span| format!("00-{trace}-{}-01", hex(&span.span_id))).collect();
+    assert_eq!((named.len(), &named), (2, &ours));
+    for span in published {
+        assert_eq!((hex(&span.trace_id), &span.parent_span_id), (trace.to_owned(), &own.span_id));
+    }
+}
+
+#[test]
+fn with_spans_a_trace_that_is_not_sampled_is_handed_on_as_it_is_and_time_has_none() {
+    let mut headers = traced(6);
+    let parent = "00-00000000000000000000000000000007-0000000000000007-00";
+    headers[0].1 = Some(parent.into());
+    for (batch, traceparent) in [(cancelled(headers), Some(parent)), (cancelled(Vec::new()), None), (visit(DUE), None)]
+    {
+        let mut decided = decided(&batch, order(), &ground(10), &traced_rules()).decided;
+        let lane = decided.lanes.remove(0);
+        assert!(lane.spans.is_empty() && lane.spans.capacity() == 0);
+        for record in &lane.emitted {
+            assert_eq!(texts(record).first().map(|(_, value)| *value), traceparent);
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_refused_or_says_nothing_new_has_a_span_without_publications() {
+    let mut refused = cancelled(traced(6));
+    refused.lanes[0].items[0].decoded = Err(Refusal::new(Reason::BadAvro, "it says hunter2"));
+    let mut twice = cancelled(traced(6));
+    let again = cancelled(traced(6)).lanes.remove(0).items.remove(0);
+    twice.lanes[0].items.push(again);
+    for (batch, expected) in [(refused, vec![0]), (twice, vec![2, 0])] {
+        let decided = decided(&batch, order(), &ground(10), &traced_rules()).decided;
+        let spans = &decided.lanes[0].spans;
+        assert_eq!(spans.iter().map(|processing| processing.told().1.len()).collect::<Vec<_>>(), expected);
+        assert!(!format!("{spans:?}").contains("hunter2"));
+    }
+}
+
 #[test]
 fn a_batch_that_is_decided_again_publishes_the_same_bytes() {
-    let rules = Rules { cloud_events: Some(CloudEvents::from_source("/test")), ..rules() };
+    let rules = Rules { cloud_events: Some(CloudEvents::from_source("/test")), ..traced_rules() };
     let batch = cancelled(traced(6));
     let (first, second) = (emitted(&batch, &rules), emitted(&batch, &rules));
     assert_eq!(first[0].headers.len(), 9);

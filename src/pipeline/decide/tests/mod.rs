@@ -29,6 +29,7 @@ fn rules() -> Rules {
         command_topic: Some("commands".into()),
         dead_letter_topic: Some("dead".into()),
         encoder: Encoder::new(SchemaId(1), Some(SchemaId(2))),
+        tracer: None,
         cloud_events: None,
         emitted_record_max_bytes: 1 << 20,
         emit_max_bytes: 8 << 20,
