@@ -49,10 +49,11 @@ fn receiver(answers: &'static [(&'static str, &'static [u8])]) -> (String, Recei
             stream.read_exact(&mut body).expect("a body as long as it says");
             let (status, answer) = answers.get(number).or(answers.last()).expect("an answer");
             let said = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
-            let _ = stream.get_mut().write_all(&[said.as_bytes(), answer].concat());
+            // Told before it is answered, so that whoever has the answer finds it told.
             if sender.send((head, body)).is_err() {
                 return;
             }
+            let _ = stream.get_mut().write_all(&[said.as_bytes(), answer].concat());
         }
     });
     (url, pushes)
