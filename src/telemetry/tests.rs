@@ -179,7 +179,7 @@ async fn what_answers_mean_is_told_with_a_remedy_and_no_redirect_is_followed() {
         let Pushed::Refused(text) = endpoint(&url, "").push("x".into()).await else { panic!("{answer}") };
         assert!(text.contains(part), "{text}");
     }
-    const FOR_EVER: &[(&str, &[u8])] = &[("429 Slowly\r\nretry-after: 18446744073709551615", &b""[..])];
+    const FOR_EVER: &[(&str, &[u8])] = &[("429 Slowly\r\nretry-after: 18446744073709551615", b"")];
     let (url, _pushes) = receiver(FOR_EVER);
     let Pushed::Away(text) = endpoint(&url, "").push("x".into()).await else { panic!("it asks for ever") };
     assert!(text.contains("status 429 Too Many Requests: look at how busy it is"), "{text}");
