@@ -49,10 +49,11 @@ fn receiver(answers: &'static [(&'static str, &'static [u8])]) -> (String, Recei
             stream.read_exact(&mut body).expect("a body as long as it says");
             let (status, answer) = answers.get(number).or(answers.last()).expect("an answer");
             let said = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
-            let _ = stream.get_mut().write_all(&[said.as_bytes(), answer].concat());
+            // Told before it is answered, so that whoever has the answer finds it told.
             if sender.send((head, body)).is_err() {
                 return;
             }
+            let _ = stream.get_mut().write_all(&[said.as_bytes(), answer].concat());
         }
     });
     (url, pushes)
@@ -178,7 +179,7 @@ async fn what_answers_mean_is_told_with_a_remedy_and_no_redirect_is_followed() {
         let Pushed::Refused(text) = endpoint(&url, "").push("x".into()).await else { panic!("{answer}") };
         assert!(text.contains(part), "{text}");
     }
-    const FOR_EVER: &[(&str, &[u8])] = &[("429 Slowly\r\nretry-after: 18446744073709551615", &b""[..])];
+    const FOR_EVER: &[(&str, &[u8])] = &[("429 Slowly\r\nretry-after: 18446744073709551615", b"")];
     let (url, _pushes) = receiver(FOR_EVER);
     let Pushed::Away(text) = endpoint(&url, "").push("x".into()).await else { panic!("it asks for ever") };
     assert!(text.contains("status 429 Too Many Requests: look at how busy it is"), "{text}");

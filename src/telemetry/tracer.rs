@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn an_id_follows_from_what_the_span_is_about_and_from_nothing_else() {
         let of = |deployment: Uuid, replayed| {
-            begun(&Tracer::new(deployment, "any", 50), &traced(), replayed).map(|begun| begun.span.span_id)
+            begun(&Tracer::new(deployment, "any", 100), &traced(), replayed).map(|begun| begun.span.span_id)
         };
         let here = of(DEPLOYMENT, None);
         assert!(here.is_some());
