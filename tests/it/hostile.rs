@@ -92,7 +92,7 @@ fn every_hostile_record_in_json_comes_to_its_fate_without_any_registry() {
     let nobody = orderstream::decode::Registry::new(nobody).expect("a usable URL");
     let decoder = Decoder::new(nobody, 1, RECORD_MAX_BYTES).reading(Formats::all(Format::Json));
     let seen = fates(&decoder, &Corpus::in_json().cases(), Timestamp(now_micros()));
-    assert!(seen > 1_500, "only {seen}");
+    assert!(seen > 1_000, "only {seen}");
 }
 
 /// Decodes all of them: each comes to what the corpus says, in memory and time that its length bounds. Returns how many there are.
@@ -159,10 +159,10 @@ async fn every_hostile_record_in_json_is_applied_or_kept_byte_for_byte_and_holds
     .await;
     let mut sender = Sender::in_json(&stage);
     let worker = stage.worker("w");
-    // The checker's parser takes a name that is there twice, knows our names as we write them alone, and is told of no more headers than
-    // a worker.
+    // The checker's parser takes a name that is there twice and whatever is alike to ours, and does not take numbers and texts of
+    // others that no program could hold. It is told of no more headers than a worker.
     let is_beyond = |case: &Case| {
-        ["twice", "that are one", "ours", "nest", "lists in each other", "another type", "beyond all", "no Unicode"]
+        ["twice", "that are one", "ours", "another type", "beyond all", "a number of", "no Unicode"]
             .iter()
             .any(|words| case.name.contains(words))
             || case.record.headers.len() > HEADERS_MAX

@@ -117,7 +117,9 @@ fn types(corpus: &mut Corpus, input: Input) {
         });
     }
     for field in ["event_id", "order_id", "kind", "occurred_at"] {
-        corpus.add_event(input, &format!("{field} null"), Some("missing_field"), |event| event[field] = ().into());
+        corpus.add_event(input, &format!("{field} null"), Some("missing_field"), |event| {
+            event[field] = serde_json::Value::Null
+        });
     }
     if input == Input::Payment {
         return;
