@@ -38,7 +38,10 @@ async fn the_journal_is_exported_line_by_line() {
     assert_says(&error, &["`/nowhere/at/all.jsonl` cannot be written"]);
     let (_, error) = said(&stage, &["journal", "export", "--from", "2026-01-02", "--to", "2026-01-01"], 64);
     assert_says(&error, &["--from `2026-01-02T00:00:00Z`", "the other way round"]);
-    assert_says(&said(&stage, &["journal", "export", "--from", "monday"], 64).1, &["`monday` is neither an instant nor a time ago"]);
+    assert_says(
+        &said(&stage, &["journal", "export", "--from", "monday"], 64).1,
+        &["`monday` is neither an instant nor a time ago"],
+    );
     assert_a_reader_may_leave(&stage);
     stage.strike().await;
 }
