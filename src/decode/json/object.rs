@@ -188,13 +188,13 @@ fn ours<'a, R: Object, N: Node<'a>>(
 /// Checks a name that is none of ours.
 fn check_other(name: &str, fields: &[&'static str], unknown: Unknown, path: &str) -> Result<(), Refusal> {
     let nearest = match unknown {
-        Unknown::PassedOver => match fields.iter().find(|field| is_alike(name, field)) {
+        Unknown::PassedOver => match alike(name, fields) {
             Some(field) => Some(field),
             None => return Ok(()),
         },
         Unknown::Refused => {
             let likeness = |field: &&&str| strsim::jaro_winkler(name, field);
-            fields.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+            fields.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied()
         }
     };
     let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean `{path}{nearest}`?"));
@@ -203,12 +203,10 @@ fn check_other(name: &str, fields: &[&'static str], unknown: Unknown, path: &str
     Err(Refusal { reason: Reason::BadValue, field: Some(field.into()), text })
 }
 
-/// Whether a name is a field's but for case and what stands between words.
-fn is_alike(name: &str, field: &str) -> bool {
-    fn letters(text: &str) -> impl Iterator<Item = char> {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
-    }
-    letters(name).eq(letters(field))
+/// The field that a name is but for case and for what stands between words.
+fn alike(name: &str, fields: &[&'static str]) -> Option<&'static str> {
+    let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    fields.iter().find(|field| field.bytes().filter(|byte| *byte != b'_').eq(letters.bytes())).copied()
 }
 
 /// The refusal of a name that stands in its object again.
