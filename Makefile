@@ -3,10 +3,10 @@
 LOCAL := deploy/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz bench test lint fmt clippy build
+.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz bench rolling-restart upgrade test lint fmt clippy build
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this Debian machine
 	@$(LOCAL)/setup.sh
@@ -47,6 +47,12 @@ model: ## Explore the model of the protocol, and walk through it (WALKS=20000 ST
 
 bench: ## Measure throughput, latency, take-over and memory (QUICK=1 ONLY=local,limit ROUNDS=3 EVENTS=600000)
 	@$(LOCAL)/bench.sh
+
+rolling-restart: ## Restart three workers one after the other under load; how long does a lane pause? (RATE=5000 REST=5 KILL=1)
+	@$(LOCAL)/roll.sh restart
+
+upgrade: ## Roll three workers from the release before to this one and back under load, and check (RATE=1000 SEED=1)
+	@$(LOCAL)/roll.sh upgrade
 
 test: ## Run all checks and tests, as CI does
 	@$(LOCAL)/test.sh

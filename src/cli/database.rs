@@ -1,6 +1,6 @@
 //! What commands that ask the database share: one session, the version of its tables, and what a failure means for the exit code.
 //!
-//! Invariant: a command never reads tables of a version that it was not built for.
+//! Invariant: a command never reads tables that lack what it was built for, or that a newer release changed otherwise than by adding.
 
 use super::exit::Exit;
 use super::{complain, in_runtime, logging};

@@ -202,7 +202,10 @@ async fn look_at_database(
 ) -> Result<(uuid::Uuid, DatabaseClock), Trouble> {
     let look = async {
         let mut connection = connection::connect(settings, "start").await?;
-        migrations::check(&mut connection).await?;
+        let newer = migrations::check(&mut connection).await?;
+        if !newer.is_empty() {
+            tracing::warn!(migrations = ?newer, "the database has migrations of a newer release, which only add: working on beside it");
+        }
         server::check_durability(&mut connection).await?;
         journal_days::make_ahead(&mut connection).await?;
         let id = deployment::settle(&mut connection, identity, beginnings).await?;

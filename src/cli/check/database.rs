@@ -122,8 +122,11 @@ async fn clock(connection: &mut PgConnection, report: &mut Report) -> persist::R
 /// Whether the tables are those of this release.
 async fn migrated(connection: &mut PgConnection, report: &mut Report) -> persist::Result<bool> {
     match migrations::check(connection).await {
-        Ok(()) => {
-            report.ok(PART, "migrations", format!("at {}, as this release needs it", migrations::latest()));
+        Ok(newer) => {
+            let ours = format!("at {}, as this release needs it", migrations::latest());
+            let beyond: String =
+                newer.iter().map(|version| format!("; {version} is a newer release's and only adds")).collect();
+            report.ok(PART, "migrations", ours + &beyond);
             Ok(true)
         }
         Err(error) if error.fate() == Fate::Misconfigured => {

@@ -11,6 +11,7 @@
 //! | [`demo`] | two workers, a SIGKILL, and a report about it |
 //! | [`chaos`] | real servers, links and workers broken on schedule, and a verdict |
 //! | [`mod@bench`] | how fast the product is, beside what the database alone could do and beside a plain service |
+//! | [`rolling`] | workers replaced one after the other, by the same release or another, and what that costs |
 //! | [`trial`] | two workers, two SIGKILLs, deadlines, commands, replays, and a verdict |
 //! | [`crash`] | workers that end at every crash point, others that go on, and a verdict |
 //! | [`mutants`] | the product with one mechanism switched off, and who notices |
@@ -59,6 +60,7 @@ pub mod progress;
 pub mod proxy;
 pub mod registry;
 pub mod registry_front;
+pub mod rolling;
 pub mod schemas;
 pub mod servers;
 pub mod services;

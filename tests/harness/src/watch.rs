@@ -24,9 +24,9 @@ const STOP: Duration = Duration::from_secs(30);
 const SPARE: Duration = Duration::from_secs(90);
 const SLOWEST_RATE: u64 = 2_000;
 /// How long time may take to come to rest: a command's attempts, and whatever an answer leads to.
-const REST_SECONDS: u64 = 90;
+pub(crate) const REST_SECONDS: u64 = 90;
 /// Orders for which time has something to do within the next minute.
-const NOT_AT_REST: &str = "select count(*) from orders where next_deadline < now() + interval '1 minute'";
+pub(crate) const NOT_AT_REST: &str = "select count(*) from orders where next_deadline < now() + interval '1 minute'";
 /// Dead letters that are to be replayed, and orders that are to be looked at.
 const MARKED: &str = "select (select count(*) from dead_letters where state = 'replay') + (select count(*) from marks)";
 /// The exit code of a replay after which some letters are still no good.

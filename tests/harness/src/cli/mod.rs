@@ -9,11 +9,13 @@ mod crash_points;
 mod demo;
 mod model;
 mod mutants;
+mod rolling_restart;
 mod services;
 mod signals;
 mod simulate;
 mod target;
 mod trial;
+mod upgrade;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,6 +57,10 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Tries deadlines, commands and replays with two workers, kills one twice, and checks; needs a running stack.
     Trial(trial::Arguments),
+    /// Restarts three workers one after the other under load, and measures each lane's pauses; needs a running stack.
+    RollingRestart(rolling_restart::Arguments),
+    /// Rolls three workers from one release to another and back under load, and checks; needs a running stack.
+    Upgrade(upgrade::Arguments),
     /// Breaks everything around real workers on a schedule made from a seed, heals it, and checks; starts its own servers.
     Chaos(chaos::Arguments),
     /// Measures how fast the product is, beside the limit and a plain service; needs a running stack.
@@ -84,6 +90,8 @@ pub fn main() -> ExitCode {
                 Command::CrashPoints(arguments) => crash_points::run(arguments).await,
                 Command::Mutants(arguments) => mutants::run(arguments).await,
                 Command::Trial(arguments) => trial::run(arguments).await,
+                Command::RollingRestart(arguments) => rolling_restart::run(arguments).await,
+                Command::Upgrade(arguments) => upgrade::run(arguments).await,
                 Command::Chaos(arguments) => chaos::run(arguments).await,
                 Command::Bench(arguments) => bench::run(arguments).await,
             }
