@@ -13,6 +13,8 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source-path=SCRIPTDIR
 . "$HERE/stack/process.sh"
 # shellcheck source-path=SCRIPTDIR
+. "$HERE/stack/launcher.sh"
+# shellcheck source-path=SCRIPTDIR
 . "$HERE/stack/libraries.sh"
 
 EXAMPLES=$REPOSITORY/deploy/examples
@@ -55,7 +57,7 @@ make_python() {
     python3 -m venv "$CLIENTS/python" &&
         "$CLIENTS/python/bin/pip" --disable-pip-version-check install --requirement "$EXAMPLES/python/requirements.txt" || return
     for program in producer consumer; do
-        launcher "python-$program" "$CLIENTS/python/bin/python" "$EXAMPLES/python/$program.py"
+        launcher "$CLIENTS/"python-$program"" "$CLIENTS/python/bin/python" "$EXAMPLES/python/$program.py"
     done
 }
 
@@ -65,7 +67,7 @@ make_java() {
     JAVA_HOME=${java%/bin/java} mvn --batch-mode --file "$EXAMPLES/java/pom.xml" -Doutside="$CLIENTS/java" package || return
     for program in producer consumer; do
         # A short life: no time for the second compiler.
-        launcher "java-$program" "$java" -XX:TieredStopAtLevel=1 -cp "$classes:$CLIENTS/java/libraries/*" "${program^}"
+        launcher "$CLIENTS/"java-$program"" "$java" -XX:TieredStopAtLevel=1 -cp "$classes:$CLIENTS/java/libraries/*" "${program^}"
     done
 }
 
@@ -75,17 +77,6 @@ make_go() {
         # Nothing is stamped: the tree may be no clone.
         (cd "$EXAMPLES/go" && go build -buildvcs=false -o "$CLIENTS/go-$program" "./$program") || return
     done
-}
-
-# usage: launcher NAME WORD...
-launcher() {
-    local path=$CLIENTS/$1
-    shift
-    printf '#!/bin/sh\nexec' >"$path"
-    printf " '%s'" "$@" >>"$path"
-    # shellcheck disable=SC2016 # for the launcher's own shell
-    printf ' "$@"\n' >>"$path"
-    chmod +x "$path"
 }
 
 main "$@"

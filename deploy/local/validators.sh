@@ -12,6 +12,8 @@ HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$HERE/stack/settings.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$HERE/stack/process.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$HERE/stack/launcher.sh"
 
 SOURCES=$HERE/validators
 VALIDATORS=$REPOSITORY/target/validators
@@ -59,19 +61,8 @@ install() {
     for program in kubectl kubernetes-validate check-jsonschema hadolint; do
         ln -s "$python/$program" "$VALIDATORS/bin/$program" || return
     done
-    launcher asyncapi "$python/node" "$asyncapi/asyncapi.js"
-    launcher yaml-as-json "$python/python" -c 'import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)'
-}
-
-# usage: launcher NAME WORD...
-launcher() {
-    local path=$VALIDATORS/bin/$1
-    shift
-    printf '#!/bin/sh\nexec' >"$path"
-    printf " '%s'" "$@" >>"$path"
-    # shellcheck disable=SC2016 # for the launcher's own shell
-    printf ' "$@"\n' >>"$path"
-    chmod +x "$path"
+    launcher "$VALIDATORS/bin/asyncapi" "$python/node" "$asyncapi/asyncapi.js"
+    launcher "$VALIDATORS/bin/yaml-as-json" "$python/python" -c 'import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)'
 }
 
 main "$@"
