@@ -57,7 +57,7 @@ make_python() {
     python3 -m venv "$CLIENTS/python" &&
         "$CLIENTS/python/bin/pip" --disable-pip-version-check install --requirement "$EXAMPLES/python/requirements.txt" || return
     for program in producer consumer; do
-        launcher "$CLIENTS/"python-$program"" "$CLIENTS/python/bin/python" "$EXAMPLES/python/$program.py"
+        launcher "$CLIENTS/python-$program" "$CLIENTS/python/bin/python" "$EXAMPLES/python/$program.py"
     done
 }
 
@@ -67,7 +67,7 @@ make_java() {
     JAVA_HOME=${java%/bin/java} mvn --batch-mode --file "$EXAMPLES/java/pom.xml" -Doutside="$CLIENTS/java" package || return
     for program in producer consumer; do
         # A short life: no time for the second compiler.
-        launcher "$CLIENTS/"java-$program"" "$java" -XX:TieredStopAtLevel=1 -cp "$classes:$CLIENTS/java/libraries/*" "${program^}"
+        launcher "$CLIENTS/java-$program" "$java" -XX:TieredStopAtLevel=1 -cp "$classes:$CLIENTS/java/libraries/*" "${program^}"
     done
 }
 
