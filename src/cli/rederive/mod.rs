@@ -33,7 +33,7 @@ pub(super) struct RederiveArgs {
     #[arg(long)]
     yes: bool,
     /// Ends when the orders are marked, and does not wait for the workers.
-    #[arg(long, requires = "yes")]
+    #[arg(long, requires = "yes", conflicts_with = "dry_run")]
     no_wait: bool,
     #[command(flatten)]
     output: Output,
