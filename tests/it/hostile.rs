@@ -160,12 +160,12 @@ async fn every_hostile_record_in_json_is_applied_or_kept_byte_for_byte_and_holds
     let mut sender = Sender::in_json(&stage);
     let worker = stage.worker("w");
     // The checker's parser takes a name that is there twice and whatever is alike to ours, and does not take numbers and texts of
-    // others that no program could hold. It is told of no more headers than a worker.
+    // others that no program could hold; and it has a limit of its own on lists in each other. It is told of no more headers than a
+    // worker.
     let is_beyond = |case: &Case| {
-        ["twice", "that are one", "ours", "another type", "beyond all", "a number of", "no Unicode"]
-            .iter()
-            .any(|words| case.name.contains(words))
-            || case.record.headers.len() > HEADERS_MAX
+        let names = ["twice", "that are one", "ours", "another type", "beyond all", "a number of", "no Unicode"];
+        let deep = ["33 lists in each other", "400000 lists in each other"];
+        names.iter().chain(&deep).any(|words| case.name.contains(words)) || case.record.headers.len() > HEADERS_MAX
     };
     let (beyond, cases): (Vec<Case>, Vec<Case>) = Corpus::in_json().cases().into_iter().partition(is_beyond);
     send(&mut sender, &stage, &cases);
