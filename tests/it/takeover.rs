@@ -243,10 +243,14 @@ async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, W
     let mut worker = stage.worker("frozen");
     let flow = stage.flow(61, 1_500).await;
     let onlooker = Onlooker::of(&stage.deployment);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while Instant::now() < deadline {
-        // Right after a batch, its records are about to be published.
-        stage.journal_reaches(stage.journal_rows().await + 1, &mut [&mut worker]).await;
+        worker.must_run().expect("nobody stopped it");
+        // While records are under way, as that is most of the way to either moment.
+        if !onlooker.sees_open_records() {
+            tokio::task::yield_now().await;
+            continue;
+        }
         worker.freeze().expect("it runs");
         // Twice: what was on its way to the broker has arrived by the second look.
         if holds(&onlooker) && holds(&onlooker) {
