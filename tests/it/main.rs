@@ -36,6 +36,7 @@ mod letters;
 mod malformed;
 mod metrics;
 mod off_lane;
+mod open_transaction;
 mod operator;
 mod outages;
 mod port;

@@ -1,6 +1,6 @@
 //! What an owner of a lane finds: a transaction left open, a position that is gone, foreign, or ahead of the database.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions::{self, Mark};
@@ -11,10 +11,9 @@ use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::open_transaction::{LANES, Onlooker, frozen_before_its_offsets, frozen_in_a_transaction};
 use crate::stage::{GOODBYE, Stage};
 use crate::under_load::{lanes_of, metric};
-
-const LANES: i32 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_published_once() {
@@ -225,76 +224,6 @@ async fn two_processes_with_one_instance_id_are_told_so_and_double_nothing() {
     let alone = stage.worker("alone");
     stage.all_published(60).await;
     stage.finish([alone]).await;
-}
-
-/// A worker that is frozen while it has a Kafka transaction open with records in it.
-async fn frozen_in_a_transaction(test: &str) -> (Stage, Worker) {
-    frozen_when(test, Onlooker::sees_open_records).await
-}
-
-/// The same, before the transaction has any offsets.
-async fn frozen_before_its_offsets(test: &str) -> (Stage, Worker) {
-    frozen_when(test, |onlooker| onlooker.sees_open_records() && !onlooker.misses_positions()).await
-}
-
-/// A worker that is frozen at a moment when something holds that stays so while it is frozen.
-async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, Worker) {
-    let stage = Stage::new(test, LANES).await.with_short_sessions();
-    let mut worker = stage.worker("frozen");
-    let flow = stage.flow(61, 1_500).await;
-    let onlooker = Onlooker::of(&stage.deployment);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < deadline {
-        worker.must_run().expect("nobody stopped it");
-        // While records are under way, as that is most of the way to either moment.
-        if !onlooker.sees_open_records() {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        worker.freeze().expect("it runs");
-        // Twice: what was on its way to the broker has arrived by the second look.
-        if holds(&onlooker) && holds(&onlooker) {
-            flow.end().await;
-            return (stage, worker);
-        }
-        worker.thaw().expect("it is frozen");
-    }
-    panic!("the worker was never frozen at such a moment");
-}
-
-/// Sees what a worker's Kafka transactions leave visible.
-struct Onlooker {
-    deployment: Deployment,
-    uncommitted: BaseConsumer,
-    committed: BaseConsumer,
-}
-
-impl Onlooker {
-    fn of(deployment: &Deployment) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &deployment.stack.brokers).set("group.id", &deployment.group);
-        let mut consumer = |isolation: &str| config.set("isolation.level", isolation).create().expect("a consumer");
-        let (uncommitted, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
-        Self { deployment: deployment.clone(), uncommitted, committed }
-    }
-
-    /// Whether there are status events that are neither committed nor aborted.
-    fn sees_open_records(&self) -> bool {
-        let end = |consumer: &BaseConsumer, lane: i32| {
-            let marks = consumer.fetch_watermarks(&self.deployment.topics.status, lane, Duration::from_secs(5));
-            marks.expect("kafka answers").1
-        };
-        (0..LANES).any(|lane| end(&self.uncommitted, lane) > end(&self.committed, lane))
-    }
-
-    /// Whether an unfinished transaction holds offsets of the group, so that nobody learns its position.
-    fn misses_positions(&self) -> bool {
-        let mut asked = TopicPartitionList::new();
-        for (_, topic) in self.deployment.topics.inputs() {
-            asked.add_partition_range(topic, 0, LANES - 1);
-        }
-        self.committed.committed_offsets(asked, Duration::from_secs(1)).is_err()
-    }
 }
 
 /// A deployment that has published something and whose worker left in good order.

@@ -137,6 +137,17 @@ fn troubles_are_said_worst_first_and_a_healthy_worker_has_none() {
 }
 
 #[test]
+fn a_deadline_that_fires_in_a_moment_is_no_trouble() {
+    let overdue = |age: &str| {
+        let text = format!("orderstream_deadlines_overdue 2\norderstream_deadlines_overdue_age_seconds {age}\n");
+        let answer = Ok(scrape(Instant::now(), 0, &text));
+        screen(&[Asked { name: "w".to_owned(), answer, before: None }], Sort::Lane, false).troubles
+    };
+    assert_eq!(overdue("9.9"), [""; 0]);
+    assert_eq!(overdue("10.1"), ["deadlines overdue: 2, the first by 10 s"]);
+}
+
+#[test]
 fn a_worker_that_listens_everywhere_is_asked_here() {
     for (listens, asked) in [
         ("0.0.0.0:9464", "http://127.0.0.1:9464/metrics"),

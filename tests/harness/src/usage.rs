@@ -1,4 +1,4 @@
-//! What a process took of the machine so far: processor time and memory, as the system tells of it.
+//! What a process took of the machine so far: processor time and memory, as the system tells of it; and what all of them took.
 //!
 //! Read from `/proc`, so it is of the whole process, all threads of it, and costs it nothing.
 
@@ -30,6 +30,24 @@ impl Usage {
     }
 }
 
+/// Processor time that everything on this machine took until now: all processes and the system itself, waiting left out.
+///
+/// # Errors
+/// The system does not tell of it.
+pub fn of_machine() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").context("`/proc/stat` cannot be read")?;
+    let ticks = busy_ticks(&stat).context("`/proc/stat` does not begin with the time of all processors")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
+}
+
+/// The line's numbers are user, nice, system, idle, iowait, irq, softirq; what other machines took of the processors comes behind.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let numbers = stat.strip_prefix("cpu ")?.lines().next()?.split_ascii_whitespace().take(7);
+    let numbers: Vec<u64> = numbers.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _, _, irq, softirq] = numbers[..] else { return None };
+    Some(user + nice + system + irq + softirq)
+}
+
 /// A process's resident memory in bytes; none if it is gone.
 #[must_use]
 pub fn resident(pid: u32) -> Option<u64> {
@@ -58,6 +76,13 @@ mod tests {
     fn a_process_that_lives_has_memory_and_another_none() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
         assert_eq!(resident(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_machine_was_busy_with_everything_but_waiting() {
+        assert_eq!(busy_ticks("cpu  1 20 300 4 5 6000 70000 8 9 0\ncpu0 1 1"), Some(76_321));
+        assert_eq!(busy_ticks("cpu  1 20 300"), None);
+        assert!(of_machine().expect("it tells") >= Usage::of(std::process::id()).expect("it lives").processor);
     }
 
     #[test]

@@ -40,7 +40,10 @@ use crate::deployment::Deployment;
 use crate::registry::Registry;
 use crate::stack;
 use crate::topic_log::LogReader;
+use crate::usage;
 
+/// The name of what the whole machine spent on an event, in the report.
+pub const KAFKA_TO_KAFKA_MACHINE_US: &str = "kafka_to_kafka_machine_us_per_event";
 /// How long the reader waits for the first record of a chunk; a record ends the wait.
 const POLL: Duration = Duration::from_millis(50);
 /// Records of one chunk, at most: as many as a batch of the product.
@@ -61,14 +64,17 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
     let events = ground.load(&stage, options.local()).await?;
     let deployment = &stage.deployment;
     let watcher = Watcher::begin(&deployment.stack.brokers, &deployment.topics.status)?;
+    let before = usage::of_machine()?;
     let passage = Passage::start(deployment).await?;
     let waited = ground.until_published(&stage, &mut [], events).await;
+    let took = usage::of_machine()?.saturating_sub(before);
     passage.end().await?;
     waited?;
     let rate = watcher.end().await?.rate(events).context("no status event became visible")?;
     ground.strike(stage).await?;
     let mut extra = Extra::default();
     extra.number("kafka_to_kafka_eps", rate.round());
+    extra.number(KAFKA_TO_KAFKA_MACHINE_US, took.as_secs_f64() * 1e6 / events as f64);
     extra.line(format!("Kafka to Kafka without a database: {} events a second", HumanCount(rate as u64)));
     Ok(extra)
 }

@@ -4,6 +4,8 @@
 //! what the run took of processor, memory, write-ahead log and disk. Invariant: the load stands in the topics before the worker starts,
 //! and what came out was checked.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value as Json, json};
 
@@ -13,7 +15,7 @@ use super::visible::{Series, Watcher};
 use super::whole;
 use super::workload::Workload;
 use crate::stage::Stage;
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Measured {
     pub rate: f64,
     /// What the worker took.
     pub usage: Usage,
+    /// Processor time of the whole machine.
+    pub machine: Duration,
     /// What the database grew by, and what its server wrote.
     pub wrote: Footprint,
     /// What was visible when; markers of transactions count as records.
@@ -46,17 +50,19 @@ pub async fn measure(ground: &Ground, stage: &Stage, workload: Workload) -> Resu
     let before = Footprint::take(&mut connection).await?;
     let (brokers, topic) = (&stage.deployment.stack.brokers, &stage.deployment.topics.status);
     let watcher = Watcher::begin(brokers, topic)?;
+    let idle = usage::of_machine()?;
     let mut workers = vec![ground.start(stage, "worker")?];
     ground.until_published(stage, &mut workers, events).await?;
     let usage = Usage::of(workers[0].pid())?;
+    let machine = usage::of_machine()?.saturating_sub(idle);
     let visible = watcher.end().await?;
     let wrote = Footprint::take(&mut connection).await?.since(before);
     ground.stop(workers).await?;
-    let status_events = whole::check(brokers, topic, &mut connection, workload.orders).await?;
+    let status_events = whole::check(brokers, topic, &mut connection, workload.all_orders()).await?;
     let journaled = u64::try_from(wrote.journaled_events)?;
     ensure!(journaled == events, "{events} events went in, and the journal tells of {journaled}");
     let rate = visible.rate(events).context("no status event became visible")?;
-    Ok(Measured { events, orders: workload.orders, status_events, rate, usage, wrote, visible })
+    Ok(Measured { events, orders: workload.all_orders(), status_events, rate, usage, machine, wrote, visible })
 }
 
 impl Measured {
@@ -64,6 +70,12 @@ impl Measured {
     #[must_use]
     pub fn processor_us(&self) -> f64 {
         self.usage.processor.as_secs_f64() * 1e6 / self.events as f64
+    }
+
+    /// Processor time of the whole machine, servers and all, in microseconds an event.
+    #[must_use]
+    pub fn machine_us(&self) -> f64 {
+        self.machine.as_secs_f64() * 1e6 / self.events as f64
     }
 
     /// The most memory that the worker had resident, in MiB.
@@ -106,6 +118,7 @@ impl Measured {
             "eps": self.rate.round(),
             "seconds_10_to_90": self.visible.middle().map(|middle| middle.as_secs_f64()),
             "cpu_us_per_event": self.processor_us(),
+            "machine_us_per_event": self.machine_us(),
             "peak_rss_mib": self.peak_mib(),
             "wal_bytes_per_event": self.wal_bytes(),
             "disk_bytes_per_event": self.disk_bytes(),

@@ -8,6 +8,7 @@ use indicatif::HumanCount;
 use orderstream::config::{self, Environment};
 
 use super::ground::Ground;
+use super::limit::Written;
 use super::product::{self, Measured};
 use super::workload::Workload;
 use super::{Options, Part, limit, naive};
@@ -20,10 +21,10 @@ pub struct Rounds {
     pub local: Vec<Measured>,
     /// The product with nearly every event of a batch on another order.
     pub scattered: Vec<Measured>,
-    /// The rows of `local`, written by the leanest client: events a second.
-    pub limit_local: Vec<f64>,
+    /// The rows of `local`, written by the leanest client.
+    pub limit_local: Vec<Written>,
     /// The rows of `scattered`, likewise.
-    pub limit_scattered: Vec<f64>,
+    pub limit_scattered: Vec<Written>,
     /// The naive baseline: events a second.
     pub naive: Vec<f64>,
 }
@@ -53,7 +54,7 @@ impl Rounds {
             if options.has(Part::Limit) {
                 let limit = limit::measure(ground, &stage, workload, writers(&stage)?).await;
                 let limit = limit.with_context(|| format!("the limit of `{what}`"))?;
-                say(&format!("the limit of {what}"), limit);
+                say(&format!("the limit of {what}"), limit.rate);
                 let limits = if part == Part::Local { &mut self.limit_local } else { &mut self.limit_scattered };
                 limits.push(limit);
             }

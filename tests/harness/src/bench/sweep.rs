@@ -103,6 +103,15 @@ fn things(options: &Options) -> Vec<Thing> {
             change: Point::with_events_per_order,
         },
         Thing {
+            of: "events of one hot order beside",
+            name: "hot_events",
+            unit: "",
+            values: &[0, 1_000, 10_000],
+            quick: &[],
+            usual: 0,
+            change: |point, hot_events| Point { workload: Workload { hot_events, ..point.workload }, ..point },
+        },
+        Thing {
             of: "orders in the table before",
             name: "orders_before",
             unit: "",

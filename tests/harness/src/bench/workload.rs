@@ -38,7 +38,7 @@ const PARCEL: usize = 3;
 /// How many orders, how they interleave, and how much is said of each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workload {
-    /// How many orders.
+    /// How many orders, a hot one left out.
     pub orders: u64,
     /// The number of the first; workloads with other numbers are of other orders.
     pub first_order: u64,
@@ -46,6 +46,8 @@ pub struct Workload {
     pub in_flight: usize,
     /// How many events each order has; beyond six, of further parcels.
     pub events_per_order: usize,
+    /// How many events one more order has, spread evenly among those of all others; none where it is 0.
+    pub hot_events: u64,
     /// Share of events that are sent again.
     pub duplicates: f64,
     /// Decides whose turn it is.
@@ -56,7 +58,7 @@ impl Workload {
     /// The shape that the peers are measured with: about a thousand orders in flight.
     #[must_use]
     pub fn local(orders: u64) -> Self {
-        Self { orders, first_order: 0, in_flight: 1_000, events_per_order: STORY.len(), duplicates: 0.0, seed: 1 }
+        Self { orders, first_order: 0, in_flight: 1_000, events_per_order: STORY.len(), hot_events: 0, duplicates: 0.0, seed: 1 }
     }
 
     /// All orders in flight at once, so nearly every event of a batch is of another order.
@@ -68,7 +70,13 @@ impl Workload {
     /// How many events it has, repetitions left out.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.orders * self.events_per_order as u64
+        self.orders * self.events_per_order as u64 + self.hot_events
+    }
+
+    /// How many orders it tells of.
+    #[must_use]
+    pub fn all_orders(&self) -> u64 {
+        self.orders + u64::from(self.hot_events > 0)
     }
 
     /// The events, in the order of sending.
@@ -82,6 +90,7 @@ impl Workload {
             open: (self.first_order..self.first_order + window).map(|order| (order, 0)).collect(),
             next: self.first_order + window,
             said: 0,
+            hot_said: 0,
             again: VecDeque::new(),
         }
     }
@@ -97,6 +106,8 @@ pub struct Events {
     open: Vec<(u64, usize)>,
     next: u64,
     said: i64,
+    /// How many of them of the hot order.
+    hot_said: u64,
     /// What will be said again, with the number of events after which it is its turn.
     again: VecDeque<(i64, FlatEvent)>,
 }
@@ -106,6 +117,12 @@ impl Iterator for Events {
 
     fn next(&mut self) -> Option<FlatEvent> {
         if let Some((_, event)) = self.again.pop_front_if(|(due, _)| *due <= self.said || self.open.is_empty()) {
+            return Some(event);
+        }
+        if self.hot_is_due() {
+            let step = usize::try_from(self.hot_said).unwrap_or(usize::MAX);
+            let event = self.event(self.workload.first_order + self.workload.orders, step);
+            (self.said, self.hot_said) = (self.said + 1, self.hot_said + 1);
             return Some(event);
         }
         if self.open.is_empty() {
@@ -131,6 +148,13 @@ impl Iterator for Events {
 }
 
 impl Events {
+    /// Whether the hot order has said less of its story than all orders together of theirs.
+    fn hot_is_due(&self) -> bool {
+        let Workload { hot_events, .. } = self.workload;
+        let share = u128::from(self.said.unsigned_abs()) * u128::from(hot_events);
+        self.hot_said < hot_events && u128::from(self.hot_said) * u128::from(self.workload.events()) <= share
+    }
+
     fn event(&mut self, order: u64, step: usize) -> FlatEvent {
         let (place, parcel) = match step.checked_sub(STORY.len()) {
             None => (step, 1),
@@ -216,6 +240,16 @@ mod tests {
         }
         let story: Vec<&str> = STORY.iter().map(|(_, kind)| *kind).collect();
         assert!(stories.len() == 100 && stories.values().all(|told| *told == story), "{stories:?}");
+    }
+
+    #[test]
+    fn a_hot_order_is_spoken_of_all_the_time() {
+        let workload = Workload { hot_events: 100, ..Workload::local(50) };
+        let events: Vec<FlatEvent> = workload.iter().collect();
+        assert_eq!((events.len() as u64, workload.events(), workload.all_orders()), (400, 400, 51));
+        for part in events.chunks(40) {
+            assert_eq!(part.iter().filter(|event| event.order_id == "ord-000050").count(), 10);
+        }
     }
 
     #[test]

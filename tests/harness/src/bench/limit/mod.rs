@@ -27,6 +27,7 @@ use sqlx::postgres::PgConnection;
 use super::ground::Ground;
 use super::workload::Workload;
 use crate::stage::Stage;
+use crate::usage;
 use digest::Digest;
 
 /// Empties what batches write and puts lanes and checkpoints back to where they began.
@@ -34,12 +35,20 @@ const EMPTY: &str = "truncate orders, journal;
     update lanes set last_seq = 0, published_seq = 0, horizon = null;
     update checkpoints set next_offset = 0, record_timestamp = null";
 
-/// Writes the rows again that the product wrote on this stage with one workload, over so many connections. Returns events a second,
-/// from a tenth to nine tenths of the events.
+/// What writing the rows came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Events a second, from a tenth to nine tenths of the events.
+    pub rate: f64,
+    /// Processor time of the whole machine, in microseconds an event.
+    pub machine_us: f64,
+}
+
+/// Writes the rows again that the product wrote on this stage with one workload, over so many connections.
 ///
 /// # Errors
 /// Postgres does not answer or is not durable, the journal holds what no such workload leads to, or other rows came of it.
-pub async fn measure(ground: &Ground, stage: &Stage, workload: Workload, writers: i32) -> Result<f64> {
+pub async fn measure(ground: &Ground, stage: &Stage, workload: Workload, writers: i32) -> Result<Written> {
     let mut connection = stage.connect().await?;
     must_be_durable(&mut connection).await?;
     let product = Digest::take(&mut connection).await?;
@@ -48,10 +57,13 @@ pub async fn measure(ground: &Ground, stage: &Stage, workload: Workload, writers
     ensure!(events == workload.events(), "the journal tells of {events} of {} events", workload.events());
     connection.execute(EMPTY).await?;
     ground.settle(&mut connection).await?;
+    let before = usage::of_machine()?;
     let done = write::write(stage, shares).await?;
+    let took = usage::of_machine()?.saturating_sub(before);
     let ours = Digest::take(&mut connection).await?;
     ensure!(ours == product, "the limit left other rows than the product: {}", ours.difference(&product));
-    done.rate(events).context("nothing was written")
+    let rate = done.rate(events).context("nothing was written")?;
+    Ok(Written { rate, machine_us: took.as_secs_f64() * 1e6 / events as f64 })
 }
 
 /// A limit without durability would be one that nobody may reach.

@@ -4,6 +4,7 @@
 
 use super::{LIMIT, OTHERS, OURS, TOP, middle, rate};
 use crate::bench::product::Measured;
+use crate::bench::report::written;
 use crate::bench::round::Rounds;
 use crate::svg::{Canvas, FAINT, Scale, plain};
 
@@ -55,11 +56,13 @@ pub fn contests(rounds: &Rounds) -> Vec<Contest> {
     let Rounds { local, scattered, limit_local, limit_scattered, naive } = rounds;
     let of_local = [
         ("orderstream", Role::Ours, rates(local)),
-        ("limit: bare Postgres", Role::Limit, limit_local.clone()),
+        ("limit: bare Postgres", Role::Limit, written(limit_local)),
         ("a transaction an event", Role::Other, naive.clone()),
     ];
-    let of_scattered =
-        [("orderstream", Role::Ours, rates(scattered)), ("limit: bare Postgres", Role::Limit, limit_scattered.clone())];
+    let of_scattered = [
+        ("orderstream", Role::Ours, rates(scattered)),
+        ("limit: bare Postgres", Role::Limit, written(limit_scattered)),
+    ];
     let contest = |workload: &str, runners: Vec<(&str, Role, Vec<f64>)>| {
         let runners = runners.into_iter().filter(|(_, _, rounds)| !rounds.is_empty());
         let runners = runners.map(|(name, role, rounds)| Runner { name: name.to_owned(), role, rounds });
