@@ -32,8 +32,8 @@ sections! {
         instance: Option<String> = Rule::of(Kind::Word(64)).example("worker-1"),
         /// Without heartbeats for so long, this process loses its lanes. Brokers refuse less than 6s by default.
         session_timeout: Duration = duration(secs(1), mins(30)).default("8s"),
-        /// How often a heartbeat is sent; less than a third of session_timeout.
-        heartbeat_interval: Duration = duration(millis(100), mins(10)).default("2s"),
+        /// How often a heartbeat is sent, and so how soon a rebalance is noticed; less than a third of session_timeout.
+        heartbeat_interval: Duration = duration(millis(100), mins(10)).default("500ms"),
         /// After so long the broker ends a transaction that nobody finishes. Brokers refuse more than 15m by default.
         transaction_timeout: Duration = duration(secs(1), mins(15)).default("30s"),
         /// How the connection is protected.

@@ -12,7 +12,7 @@ use crate::consume::record::Record;
 use crate::ids::NextOffset;
 use crate::order::Source;
 
-/// From so many records on there is a backlog, and time to wait for the topics that are behind.
+/// From so many records on, here and still to come, there is a backlog, and time to wait for the topics that are behind.
 const BACKLOG: usize = 500;
 /// How long the other topics of a lane wait for one whose records are known to be there and have not come.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -39,6 +39,11 @@ struct Topic {
 }
 
 impl Topic {
+    /// How many records wait here, and how many offsets lie between the consumer and where the partition ended.
+    fn backlog(&self) -> usize {
+        self.records.len() + usize::try_from(self.end.0.saturating_sub(self.position.0)).unwrap_or(0)
+    }
+
     /// Whether it has nothing, and has more to come.
     fn is_awaited(&self) -> bool {
         self.records.is_empty() && self.position < self.end && !self.is_overdue
@@ -110,8 +115,8 @@ impl Queue {
 
     /// Whether there is a backlog, and a topic of which the next records have yet to come.
     fn is_held(&self) -> bool {
-        let waiting: usize = self.topics.values().map(|topic| topic.records.len()).sum();
-        waiting >= BACKLOG && self.topics.values().any(Topic::is_awaited)
+        let backlog: usize = self.topics.values().map(Topic::backlog).sum();
+        backlog >= BACKLOG && self.topics.values().any(Topic::is_awaited)
     }
 
     /// Whether nothing waits.
@@ -180,8 +185,23 @@ mod tests {
         queue.sight(&ends_at(9));
         queue.pass(Source::Shipping, NextOffset(9));
         assert!(queue.pop().is_some());
+        queue.sight(&ends_at(9));
+        assert!(queue.pop().is_some());
         queue.sight(&ends_at(10));
         assert!(queue.pop().is_some(), "a few records go at once");
+    }
+
+    /// Where lanes are many, each may hold few.
+    #[test]
+    fn what_is_known_to_come_is_part_of_the_backlog() {
+        let mut queue = Queue::default();
+        (0..3).for_each(|offset| queue.push(record(Source::Payment, offset, 20)));
+        let beyond = i64::try_from(BACKLOG).unwrap() - 4;
+        queue.sight(&ends_at(beyond));
+        assert!(queue.pop().is_some());
+        queue.push(record(Source::Payment, 3, 20));
+        queue.sight(&ends_at(beyond + 1));
+        assert_eq!((queue.pop().is_none(), queue.held_for(Instant::now())), (true, Some(PATIENCE)));
     }
 
     fn backlog() -> Queue {

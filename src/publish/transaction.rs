@@ -77,7 +77,7 @@ impl Relay {
 
     /// The group's offsets of every input partition of these lanes, each saying how far its lane will be published.
     fn offsets(&self, portions: &[(Lane, usize)]) -> KafkaResult<TopicPartitionList> {
-        let mut offsets = TopicPartitionList::new();
+        let (mut offsets, mut marks) = (TopicPartitionList::new(), Vec::new());
         for (number, taken) in portions {
             let Some(lane) = self.lanes.get(number) else { continue };
             let Some(last) = lane.queue.get(taken - 1) else { continue };
@@ -87,12 +87,12 @@ impl Relay {
                 assert!(next_offset.0 >= 0, "a checkpoint is never negative");
                 let topic = self.setup.topics.name(*source);
                 offsets.add_partition_offset(topic, number.0, Offset::Offset(next_offset.0))?;
+                marks.push(mark.clone());
             }
-            for mut element in offsets.elements() {
-                if element.partition() == number.0 {
-                    element.set_metadata(&mark);
-                }
-            }
+        }
+        // In the order in which they were added.
+        for (mut element, mark) in offsets.elements().into_iter().zip(&marks) {
+            element.set_metadata(mark);
         }
         Ok(offsets)
     }

@@ -159,7 +159,7 @@ fn a_queue_and_a_batch_hold_at_least_one_record() {
 
 #[test]
 fn times_nest() {
-    refused("[kafka]\nsession_timeout = \"6s\"\n", "o.toml:2: kafka.heartbeat_interval = `2s` is not below a third");
+    refused("[kafka]\nsession_timeout = \"1s\"\n", "o.toml:2: kafka.heartbeat_interval = `500ms` is not below a third");
     refused(
         "[worker]\ndrain_timeout = \"21s\"\n",
         "worker.drain_timeout = `21s` is longer than worker.shutdown_timeout",

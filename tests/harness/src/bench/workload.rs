@@ -58,7 +58,15 @@ impl Workload {
     /// The shape that the peers are measured with: about a thousand orders in flight.
     #[must_use]
     pub fn local(orders: u64) -> Self {
-        Self { orders, first_order: 0, in_flight: 1_000, events_per_order: STORY.len(), hot_events: 0, duplicates: 0.0, seed: 1 }
+        Self {
+            orders,
+            first_order: 0,
+            in_flight: 1_000,
+            events_per_order: STORY.len(),
+            hot_events: 0,
+            duplicates: 0.0,
+            seed: 1,
+        }
     }
 
     /// All orders in flight at once, so nearly every event of a batch is of another order.
