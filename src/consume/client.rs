@@ -22,8 +22,6 @@ pub const CLIENT_ID: &str = "orderstream-";
 /// What the client keeps of all partitions together before it fetches more of one; a fetch may go beyond.
 const PREFETCHED_RECORDS: usize = 8_000;
 const PREFETCHED_KIB: usize = 16 << 10;
-/// What one look at all partitions brings, about; not much less of each than a producer's batch.
-const FETCHED_BYTES: usize = 1536 << 10;
 
 /// Settings that every client of the process shares.
 #[must_use]
@@ -68,7 +66,7 @@ fn member(kafka: &config::Kafka, instance: &str, partitions: usize) -> ClientCon
         ("queued.min.messages", of_each(PREFETCHED_RECORDS, 20)),
         // What one answer of a broker may bring at once, of all partitions and of one; a larger batch of a producer comes alone.
         ("fetch.max.bytes", (2 << 20).to_string()),
-        ("fetch.message.max.bytes", (FETCHED_BYTES / partitions.max(1)).clamp(16 << 10, 64 << 10).to_string()),
+        ("fetch.message.max.bytes", (64 << 10).to_string()),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
         ("fetch.queue.backoff.ms", "5".to_owned()),
     ];
