@@ -201,3 +201,24 @@ fn costs(text: &mut String, name: &str, measured: &[Measured]) {
         of(Measured::order_bytes),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn the_ceiling_is_what_all_processors_do_of_both_works_one_after_the_other() {
+        let directory = PathBuf::from("nowhere");
+        let options = Options { parts: Vec::new(), quick: false, rounds: 1, events: None, partitions: 8, directory };
+        let machine = Machine { processors: 2, postgres: "15".to_owned() };
+        let limit_scattered = [30.0, 25.0, 90.0].map(|machine_us| Written { rate: 60_000.0, machine_us }).to_vec();
+        let rounds = Rounds { limit_scattered, ..Rounds::default() };
+        let mut report = Report { options, machine, rounds, extra: Extra::default() };
+        assert!(!report.numbers().contains_key("ceiling_eps"), "half of it was not measured");
+        report.extra.number(KAFKA_TO_KAFKA_MACHINE_US, 20.0);
+        assert_eq!(report.numbers()["ceiling_eps"], 40_000.0);
+        assert!(!report.text().contains("ceiling"), "nothing was measured that could be compared with it");
+    }
+}

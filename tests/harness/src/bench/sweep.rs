@@ -109,7 +109,11 @@ fn things(options: &Options) -> Vec<Thing> {
             values: &[0, 1_000, 10_000],
             quick: &[],
             usual: 0,
-            change: |point, hot_events| Point { workload: Workload { hot_events, ..point.workload }, ..point },
+            // Beyond 10,000 facts, one and a third an event, a shipped worker refuses more.
+            change: |point, hot_events| {
+                Point { workload: Workload { hot_events, ..point.workload }, ..point }
+                    .with("worker.facts_per_order", 20_000)
+            },
         },
         Thing {
             of: "orders in the table before",
