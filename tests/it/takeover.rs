@@ -1,12 +1,9 @@
 //! What an owner of a lane finds: a transaction left open, a position that is gone, foreign, or ahead of the database.
 
-use std::time::Duration;
-
 use orderstream_harness::deployment::Deployment;
 use orderstream_harness::positions::{self, Mark};
 use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics;
-use orderstream_harness::worker::Worker;
 use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
