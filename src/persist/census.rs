@@ -1,9 +1,11 @@
 //! How many orders are in which status, what is owed, overdue and refused: counted over whole tables, for the metrics.
 //!
-//! Reads a snapshot and locks nothing. Invariant: a status or kind that nobody has is reported with 0, never left as it was.
+//! Locks nothing, and reads the table `orders` in parts, each in a snapshot of its own: one that were held for as long as a large
+//! table takes would keep the server from clearing up behind every update. So of a table of several parts the counts are off by the
+//! orders that moved from one part to another meanwhile. Invariant: a part is small enough for one statement.
 
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::error::Result;
 
@@ -30,54 +32,133 @@ pub struct OfStatus {
     pub unchanged: [i64; UNCHANGED_FOR.len()],
 }
 
-/// Orders by status.
+/// What is counted order by order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Orders by status.
+    pub orders: Vec<OfStatus>,
+    /// Open obligations by kind.
+    pub obligations: Vec<Group>,
+    /// Orders by the reason why a person should look; the age is that of the order's last change.
+    pub attention: Vec<Group>,
+}
+
+impl Counts {
+    /// Adds what was counted in another part.
+    pub fn add(&mut self, more: Self) {
+        for group in more.orders {
+            match self.orders.iter_mut().find(|known| known.all.name == group.all.name) {
+                Some(known) => {
+                    known.all.add(&group.all);
+                    known.unchanged.iter_mut().zip(group.unchanged).for_each(|(known, more)| *known += more);
+                }
+                None => self.orders.push(group),
+            }
+        }
+        add(&mut self.obligations, more.obligations);
+        add(&mut self.attention, more.attention);
+    }
+}
+
+impl Group {
+    fn add(&mut self, more: &Self) {
+        self.count += more.count;
+        self.oldest_seconds = self.oldest_seconds.max(more.oldest_seconds);
+    }
+}
+
+fn add(groups: &mut Vec<Group>, more: Vec<Group>) {
+    for group in more {
+        match groups.iter_mut().find(|known| known.name == group.name) {
+            Some(known) => known.add(&group),
+            None => groups.push(group),
+        }
+    }
+}
+
+/// Pages of one part: 128 MiB, of some 100,000 orders.
+const PAGES: usize = 16_384;
+
+/// A part of the table `orders`: the rows between two places in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    from: String,
+    below: String,
+}
+
+impl Part {
+    /// The parts of a table of so many pages. The last one has no end, for what is added meanwhile.
+    fn all(pages: usize) -> Vec<Self> {
+        let begins: Vec<usize> = (0..pages.max(1)).step_by(PAGES).collect();
+        let end =
+            |place: usize| begins.get(place + 1).map_or("(4294967295,0)".to_owned(), |page| format!("({page},0)"));
+        begins.iter().enumerate().map(|(place, page)| Self { from: format!("({page},0)"), below: end(place) }).collect()
+    }
+}
+
+/// The parts of the table `orders` as it is now. From now on Postgres gives this connection no helpers: counts are not urgent, and
+/// what serves orders is.
 ///
 /// # Errors
 /// The query's failure.
-pub async fn orders(connection: &mut PgConnection) -> Result<Vec<OfStatus>> {
+pub async fn parts(connection: &mut PgConnection) -> Result<Vec<Part>> {
+    sqlx::query("set max_parallel_workers_per_gather = 0").execute(&mut *connection).await?;
+    let pages = sqlx::query("select pg_relation_size('orders') / current_setting('block_size')::bigint");
+    let pages: i64 = pages.fetch_one(connection).await?.try_get(0)?;
+    Ok(Part::all(usize::try_from(pages).unwrap_or_default()))
+}
+
+/// Counts one part.
+///
+/// # Errors
+/// The queries' failure.
+pub async fn count(connection: &mut PgConnection, part: &Part) -> Result<Counts> {
+    Ok(Counts {
+        orders: orders(connection, part).await?,
+        obligations: groups(
+            connection,
+            "select owed.one ->> 'kind', count(*),
+                    extract(epoch from now() - min('epoch'::timestamptz
+                        + (owed.one ->> 'since')::bigint * interval '1 microsecond'))::float8
+               from orders, lateral jsonb_array_elements(orders.commands) as owed(one)
+              where orders.commands <> '[]' and orders.ctid >= $1::text::tid and orders.ctid < $2::text::tid group by 1",
+            part,
+        )
+        .await?,
+        attention: groups(
+            connection,
+            "select reason, count(*), extract(epoch from now() - min(changed_at))::float8
+               from orders, unnest(attention) as reason
+              where attention <> '{}' and orders.ctid >= $1::text::tid and orders.ctid < $2::text::tid group by reason",
+            part,
+        )
+        .await?,
+    })
+}
+
+async fn orders(connection: &mut PgConnection, part: &Part) -> Result<Vec<OfStatus>> {
     let rows = sqlx::query(
         "select status::text, count(*), extract(epoch from now() - min(changed_at))::float8,
                 count(*) filter (where changed_at < now() - interval '1 hour'),
                 count(*) filter (where changed_at < now() - interval '1 day'),
                 count(*) filter (where changed_at < now() - interval '7 days')
-           from orders group by status",
+           from orders where ctid >= $1::text::tid and ctid < $2::text::tid group by status",
     );
-    let rows = rows.fetch_all(connection).await?;
-    let mut groups = Vec::with_capacity(rows.len());
+    let rows = rows.bind(&part.from).bind(&part.below).fetch_all(connection).await?;
+    let mut found = Vec::with_capacity(rows.len());
     for row in rows {
-        let all = Group { name: row.try_get(0)?, count: row.try_get(1)?, oldest_seconds: row.try_get(2)? };
-        groups.push(OfStatus { all, unchanged: [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?] });
+        found.push(OfStatus { all: group(&row)?, unchanged: [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?] });
     }
-    Ok(groups)
+    Ok(found)
 }
 
-/// Orders by the reason why a person should look; the age is that of the order's last change.
-///
-/// # Errors
-/// The query's failure.
-pub async fn attention(connection: &mut PgConnection) -> Result<Vec<Group>> {
-    groups(
-        connection,
-        "select reason, count(*), extract(epoch from now() - min(changed_at))::float8
-           from orders, unnest(attention) as reason where attention <> '{}' group by reason",
-    )
-    .await
+async fn groups(connection: &mut PgConnection, query: &'static str, part: &Part) -> Result<Vec<Group>> {
+    let rows = sqlx::query(query).bind(&part.from).bind(&part.below).fetch_all(connection).await?;
+    rows.iter().map(group).collect()
 }
 
-/// Open obligations by kind.
-///
-/// # Errors
-/// The query's failure.
-pub async fn obligations(connection: &mut PgConnection) -> Result<Vec<Group>> {
-    groups(
-        connection,
-        "select owed.one ->> 'kind', count(*),
-                extract(epoch from now() - min('epoch'::timestamptz
-                    + (owed.one ->> 'since')::bigint * interval '1 microsecond'))::float8
-           from orders, lateral jsonb_array_elements(orders.commands) as owed(one)
-          where orders.commands <> '[]' group by 1",
-    )
-    .await
+fn group(row: &PgRow) -> Result<Group> {
+    Ok(Group { name: row.try_get(0)?, count: row.try_get(1)?, oldest_seconds: row.try_get(2)? })
 }
 
 /// Dead letters that are neither applied nor discarded, by reason.
@@ -85,12 +166,11 @@ pub async fn obligations(connection: &mut PgConnection) -> Result<Vec<Group>> {
 /// # Errors
 /// The query's failure.
 pub async fn dead_letters(connection: &mut PgConnection) -> Result<Vec<Group>> {
-    groups(
-        connection,
+    let rows = sqlx::query(
         "select reason::text, count(*), extract(epoch from now() - min(first_seen_at))::float8
            from dead_letters where state in ('open', 'replay') group by reason",
-    )
-    .await
+    );
+    rows.fetch_all(connection).await?.iter().map(group).collect()
 }
 
 /// How many orders wait for something that is due already, and for how many seconds the first of them does.
@@ -116,11 +196,42 @@ pub async fn about(connection: &mut PgConnection) -> Result<u64> {
     Ok(row.fetch_one(connection).await?.try_get::<i64, _>(0)?.unsigned_abs())
 }
 
-async fn groups(connection: &mut PgConnection, query: &'static str) -> Result<Vec<Group>> {
-    let rows = sqlx::query(query).fetch_all(connection).await?;
-    let mut groups = Vec::with_capacity(rows.len());
-    for row in rows {
-        groups.push(Group { name: row.try_get(0)?, count: row.try_get(1)?, oldest_seconds: row.try_get(2)? });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(name: &str, count: i64, oldest_seconds: f64) -> Group {
+        Group { name: name.to_owned(), count, oldest_seconds }
     }
-    Ok(groups)
+
+    #[test]
+    fn the_parts_of_a_table_follow_one_another_and_the_last_has_no_end() {
+        let places = |pages| Part::all(pages).into_iter().map(|part| (part.from, part.below)).collect::<Vec<_>>();
+        let part = |from: &str, below: &str| (from.to_owned(), below.to_owned());
+        assert_eq!(places(0), [part("(0,0)", "(4294967295,0)")]);
+        assert_eq!(places(PAGES), places(0));
+        let two = [part("(0,0)", "(16384,0)"), part("(16384,0)", "(4294967295,0)")];
+        assert_eq!((places(PAGES + 1), places(2 * PAGES)), (two.to_vec(), two.to_vec()));
+    }
+
+    #[test]
+    fn parts_add_up_and_the_oldest_of_all_counts() {
+        let part = |name: &str, count| Counts {
+            orders: vec![OfStatus { all: group(name, count, 5.0), unchanged: [count, 1, 0] }],
+            obligations: vec![group("REFUND", count, 7.0)],
+            attention: Vec::new(),
+        };
+        let mut counts = part("PENDING", 3);
+        counts.add(part("SHIPPED", 1));
+        counts.add(Counts {
+            orders: vec![OfStatus { all: group("PENDING", 2, 9.0), unchanged: [2, 0, 0] }],
+            obligations: vec![group("REFUND", 1, 1.0)],
+            attention: vec![group("overpaid", 1, 2.0)],
+        });
+        let pending = OfStatus { all: group("PENDING", 5, 9.0), unchanged: [5, 1, 0] };
+        let shipped = OfStatus { all: group("SHIPPED", 1, 5.0), unchanged: [1, 1, 0] };
+        assert_eq!(counts.orders, [pending, shipped]);
+        assert_eq!(counts.obligations, [group("REFUND", 5, 7.0)]);
+        assert_eq!(counts.attention, [group("overpaid", 1, 2.0)]);
+    }
 }

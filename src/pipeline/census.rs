@@ -1,7 +1,7 @@
 //! Keeps the gauges of orders, obligations, dead letters and overdue deadlines true, at a price that stays small however large the table grows.
 //!
-//! Invariant: counting takes at most about a twentieth of one connection's time; a count that fails leaves the last one standing
-//! and is tried again.
+//! Invariant: counting takes at most about a twentieth of one connection's time, a fifth until the first figures are there; a count
+//! that fails leaves the last one standing and is tried again.
 
 use std::time::{Duration, Instant};
 
@@ -10,36 +10,44 @@ use crate::metrics::{self, Gauge};
 use crate::order::attention::Attention;
 use crate::order::obligation::ObligationKind;
 use crate::order::status::Status;
-use crate::persist::census::{self, Group, OfStatus, UNCHANGED_FOR};
+use crate::persist::census::{self, Counts, Group, OfStatus, UNCHANGED_FOR};
 use crate::persist::{PgConnection, Result, Settings, connection};
 
 /// How long between two counts, at least.
 const EVERY: Duration = Duration::from_secs(10);
-/// How many times as long as the last count took.
+/// How many times as long as counting a part of the table it rests before the next.
 const REST: u32 = 20;
+/// The same while nothing was counted yet, and everybody who looks at the metrics waits for the first figures.
+const REST_AT_FIRST: u32 = 4;
 
 /// Counts until the process ends.
 pub async fn keep(settings: Settings) {
-    let mut session: Option<PgConnection> = None;
+    let (mut session, mut rest) = (None, REST_AT_FIRST);
     loop {
-        let since = Instant::now();
-        match count(&settings, session.take()).await {
-            Ok(connection) => session = Some(connection),
+        let mut took = Duration::ZERO;
+        match count(&settings, session.take(), rest).await {
+            Ok((connection, last)) => (session, rest, took) = (Some(connection), REST, last),
             Err(error) => tracing::debug!(%error, "counting orders"),
         }
-        tokio::time::sleep(EVERY.max(since.elapsed() * REST)).await;
+        tokio::time::sleep(EVERY.max(took * REST)).await;
     }
 }
 
-async fn count(settings: &Settings, session: Option<PgConnection>) -> Result<PgConnection> {
+/// Counts once, part by part, and shows what it counted when it has all of it; says how long the last part took.
+async fn count(settings: &Settings, session: Option<PgConnection>, rest: u32) -> Result<(PgConnection, Duration)> {
     let mut connection = match session {
         Some(connection) => connection,
         None => connection::connect(settings, "census").await?,
     };
     let limit = settings.answer_timeout();
-    let orders = connection::answered(limit, census::orders(&mut connection)).await?;
-    let owed = connection::answered(limit, census::obligations(&mut connection)).await?;
-    let attention = connection::answered(limit, census::attention(&mut connection)).await?;
+    let (mut counts, mut took) = (Counts::default(), Duration::ZERO);
+    for part in connection::answered(limit, census::parts(&mut connection)).await? {
+        tokio::time::sleep(took * rest).await;
+        let since = Instant::now();
+        counts.add(connection::answered(limit, census::count(&mut connection, &part)).await?);
+        took = since.elapsed();
+    }
+    let Counts { orders, obligations: owed, attention } = counts;
     set_orders(&orders);
     for reason in Attention::ALL.map(Attention::as_str) {
         metrics::ORDERS_ATTENTION.set_count(of(&attention, reason).map_or(0, |group| number(group.count)), &[reason]);
@@ -52,7 +60,7 @@ async fn count(settings: &Settings, session: Option<PgConnection>) -> Result<PgC
     let (overdue, seconds) = connection::answered(limit, census::overdue(&mut connection)).await?;
     metrics::DEADLINES_OVERDUE.set_count(number(overdue), &[]);
     metrics::DEADLINES_OVERDUE_SECONDS.set(seconds, &[]);
-    Ok(connection)
+    Ok((connection, took))
 }
 
 fn set_orders(orders: &[OfStatus]) {
