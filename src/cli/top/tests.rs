@@ -144,7 +144,7 @@ fn a_deadline_that_fires_in_a_moment_is_no_trouble() {
         screen(&[Asked { name: "w".to_owned(), answer, before: None }], Sort::Lane, false).troubles
     };
     assert_eq!(overdue("9.9"), [""; 0]);
-    assert_eq!(overdue("10.1"), ["deadlines overdue: 2, the first by 10 s"]);
+    assert_eq!(overdue("10.1"), ["deadlines overdue: 2, the first by 10.1 s"]);
 }
 
 #[test]
