@@ -25,9 +25,11 @@ use program::CrashProgram;
 use report::Report;
 use site::Site;
 
-/// What workers at crash points are configured with: sessions that end soon.
+/// What workers at crash points are configured with: sessions that end soon, and patience with themselves. Signing in to Postgres is
+/// some thousand hashes, between which everything else of a process has its turn, and several unoptimized ones share two processors.
 pub fn configure(file: &mut ConfigFile) {
     file.set("kafka.session_timeout", "2s").set("kafka.heartbeat_interval", "500ms");
+    file.set("database.connect_timeout", "30s");
 }
 
 /// Goes through the cases, each place through its share, all of them at once, unless `end` becomes true first.
