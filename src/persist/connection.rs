@@ -4,10 +4,16 @@
 //! `begin` back to a pool in mid-transaction). Invariant: every session runs with the limits of DESIGN section 3, and says in
 //! `application_name` which process and which part of it it belongs to.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::access::{Access, Place};
 use super::error::{Error, Result};
@@ -99,7 +105,7 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
         ])
         .log_statements(tracing::log::LevelFilter::Off)
         .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-    let opened = tokio::time::timeout(settings.connect_timeout, PgConnection::connect_with(&options)).await;
+    let opened = signed_in(options, settings.connect_timeout).await;
     opened
         .map_err(|_| {
             let text = format!("does not answer within {} ms", settings.connect_timeout.as_millis());
@@ -108,12 +114,32 @@ pub async fn connect(settings: &Settings, part: &str) -> Result<PgConnection> {
         .map_err(|error| place.explain(error))
 }
 
+/// Signs in on a thread of its own, not between the other tasks: while sqlx hashes the password it gives way eight hundred times to
+/// whatever is ready, which takes longer than `connect_timeout` where writers are catching up.
+async fn signed_in(
+    options: PgConnectOptions,
+    limit: Duration,
+) -> std::result::Result<sqlx::Result<PgConnection>, Elapsed> {
+    // Dropped with this future: nobody waits for the connection any more, so the thread gives it up.
+    let (_awaited, given_up) = oneshot::channel::<Infallible>();
+    let runtime = Handle::current();
+    let signing_in = spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                opened = timeout(limit, PgConnection::connect_with(&options)) => opened,
+                _ = given_up => Ok(Err(sqlx::Error::WorkerCrashed)),
+            }
+        })
+    });
+    signing_in.await.unwrap_or(Ok(Err(sqlx::Error::WorkerCrashed)))
+}
+
 /// Waits for the database no longer than `limit`.
 ///
 /// # Errors
 /// The call's own, or that no answer came: the connection is not to be used again.
 pub async fn answered<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+    timeout(limit, call).await.unwrap_or_else(|_| {
         Err(Error::passing("no_answer", format!("postgres gave no answer within {} s", limit.as_secs())))
     })
 }

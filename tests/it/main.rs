@@ -54,6 +54,7 @@ mod servers;
 mod setup;
 mod shipped;
 mod shutdown;
+mod signing_in;
 mod spans;
 mod stage;
 mod takeover;
