@@ -108,52 +108,47 @@ pub async fn parts(connection: &mut PgConnection) -> Result<Vec<Part>> {
     Ok(Part::all(usize::try_from(pages).unwrap_or_default()))
 }
 
-/// Counts one part.
+/// Counts one part: in one pass over it, and a second one where orders of it owe something.
 ///
 /// # Errors
 /// The queries' failure.
 pub async fn count(connection: &mut PgConnection, part: &Part) -> Result<Counts> {
-    Ok(Counts {
-        orders: orders(connection, part).await?,
-        obligations: groups(
-            connection,
-            "select owed.one ->> 'kind', count(*),
-                    extract(epoch from now() - min('epoch'::timestamptz
-                        + (owed.one ->> 'since')::bigint * interval '1 microsecond'))::float8
-               from orders, lateral jsonb_array_elements(orders.commands) as owed(one)
-              where orders.commands <> '[]' and orders.ctid >= $1::text::tid and orders.ctid < $2::text::tid group by 1",
-            part,
-        )
-        .await?,
-        attention: groups(
-            connection,
-            "select reason, count(*), extract(epoch from now() - min(changed_at))::float8
-               from orders, unnest(attention) as reason
-              where attention <> '{}' and orders.ctid >= $1::text::tid and orders.ctid < $2::text::tid group by reason",
-            part,
-        )
-        .await?,
-    })
-}
-
-async fn orders(connection: &mut PgConnection, part: &Part) -> Result<Vec<OfStatus>> {
     let rows = sqlx::query(
-        "select status::text, count(*), extract(epoch from now() - min(changed_at))::float8,
+        "select status::text, attention, commands <> '[]', count(*),
+                extract(epoch from now() - min(changed_at))::float8,
                 count(*) filter (where changed_at < now() - interval '1 hour'),
                 count(*) filter (where changed_at < now() - interval '1 day'),
                 count(*) filter (where changed_at < now() - interval '7 days')
-           from orders where ctid >= $1::text::tid and ctid < $2::text::tid group by status",
+           from orders where ctid >= $1::text::tid and ctid < $2::text::tid group by 1, 2, 3",
     );
-    let rows = rows.bind(&part.from).bind(&part.below).fetch_all(connection).await?;
-    let mut found = Vec::with_capacity(rows.len());
+    let rows = rows.bind(&part.from).bind(&part.below).fetch_all(&mut *connection).await?;
+    let (mut counts, mut owe) = (Counts::default(), false);
     for row in rows {
-        found.push(OfStatus { all: group(&row)?, unchanged: [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?] });
+        let (count, oldest_seconds) = (row.try_get(3)?, row.try_get(4)?);
+        let group = |name| Group { name, count, oldest_seconds };
+        let unchanged = [row.try_get(5)?, row.try_get(6)?, row.try_get(7)?];
+        counts.add(Counts {
+            orders: vec![OfStatus { all: group(row.try_get(0)?), unchanged }],
+            obligations: Vec::new(),
+            attention: row.try_get::<Vec<String>, _>(1)?.into_iter().map(group).collect(),
+        });
+        owe |= row.try_get::<bool, _>(2)?;
     }
-    Ok(found)
+    if owe {
+        counts.obligations = obligations(connection, part).await?;
+    }
+    Ok(counts)
 }
 
-async fn groups(connection: &mut PgConnection, query: &'static str, part: &Part) -> Result<Vec<Group>> {
-    let rows = sqlx::query(query).bind(&part.from).bind(&part.below).fetch_all(connection).await?;
+async fn obligations(connection: &mut PgConnection, part: &Part) -> Result<Vec<Group>> {
+    let rows = sqlx::query(
+        "select owed.one ->> 'kind', count(*),
+                extract(epoch from now() - min('epoch'::timestamptz
+                    + (owed.one ->> 'since')::bigint * interval '1 microsecond'))::float8
+           from orders, lateral jsonb_array_elements(orders.commands) as owed(one)
+          where orders.commands <> '[]' and orders.ctid >= $1::text::tid and orders.ctid < $2::text::tid group by 1",
+    );
+    let rows = rows.bind(&part.from).bind(&part.below).fetch_all(connection).await?;
     rows.iter().map(group).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Keeps the gauges of orders, obligations, dead letters and overdue deadlines true, at a price that stays small however large the table grows.
 //!
-//! Invariant: counting takes at most about a twentieth of one connection's time, a fifth until the first figures are there; a count
+//! Invariant: counting takes at most about a twentieth of one connection's time, a tenth until the first figures are there; a count
 //! that fails leaves the last one standing and is tried again.
 
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How many times as long as counting a part of the table it rests before the next.
 const REST: u32 = 20;
 /// The same while nothing was counted yet, and everybody who looks at the metrics waits for the first figures.
-const REST_AT_FIRST: u32 = 4;
+const REST_AT_FIRST: u32 = 10;
 
 /// Counts until the process ends.
 pub async fn keep(settings: Settings) {

@@ -16,6 +16,7 @@ use super::commit::Session;
 use super::meaning::{self, Patience};
 use super::process::Process;
 use super::queue::{Queue, Waiting};
+use super::spacing;
 use super::visiting::Resting;
 use crate::consume::horizon::Horizon;
 use crate::consume::inlet::{Opening, ToWriter};
@@ -26,9 +27,6 @@ use crate::order::Source;
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
 
-/// How far apart batches begin, at least. Each costs the database about 2 ms of processor whatever is in it, and what it says is published
-/// with what the next ones say.
-const BETWEEN_BATCHES: Duration = Duration::from_millis(8);
 /// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
 const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
 
@@ -121,8 +119,8 @@ pub struct Writer {
     pub(super) lanes: BTreeMap<Lane, LaneState>,
     inbox: UnboundedReceiver<ToWriter>,
     turn: usize,
-    /// When the last batch began.
-    batch_at: Option<Instant>,
+    /// Until when nothing begins after the last batch.
+    rests_until: Option<Instant>,
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
@@ -143,7 +141,7 @@ impl Writer {
             lanes: BTreeMap::new(),
             inbox,
             turn: number,
-            batch_at: None,
+            rests_until: None,
             flushed_at: Instant::now(),
             look_again: false,
             resting: Resting::default(),
@@ -157,8 +155,9 @@ impl Writer {
             let began = Instant::now();
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
             if let Some(batch) = self.take_batch(idle).await {
-                self.batch_at = Some(began);
+                let records = batch.lanes.iter().map(|lane| lane.items.len()).sum();
                 self.apply(batch).await;
+                self.rests_until = Some(Instant::now() + spacing::rest(records, began.elapsed()));
             }
             if self.look_again
                 && let Some(batch) = self.take_visits().await
@@ -175,8 +174,8 @@ impl Writer {
 
     /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
     async fn receive(&mut self) -> bool {
-        if let Some(began) = self.batch_at.take() {
-            tokio::time::sleep(BETWEEN_BATCHES.saturating_sub(began.elapsed())).await;
+        if let Some(until) = self.rests_until.take() {
+            tokio::time::sleep_until(until.into()).await;
         }
         let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
         let pause = self.lanes.values_mut().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);

@@ -88,6 +88,8 @@ pub struct Options {
     pub events: Option<u64>,
     /// Partitions of the topics, that is lanes.
     pub partitions: i32,
+    /// The names of what the sweep changes, of [`sweep::NAMES`]; all when empty.
+    pub sweep_of: Vec<String>,
     /// Where logs and the report go; emptied first.
     pub directory: PathBuf,
 }

@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn the_ceiling_is_what_all_processors_do_of_both_works_one_after_the_other() {
         let directory = PathBuf::from("nowhere");
-        let options = Options { parts: Vec::new(), quick: false, rounds: 1, events: None, partitions: 8, directory };
+        let (parts, sweep_of) = (Vec::new(), Vec::new());
+        let options = Options { parts, quick: false, rounds: 1, events: None, partitions: 8, sweep_of, directory };
         let machine = Machine { processors: 2, postgres: "15".to_owned() };
         let limit_scattered = [30.0, 25.0, 90.0].map(|machine_us| Written { rate: 60_000.0, machine_us }).to_vec();
         let rounds = Rounds { limit_scattered, ..Rounds::default() };

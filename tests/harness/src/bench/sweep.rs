@@ -14,6 +14,10 @@ use super::ground::Ground;
 use super::workload::Workload;
 use super::{Extra, Options, plot, product};
 
+/// What can be changed.
+pub const NAMES: [&str; 7] =
+    ["lanes", "writers", "batch_max_records", "events_per_order", "hot_events", "orders_before", "duplicates_percent"];
+
 /// The series of one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sweep {
@@ -147,7 +151,7 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
     let usual = Point::usual(options);
     let (usual_rate, filler) = usual.measure(ground, "usual", None).await?;
     let mut sweeps = Vec::new();
-    for thing in things(options) {
+    for thing in things(options).iter().filter(|thing| thing.is_asked(options)) {
         let values = thing.tried(options.quick);
         if values.len() == 1 {
             continue;
@@ -174,6 +178,10 @@ pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
 }
 
 impl Thing {
+    fn is_asked(&self, options: &Options) -> bool {
+        options.sweep_of.is_empty() || options.sweep_of.iter().any(|name| name == self.name)
+    }
+
     /// The values to be tried, the usual one among them, in ascending order.
     fn tried(&self, quick: bool) -> Vec<u64> {
         let mut values = if quick { self.quick } else { self.values }.to_vec();
@@ -257,12 +265,14 @@ mod tests {
 
     fn options(quick: bool) -> Options {
         let directory = PathBuf::from("nowhere");
-        Options { parts: Vec::new(), quick, rounds: 1, events: None, partitions: 8, directory }
+        let (parts, sweep_of) = (Vec::new(), Vec::new());
+        Options { parts, quick, rounds: 1, events: None, partitions: 8, sweep_of, directory }
     }
 
     #[test]
     fn every_thing_is_tried_with_its_usual_value_and_changes_the_point_for_every_other() {
         let usual = Point::usual(&options(false));
+        assert_eq!(things(&options(false)).iter().map(|thing| thing.name).collect::<Vec<_>>(), NAMES);
         for thing in things(&options(false)) {
             let values = thing.tried(false);
             assert!(values.contains(&thing.usual) && values.is_sorted() && values.len() >= 3, "{}", thing.name);

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
 use super::signals::or_interrupted;
+use crate::bench::sweep::NAMES;
 use crate::bench::{Options, Part, run};
 use crate::topics::Layout;
 
@@ -33,6 +35,9 @@ pub(super) struct Arguments {
     /// Partitions of the topics, that is lanes.
     #[arg(long, default_value_t = Layout::default().partitions, value_parser = clap::value_parser!(i32).range(1..=256))]
     partitions: i32,
+    /// What the sweep changes, separated by commas; everything when left out.
+    #[arg(long, value_delimiter = ',', value_name = "THINGS", value_parser = PossibleValuesParser::new(NAMES))]
+    sweep_of: Vec<String>,
     /// Where logs and `report.json` go; emptied first.
     #[arg(long, value_name = "DIRECTORY", default_value = "target/bench")]
     directory: PathBuf,
@@ -44,12 +49,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool> {
 }
 
 async fn hold(arguments: Arguments) -> Result<bool> {
-    let Arguments { only, quick, rounds, events, partitions, directory } = arguments;
+    let Arguments { only, quick, rounds, events, partitions, sweep_of, directory } = arguments;
     let mut parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
     parts.sort_unstable();
     parts.dedup();
     let rounds = rounds.map_or(if quick { 1 } else { ROUNDS }, usize::from);
-    let options = Options { parts, quick, rounds, events, partitions, directory };
+    let options = Options { parts, quick, rounds, events, partitions, sweep_of, directory };
     let (report, path) = run::run(options).await?;
     print!("{}", report.text());
     println!("report: {}", path.display());
