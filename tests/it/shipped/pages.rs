@@ -191,6 +191,25 @@ fn what_the_night_shows_of_a_check_is_what_a_check_says_line_by_line() {
     assert!(rows(&said).len() > 1, "{said}");
 }
 
+#[test]
+fn what_the_night_shows_of_an_order_has_the_labels_of_the_program_in_their_order() {
+    let page = text_of("deploy/night.md");
+    let block = page.split("$ orderstream order show").nth(1).and_then(|rest| rest.split("```").next());
+    let label = Regex::new(r"(?m)^([a-z]+(?: [a-z]+)*) {2,}\S").expect("a pattern");
+    let shown: Vec<&str> =
+        label.captures_iter(block.expect("an answer")).map(|found| found.extract::<1>().1[0]).collect();
+    let source = text_of("src/cli/order/show.rs");
+    let source = source.split("\n#[cfg(test)]").next().expect("the program");
+    // What a table or a list of fields begins with.
+    let said = Regex::new(r#"(?:\(|\(&\[)"([a-z]+(?: [a-z]+)*)", "#).expect("a pattern");
+    let mut labels = said.captures_iter(source).map(|found| found.extract::<1>().1[0]);
+    for one in &shown {
+        assert!(labels.any(|label| label == *one), "`{one}` is no label of `order show`, or stands elsewhere");
+    }
+    // The last block too.
+    assert_eq!((shown.first(), shown.last()), (Some(&"payment"), Some(&"first heard of")), "{shown:?}");
+}
+
 /// Where a page's links lead, as they stand there; those into the net are others' business.
 fn links(page: &str) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").expect("a pattern");
