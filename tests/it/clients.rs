@@ -1,5 +1,5 @@
-//! Clients that are not ours, against the real servers: the examples of `deploy/examples`, each as an integrator would run it, and
-//! every golden input through the serializers of others.
+//! Clients that are not ours, against the real servers: the examples of `deploy/examples`, each as an integrator would run it, the
+//! programs that `deploy/first-event.md` shows, and every golden input through the serializers of others.
 //!
 //! `deploy/local/clients.sh` builds what they need. Invariant: a client that is missing is a failure, and none outlives its test.
 
@@ -8,15 +8,19 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use orderstream_harness::database::Database;
 use orderstream_harness::output;
 use orderstream_harness::positions;
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topic_log::{LogReader, Partition};
+use orderstream_harness::topics::Input;
 use orderstream_harness::wait;
-use serde_json::Value as Json;
+use regex::Regex;
+use serde_json::{Value as Json, json};
 
+use crate::events::{event, now_micros};
 use crate::stage::{GOODBYE, Stage};
 
 const LANGUAGES: [&str; 4] = ["python", "java", "go", "rust"];
@@ -74,12 +78,22 @@ impl Consuming {
     fn start(stage: &Stage, language: &str, run: u32, database: &str) -> Self {
         let group = format!("{}{language}-{run}", prefix(stage));
         let mut command = client(stage, &example(language, "consumer"));
-        command.env("CONSUMER_GROUP", &group).env("CONSUMER_DATABASE", database).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
+        command.env("CONSUMER_GROUP", &group).env("CONSUMER_DATABASE", database);
+        Self::of(command, group)
+    }
+
+    fn of(mut command: Command, group: String) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { child, group, lines }
+    }
+
+    /// The next line that it prints.
+    fn line(&self) -> String {
+        let line = self.lines.recv_timeout(Duration::from_secs(40));
+        line.unwrap_or_else(|error| panic!("`{}` prints no other line: {error}", self.group))
     }
 
     /// Waits until its group has committed all records, ends it, and gives back what it printed.
@@ -203,6 +217,73 @@ fn python(stage: &Stage, script: &str, argument: &str) -> String {
     let mut command = client(stage, &repository().join("target/clients/python/bin/python"));
     command.arg(repository().join("tests/golden").join(script)).arg(argument);
     run(command)
+}
+
+/// The programs in Python that the page for producers shows, with the stage's servers, topics and group in the place of its own.
+fn shown(stage: &Stage) -> Vec<String> {
+    let page = std::fs::read_to_string(repository().join("deploy/first-event.md")).expect("the page");
+    let (stack, topics) = (&stage.deployment.stack, &stage.deployment.topics);
+    let servers = [("127.0.0.1:29092", &stack.brokers), ("http://127.0.0.1:28081/apis/ccompat/v7", &stack.registry)];
+    let group = format!("{}first-look", prefix(stage));
+    let of_each =
+        [vec![("payments", &topics.payment)], vec![("order-status", &topics.status), ("my-first-look", &group)]];
+    let blocks: Vec<&str> = page.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), of_each.len(), "a program that no test runs");
+    let exchanged = blocks.iter().zip(of_each).map(|(block, own)| {
+        servers.into_iter().chain(own).fold((*block).to_owned(), |program, (theirs, ours)| {
+            assert!(program.contains(&format!("\"{theirs}\"")), "a program of the page does not say `{theirs}`");
+            program.replace(&format!("\"{theirs}\""), &format!("\"{ours}\""))
+        })
+    });
+    exchanged.collect()
+}
+
+/// A program in Python, which prints without delay.
+fn in_python(stage: &Stage, program: &str) -> Command {
+    let mut command = client(stage, &repository().join("target/clients/python/bin/python"));
+    command.args(["-u", "-c", program]);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programs_that_the_page_for_producers_shows_do_what_it_says() {
+    let stage = stage("first_event").await;
+    let worker = stage.worker("w");
+    let [producer, consumer]: [String; 2] = shown(&stage).try_into().expect("two programs");
+    let place =
+        Regex::new(&format!(r"^{}, partition \d, offset 0\n$", regex::escape(&stage.deployment.topics.payment)));
+    let printed = run(in_python(&stage, &producer));
+    assert!(place.expect("a pattern").is_match(&printed), "{printed}");
+
+    let reading = Consuming::of(in_python(&stage, &consumer), "the page's consumer".to_owned());
+    let first = reading.line();
+    assert!(first.starts_with("order-1 1 PENDING AUTHORIZED {'event_id': '"), "{first}");
+    assert!(first.contains("'offset': 0, 'kind': 'AUTHORIZED'"), "{first}");
+    let mut others = stage.producer().await;
+    let lines = json!([{"line_id": "1", "quantity": 1}]);
+    for (topic, kind, more, comes) in [
+        (Input::Order, "PLACED", json!({"total_minor": 12999, "currency": "EUR", "lines": lines}), "2 AWAITING_STOCK"),
+        (Input::Inventory, "RESERVED", json!({"reservation_id": "res-1", "lines": lines}), "3 CONFIRMED"),
+    ] {
+        let mut event = event(topic, kind, "order-1", 0, &more);
+        event["occurred_at"] = now_micros().into();
+        others.send_json(&event).expect("an event");
+        others.flush().expect("kafka has it");
+        let line = reading.line();
+        assert!(line.starts_with(&format!("order-1 {comes} AUTHORIZED {{")), "{line}");
+    }
+    drop(reading);
+
+    let without: Vec<&str> = producer.lines().filter(|line| !line.contains("\"currency\"")).collect();
+    run(in_python(&stage, &without.join("\n").replace("order-1", "order-2")));
+    stage.all_published(30).await;
+    let letters = output::dead_letters(&stage.deployment).expect("dead letters");
+    let said: Vec<_> = letters
+        .iter()
+        .map(|letter| ["reason", "explanation"].map(|what| letter.header(&format!("orderstream-{what}"))))
+        .collect();
+    assert_eq!(said, [[Some("missing_field"), Some("`currency` is missing: an amount_minor needs it")]]);
+    stage.finish([worker]).await;
 }
 
 #[tokio::test]

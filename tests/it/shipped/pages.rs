@@ -1,4 +1,5 @@
-//! The pages for people: each command of ours that they name is one, with these options, and each link leads somewhere.
+//! The pages for people: each command of ours that they name is one, with these options, each link leads somewhere, and the answers
+//! that they show are those that are given.
 //!
 //! A command is asked for its help with all of its words: the program then looks at every word, and does nothing. Invariant: pages and
 //! manifests are found by looking.
@@ -7,9 +8,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
+use serde_json::Value as Json;
 
 use super::kubernetes::Manifests;
-use super::{orderstream, place, text, verdict};
+use super::{orderstream, place, text, text_of, verdict};
 
 /// The README and every text below `deploy`.
 fn texts() -> Vec<(String, String)> {
@@ -75,7 +77,7 @@ fn meant(word: &str, option: Option<&str>) -> String {
         ("…" | "STATUS", Some("--status")) => "CANCELLED".to_owned(),
         ("…" | "REASON", Some("--attention")) => "overpaid".to_owned(),
         ("…", Some("--from" | "--to")) => "2026-01-02".to_owned(),
-        ("…", Some("--older-than")) => "7d".to_owned(),
+        ("…" | "LIMIT", Some("--older-than")) => "7d".to_owned(),
         ("ID" | "N" | "…", _) => "1".to_owned(),
         (other, _) => other.to_owned(),
     }
@@ -115,6 +117,18 @@ fn every_command_that_a_page_or_a_manifest_names_is_one_with_these_options() {
 }
 
 #[test]
+fn the_readme_has_every_exit_code_that_the_program_tells() {
+    let help = verdict(orderstream().arg("--help")).expect("it helps");
+    let told = help.split("Exit codes: ").nth(1).expect("it tells its exit codes");
+    let told: BTreeSet<&str> = told.split([' ', ',', '\n']).filter(|word| word.parse::<u8>().is_ok()).collect();
+    let readme = text_of("README.md");
+    let table = readme.split("| exit code | means |\n|---|---|\n").nth(1).expect("a table");
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), told);
+    assert!(told.len() > 5, "{told:?}");
+}
+
+#[test]
 fn every_object_that_a_page_names_to_kubectl_is_one_that_is_built() {
     let mut built = BTreeSet::new();
     for manifests in Manifests::all() {
@@ -137,15 +151,81 @@ fn every_object_that_a_page_names_to_kubectl_is_one_that_is_built() {
     assert!(!built.contains("deployment/orderstrem"));
 }
 
+#[test]
+fn the_pods_that_a_page_looks_for_are_the_workers_of_every_overlay() {
+    let label = Regex::new(r"get pods -l ([^=\s`]+)=([^\s`]+)").expect("a pattern");
+    let mut seen = 0;
+    for (name, page) in texts() {
+        for found in label.captures_iter(&page) {
+            seen += 1;
+            for manifests in Manifests::all() {
+                let makes_pods = |one: &&Json| one["spec"]["template"]["metadata"]["labels"][&found[1]] == found[2];
+                let pods: Vec<String> = manifests
+                    .objects
+                    .iter()
+                    .filter(makes_pods)
+                    .map(|one| text(&one["spec"]["template"]["spec"]["containers"][0]["args"][0]).to_owned())
+                    .collect();
+                assert!(!pods.is_empty() && pods.iter().all(|command| command == "run"), "{name}: {pods:?}");
+            }
+        }
+    }
+    assert!(seen > 0, "no page looks for pods");
+}
+
+#[test]
+fn what_the_night_shows_of_a_check_is_what_a_check_says_line_by_line() {
+    let page = text_of("deploy/night.md");
+    let shown =
+        page.split("$ orderstream check\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an answer");
+    // Without a server it says what concerns the configuration, and this file is a sound one.
+    let example = place("deploy/orderstream.example.toml");
+    let said = verdict(orderstream().args(["check", "--offline", "--config"]).arg(example)).expect("it is sound");
+    let cells = |line: &str| {
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).take(3).collect::<Vec<_>>().join("|")
+    };
+    let rows = |text: &str| -> Vec<String> {
+        text.lines().map(cells).filter(|row| row.starts_with("configuration|")).collect()
+    };
+    assert_eq!(rows(shown), rows(&said), "{said}");
+    assert!(rows(&said).len() > 1, "{said}");
+}
+
+#[test]
+fn what_the_night_shows_of_an_order_has_the_labels_of_the_program_in_their_order() {
+    let page = text_of("deploy/night.md");
+    let block = page.split("$ orderstream order show").nth(1).and_then(|rest| rest.split("```").next());
+    let label = Regex::new(r"(?m)^([a-z]+(?: [a-z]+)*) {2,}\S").expect("a pattern");
+    let shown: Vec<&str> =
+        label.captures_iter(block.expect("an answer")).map(|found| found.extract::<1>().1[0]).collect();
+    let source = text_of("src/cli/order/show.rs");
+    let source = source.split("\n#[cfg(test)]").next().expect("the program");
+    // What a table or a list of fields begins with.
+    let said = Regex::new(r#"(?:\(|\(&\[)"([a-z]+(?: [a-z]+)*)", "#).expect("a pattern");
+    let mut labels = said.captures_iter(source).map(|found| found.extract::<1>().1[0]);
+    for one in &shown {
+        assert!(labels.any(|label| label == *one), "`{one}` is no label of `order show`, or stands elsewhere");
+    }
+    // The last block too.
+    assert_eq!((shown.first(), shown.last()), (Some(&"payment"), Some(&"first heard of")), "{shown:?}");
+}
+
 /// Where a page's links lead, as they stand there; those into the net are others' business.
 fn links(page: &str) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").expect("a pattern");
     let all = link.captures_iter(page).map(|found| found[1].to_owned());
-    all.filter(|to| !to.contains("://") && !to.starts_with('#')).collect()
+    all.filter(|to| !to.contains("://")).collect()
+}
+
+/// The headings of a page, as a link names them.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    let titles = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    titles.map(move |title| title.to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect())
 }
 
 #[test]
-fn every_link_of_a_page_leads_to_a_file_and_every_page_is_in_the_index() {
+fn every_link_of_a_page_leads_to_a_file_or_a_heading_and_every_page_is_in_the_index() {
     let index = std::fs::read_to_string(place("deploy/README.md")).expect("the index");
     let (mut wrong, mut seen) = (Vec::new(), 0);
     let pages: Vec<_> = texts().into_iter().filter(|(name, _)| name.ends_with(".md")).collect();
@@ -153,8 +233,10 @@ fn every_link_of_a_page_leads_to_a_file_and_every_page_is_in_the_index() {
         let folder = place(name).parent().expect("a folder").to_owned();
         for to in links(page) {
             seen += 1;
-            let file = to.split('#').next().expect("a first part");
-            if !folder.join(file).exists() {
+            let (file, heading) = to.split_once('#').map_or((to.as_str(), None), |(file, at)| (file, Some(at)));
+            let file = if file.is_empty() { place(name) } else { folder.join(file) };
+            let has = |at: &str| std::fs::read_to_string(&file).is_ok_and(|page| headings(&page).any(|one| one == at));
+            if !file.exists() || heading.is_some_and(|at| !has(at)) {
                 wrong.push(format!("{name}: {to}"));
             }
         }
@@ -170,5 +252,6 @@ fn every_link_of_a_page_leads_to_a_file_and_every_page_is_in_the_index() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 60, "{seen} links");
-    assert_eq!(links("[a](b.md) [c](https://d) [e](#f) ![g](h/i.svg)"), ["b.md", "h/i.svg"]);
+    assert_eq!(links("[a](b.md) [c](https://d) [e](#f) ![g](h/i.svg)"), ["b.md", "#f", "h/i.svg"]);
+    assert_eq!(headings("## Stopping, asking\nand\n# `a` b-c").collect::<Vec<_>>(), ["stopping-asking", "a-b-c"]);
 }
