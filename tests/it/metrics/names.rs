@@ -94,9 +94,11 @@ impl Known {
         let mut labels: BTreeSet<String> = named.labels.iter().filter(|label| *label != "le").cloned().collect();
         // What aggregates keeps the labels that it names; all else keeps those of its series.
         let aggregates = ["sum", "min", "max", "avg", "count", "histogram_quantile"];
-        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        if !words.into_iter().any(|word| aggregates.contains(&word)) {
-            named.selectors.iter().for_each(|selector| _ = self.judge(selector, &mut labels));
+        let mut words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        if !words.any(|word| aggregates.contains(&word)) {
+            for selector in &named.selectors {
+                self.judge(selector, &mut labels);
+            }
         }
         let asked = legend.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(label, _)| label.trim());
         let unknown = asked.filter(|label| !labels.contains(*label));

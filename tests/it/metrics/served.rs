@@ -103,7 +103,7 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     .await;
     let worker = stage.worker("w");
     let logs = stage.logs();
-    let (mut prometheus, ()) =
+    let (prometheus, ()) =
         tokio::join!(Prometheus::start(&logs, &place(RULES), &[worker.metrics()]), move_everything(&stage));
 
     let excused = OF_FAULTS.map(|(name, _)| format!("orderstream_{name}"));
