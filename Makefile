@@ -57,7 +57,7 @@ upgrade: ## Roll three workers from the release before to this one and back unde
 test: ## Run all checks and tests, as CI does
 	@$(LOCAL)/test.sh
 
-lint: ## Run only the checks of format, clippy and docs
+lint: ## Run only the checks of format, shell scripts, clippy and docs
 	@$(LOCAL)/test.sh lint
 
 fmt: ## Format the code

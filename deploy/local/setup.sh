@@ -71,9 +71,10 @@ missing_for_clients() {
     has go || echo golang-go
 }
 
-# Judges the unit of deploy/systemd; as a package it starts nothing. Python installs the others: validators.sh.
+# Judge the unit of deploy/systemd, as a package that starts nothing, and the shell scripts. Python installs the others: validators.sh.
 missing_for_validators() {
     has systemd-analyze || echo systemd
+    has shellcheck || echo shellcheck
 }
 
 has() {

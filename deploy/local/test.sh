@@ -24,6 +24,7 @@ main() {
     step setup "$HERE/setup.sh" tests
     step format cargo fmt --all --check
     step format-fuzz cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+    step shellcheck shellcheck_all
     step clippy cargo clippy --workspace --all-targets -- -D warnings
     step docs env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
     [[ $* != lint ]] || return 0
@@ -39,6 +40,14 @@ main() {
     step chaos cargo test --test it -- "$CHAOS"
     step fuzz "$HERE/fuzz.sh" 5
     [[ -z $skipped ]] || warn "NOT TRIED: whether this release works beside the one before ($skipped): its history is not here"
+}
+
+# Each script of the repository, with what it sources.
+shellcheck_all() {
+    local -a scripts
+    mapfile -t scripts < <(find deploy tests -name '*.sh' -type f)
+    ((${#scripts[@]} > 10)) || fail "$UNAVAILABLE" "only ${#scripts[@]} scripts are found below deploy and tests"
+    shellcheck --external-sources "${scripts[@]}"
 }
 
 # Everything else can be tried without the release before; that it was not is said at the end again.

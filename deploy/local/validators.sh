@@ -30,7 +30,7 @@ main() {
     fi
     began=$(now_ms)
     say "installing what judges the files of deploy/"
-    rm -rf "$VALIDATORS/python" "$VALIDATORS/asyncapi" "$VALIDATORS/bin" "$VALIDATORS/made-of"
+    rm -rf "${VALIDATORS:?}"/{python,asyncapi,bin,made-of}
     if ! install </dev/null >"$log" 2>&1; then
         show_end_of "$log"
         fail "$UNAVAILABLE" "what \`deploy/local/validators\` names cannot be installed: the lines above say why"

@@ -4,12 +4,17 @@
 //! |---|---|
 //! | do dashboards, alerts and pages name only what exists, and is every metric and label value set somewhere | [`names`] |
 //! | do rules and panels work in a real Prometheus, and does a worker show every metric and no more series than it says | [`served`] |
+//! | does every alert lead to a page that knows it, and say in the index what it says itself | [`pages`] |
+//! | do alerts fire when something really goes wrong | [`firing`] |
 //! | is the lag of a lane that stands still true | [`lag`] |
 //!
-//! [`promql`] reads what an expression names.
+//! [`promql`] reads what an expression names; [`prometheus`] is the server.
 
+mod firing;
 mod lag;
 mod names;
+mod pages;
+mod prometheus;
 mod promql;
 mod served;
 
@@ -24,6 +29,8 @@ fn text_of(name: &str) -> String {
     std::fs::read_to_string(place(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The alerts, and what they record.
+const RULES: &str = "deploy/prometheus/alerts.yaml";
 /// The dashboards in `deploy/grafana`.
 const DASHBOARDS: [&str; 3] = ["lane", "orders", "pipeline"];
 
@@ -47,9 +54,24 @@ fn expressions_of(dashboard: &str) -> Vec<(String, String)> {
     found
 }
 
+/// What a dashboard writes beside its lines, each with its expression and where it stands.
+fn legends_of(dashboard: &str) -> Vec<(String, String, String)> {
+    let name = format!("deploy/grafana/{dashboard}.json");
+    let read: serde_json::Value = serde_json::from_str(&text_of(&name)).expect("a dashboard is JSON");
+    let mut found = Vec::new();
+    for panel in read["panels"].as_array().expect("panels") {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let word = |key: &str| target[key].as_str().unwrap_or_else(|| panic!("{name}: no `{key}`")).to_owned();
+            let place = format!("{name}, `{}`", panel["title"].as_str().expect("a title"));
+            found.push((place, word("expr"), word("legendFormat")));
+        }
+    }
+    found
+}
+
 /// The expressions of the file of rules, each with where it stands.
 fn expressions_of_rules() -> Vec<(String, String)> {
-    let text = text_of("deploy/prometheus/alerts.yaml");
+    let text = text_of(RULES);
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {

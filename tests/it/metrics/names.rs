@@ -8,10 +8,12 @@ use std::path::Path;
 use orderstream::metrics::{Listed, catalogue};
 
 use super::promql::{self, Selector};
-use super::{DASHBOARDS, expressions_of, expressions_of_rules, place, text_of};
+use super::{DASHBOARDS, RULES, expressions_of, expressions_of_rules, legends_of, place, text_of};
 
 /// Labels that Prometheus itself gives every series.
 const OF_THE_TARGET: [&str; 2] = ["job", "instance"];
+/// Series that Prometheus itself makes, one of every target.
+const OF_PROMETHEUS: &str = "up";
 /// Words in pages and manifests that look like metrics of ours: roles of the database, which `deploy/postgres/role.sql` makes.
 const ROLES: [&str; 3] = ["orderstream_owner", "orderstream_worker", "orderstream_reader"];
 
@@ -23,7 +25,7 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        let text = text_of("deploy/prometheus/alerts.yaml");
+        let text = text_of(RULES);
         let recorded = text.split("record: ").skip(1).filter_map(|rest| {
             let name = rest.lines().next()?.split(',').next()?.trim().trim_matches('"');
             Some(name.to_owned())
@@ -50,6 +52,10 @@ impl Known {
         if self.recorded.contains(&selector.name) {
             labels.insert("status".to_owned());
             return None;
+        }
+        if selector.name == OF_PROMETHEUS {
+            let foreign = selector.matchers.iter().find(|(label, ..)| !OF_THE_TARGET.contains(&label.as_str()));
+            return foreign.map(|(label, ..)| format!("`{OF_PROMETHEUS}` has no label `{label}`"));
         }
         let Some((metric, is_bucket)) = self.metric(&selector.name) else {
             return Some(format!("there is no series `{}`", selector.name));
@@ -81,6 +87,23 @@ impl Known {
         wrong.extend(foreign.map(|label| format!("nothing in `{expression}` has a label `{label}`")));
         wrong.into_iter().map(|text| format!("{place}: {text}")).collect()
     }
+
+    /// The labels of a legend that its expression's series do not have; they would be written empty.
+    fn judge_legend(&self, place: &str, expression: &str, legend: &str) -> Vec<String> {
+        let named = promql::read(expression).unwrap_or_else(|text| panic!("{place}: {text}"));
+        let mut labels: BTreeSet<String> = named.labels.iter().filter(|label| *label != "le").cloned().collect();
+        // What aggregates keeps the labels that it names; all else keeps those of its series.
+        let aggregates = ["sum", "min", "max", "avg", "count", "histogram_quantile"];
+        let mut words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        if !words.any(|word| aggregates.contains(&word)) {
+            for selector in &named.selectors {
+                self.judge(selector, &mut labels);
+            }
+        }
+        let asked = legend.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(label, _)| label.trim());
+        let unknown = asked.filter(|label| !labels.contains(*label));
+        unknown.map(|label| format!("{place}: nothing that `{expression}` gives has a label `{label}`")).collect()
+    }
 }
 
 fn has_value(metric: &Listed, label: &str, value: &str) -> bool {
@@ -107,16 +130,51 @@ fn a_misspelt_series_label_value_or_bucket_is_found() {
         "orderstream_batch_seconds_bucket{le=\"3\"}",
         "orderstream_batch_seconds_sum{le=\"1\"}",
         "orderstream:order_age:limits",
+        "up{lane=\"1\"}",
+        "ups",
     ] {
         assert_eq!(known.judge_expression("", wrong).len(), 1, "{wrong}");
     }
+    for (expression, legend, wrong) in [
+        ("sum by (job, lane) (orderstream_lag_records)", "lane {{lane}} of {{ job }}", 0),
+        ("topk(3, orderstream_lag_records)", "{{lane}} at {{instance}}", 0),
+        ("sum by (job, lane) (orderstream_lag_records)", "{{instance}}", 1),
+        ("sum(orderstream_lag_records)", "{{lane}}", 1),
+        ("orderstream_lag_records", "{{partition}} of {{lane}}", 1),
+        ("histogram_quantile(0.5, sum by (le) (orderstream_transaction_seconds_bucket))", "{{le}}", 1),
+    ] {
+        assert_eq!(known.judge_legend("", expression, legend).len(), wrong, "{expression}: {legend}");
+    }
+}
+
+#[test]
+fn a_dashboard_writes_only_labels_that_its_series_have() {
+    let known = Known::new();
+    let legends: Vec<_> = DASHBOARDS.into_iter().flat_map(legends_of).collect();
+    assert!(legends.iter().filter(|(.., legend)| legend.contains("{{")).count() > 50, "they are read");
+    let wrong: Vec<String> =
+        legends.iter().flat_map(|(place, expression, legend)| known.judge_legend(place, expression, legend)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_metric_is_looked_at_by_a_dashboard_or_an_alert() {
+    let known = Known::new();
+    let expressions = DASHBOARDS.into_iter().flat_map(expressions_of).chain(expressions_of_rules());
+    let named: Vec<Selector> =
+        expressions.flat_map(|(_, expression)| promql::read(&expression).expect("an expression").selectors).collect();
+    let is_seen = |metric: &Listed| {
+        named.iter().any(|selector| known.metric(&selector.name).is_some_and(|(seen, _)| seen.name == metric.name))
+    };
+    let unseen: Vec<&str> = known.metrics.iter().filter(|metric| !is_seen(metric)).map(|metric| metric.name).collect();
+    assert!(unseen.is_empty(), "nobody looks at {unseen:?}");
 }
 
 #[test]
 fn rules_their_tests_dashboards_and_the_autoscaler_name_only_what_exists() {
     let known = Known::new();
     let rules = expressions_of_rules();
-    let expected = text_of("deploy/prometheus/alerts.yaml").matches("expr: ").count();
+    let expected = text_of(RULES).matches("expr: ").count();
     assert!(rules.len() == expected && rules.len() >= 30, "{} of {expected} expressions are read", rules.len());
     let panels: Vec<(String, String)> = DASHBOARDS.into_iter().flat_map(expressions_of).collect();
     assert!(panels.len() > 90, "{} expressions of dashboards are read", panels.len());

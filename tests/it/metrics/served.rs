@@ -1,22 +1,18 @@
 //! A real Prometheus scrapes a real worker: rules and panels are evaluated there, and the scrape is what the table promises.
 //!
-//! Prometheus and promtool are Debian's; `deploy/local/setup.sh` installs them. Invariant: the server listens on 127.0.0.1, keeps its
-//! data in the test's folder and ends with the test.
+//! Promtool is Debian's; `deploy/local/setup.sh` installs it. Invariant: whatever the table has is seen to move, here or by the test
+//! that makes the fault.
 
-use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::ensure;
 use orderstream::metrics::{Kind, PROCESS_METRICS, TABLE, series_at_most};
-use orderstream_harness::servers::{Process, free_port};
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
-use reqwest::Url;
 use serde_json::{Value as Json, json};
 
-use super::{DASHBOARDS, expressions_of, expressions_of_rules, place, text_of};
+use super::prometheus::Prometheus;
+use super::{DASHBOARDS, RULES, expressions_of, expressions_of_rules, place, text_of};
 use crate::asking::letters;
 use crate::events::{event, sound};
 use crate::stage::{GOODBYE, Stage};
@@ -59,73 +55,6 @@ const OF_FAULTS: [(&str, &str); 14] = [
         "takeover::a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_nothing_of_it",
     ),
 ];
-/// A Prometheus that scrapes one worker.
-struct Prometheus {
-    process: Process,
-    address: String,
-}
-
-impl Prometheus {
-    /// Starts one with the configuration and the rules of `deploy`, but for the target, the place of the rules, and the intervals.
-    async fn start(folder: &Path, worker: SocketAddr) -> Self {
-        let mut config = text_of("deploy/prometheus/prometheus.yaml");
-        let rules = place("deploy/prometheus/alerts.yaml").display().to_string();
-        let target = worker.to_string();
-        for (shipped, here) in [
-            ("scrape_interval: 15s", "scrape_interval: 1s"),
-            ("evaluation_interval: 15s", "evaluation_interval: 1s"),
-            ("  - alerts.yaml", &format!("  - {rules}")),
-            ("          - worker-1:9464\n          - worker-2:9464", &format!("          - {target}")),
-        ] {
-            assert_eq!(config.matches(shipped).count(), 1, "`{shipped}` in prometheus.yaml");
-            config = config.replace(shipped, here);
-        }
-        let file = folder.join("prometheus.yaml");
-        std::fs::write(&file, config).expect("the test's folder");
-        let address = format!("127.0.0.1:{}", free_port().expect("a port"));
-        let mut command = Process::command(Path::new("prometheus"));
-        command.arg(format!("--config.file={}", file.display()));
-        command.arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()));
-        command.arg(format!("--web.listen-address={address}"));
-        let process = Process::spawn("prometheus", command, &folder.join("prometheus.log"));
-        let process = process.expect("prometheus is installed: `deploy/local/setup.sh chaos` does it");
-        let started = Self { process, address };
-        let up = async || {
-            Ok(started.ask("query", &[("query", "up == 1")]).await?.as_array().is_some_and(|up| !up.is_empty()))
-        };
-        wait::within(30, "prometheus to have scraped the worker", up).await.unwrap_or_else(|error| panic!("{error:#}"));
-        started
-    }
-
-    /// The result of a call of its API.
-    async fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Json> {
-        let url = Url::parse_with_params(&format!("http://{}/api/v1/{what}", self.address), parameters)?;
-        let answer: Json = reqwest::get(url).await?.json().await?;
-        ensure!(answer["status"] == "success", "{parameters:?}: {answer}");
-        let data = &answer["data"];
-        Ok(if data["result"].is_null() { data.clone() } else { data["result"].clone() })
-    }
-
-    /// All rules as it knows them.
-    async fn rules(&self) -> anyhow::Result<Vec<Json>> {
-        let groups = self.ask("rules", &[]).await?;
-        let groups = groups["groups"].as_array().context("groups")?;
-        Ok(groups.iter().filter_map(|group| group["rules"].as_array()).flatten().cloned().collect())
-    }
-
-    /// The number that an expression gives, which must be one.
-    async fn number(&self, query: &str) -> anyhow::Result<f64> {
-        let result = self.ask("query", &[("query", query)]).await?;
-        let Some([one]) = result.as_array().map(Vec::as_slice) else { bail!("`{query}` gives {result}") };
-        Ok(one["value"][1].as_str().context("a text")?.parse()?)
-    }
-
-    async fn state_of(&self, alert: &str) -> anyhow::Result<String> {
-        let rules = self.rules().await?;
-        let rule = rules.iter().find(|rule| rule["name"] == alert).with_context(|| format!("no alert `{alert}`"))?;
-        Ok(rule["state"].as_str().context("a state")?.to_owned())
-    }
-}
 
 async fn scrape(worker: &Worker) -> String {
     let answer = reqwest::get(format!("http://{}/metrics", worker.metrics())).await.expect("an answer");
@@ -174,7 +103,8 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     .await;
     let worker = stage.worker("w");
     let logs = stage.logs();
-    let (mut prometheus, ()) = tokio::join!(Prometheus::start(&logs, worker.metrics()), move_everything(&stage));
+    let (prometheus, ()) =
+        tokio::join!(Prometheus::start(&logs, &place(RULES), &[worker.metrics()]), move_everything(&stage));
 
     let excused = OF_FAULTS.map(|(name, _)| format!("orderstream_{name}"));
     let mut missing = Vec::new();
@@ -210,13 +140,13 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
 
     assert_eq!(prometheus.state_of("OrderstreamNoWorker").await.expect("a state"), "inactive");
     worker.stop(GOODBYE).await.expect("a good end");
-    // It fires after two minutes.
+    // It fires after two minutes; `super::firing` waits for that, with hurried rules.
     stage
         .until(30, "the missing worker to be noticed", async || {
             Ok(prometheus.state_of("OrderstreamNoWorker").await? == "pending")
         })
         .await;
-    prometheus.process.kill().expect("it is killed");
+    prometheus.end();
     stage.strike().await;
 }
 
@@ -258,7 +188,7 @@ fn promtool_accepts_configuration_and_rules_and_each_alert_fires_and_stays_silen
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         assert!(output.status.success(), "{arguments:?}: {said}");
     }
-    let (alerts, tests) = (text_of("deploy/prometheus/alerts.yaml"), text_of("deploy/prometheus/alerts.test.yaml"));
+    let (alerts, tests) = (text_of(RULES), text_of("deploy/prometheus/alerts.test.yaml"));
     for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
         // From one name of an alert to the next.
         let cases: Vec<&str> =

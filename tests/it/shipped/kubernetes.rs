@@ -1,4 +1,5 @@
 //! What kustomize builds of the base and of every overlay: the API takes it, and what it says in two places it says alike.
+//! Its ports are [`super::ports`]'s question.
 //!
 //! Invariant: overlays are found by looking, so a new one is judged from its first day.
 
@@ -72,7 +73,7 @@ impl Pod<'_> {
         items(&self.spec()["initContainers"]).chain(items(&self.spec()["containers"]))
     }
 
-    fn is_worker(&self) -> bool {
+    pub fn is_worker(&self) -> bool {
         self.labels()["app.kubernetes.io/component"] == "worker"
     }
 }
@@ -107,7 +108,7 @@ impl Manifests {
     }
 
     /// What makes the workers.
-    fn workers(&self) -> &Json {
+    pub fn workers(&self) -> &Json {
         let is_worker = |maker: &&Json| maker["metadata"]["labels"]["app.kubernetes.io/component"] == "worker";
         let mut makers = self.of("Deployment").chain(self.of("StatefulSet")).filter(is_worker);
         makers.next().unwrap_or_else(|| panic!("{}: nothing makes workers", self.name))
@@ -123,14 +124,8 @@ fn name_of(object: &Json) -> String {
     format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
-fn selects(selector: &Json, labels: &Json) -> bool {
+pub fn selects(selector: &Json, labels: &Json) -> bool {
     entries(selector).all(|(key, value)| labels[key] == *value)
-}
-
-/// The port behind the last colon of an address.
-fn port(address: &str) -> u64 {
-    let digits = address.rsplit(':').next().expect("a last part").split('/').next().expect("a first part");
-    digits.parse().unwrap_or_else(|_| panic!("`{address}` ends in no port"))
 }
 
 #[test]
@@ -154,51 +149,6 @@ fn what_kustomize_builds_is_what_the_api_takes_and_what_it_builds_of_broken_copi
         let incomplete = Folder::with(&[KUBERNETES]);
         std::fs::remove_file(incomplete.path("deploy/kubernetes/base/network-policy.yaml")).expect("it is there");
         assert_refused(built(&incomplete.path(KUBERNETES), &name), "network-policy.yaml");
-    }
-}
-
-#[test]
-fn its_ports_are_those_of_the_configuration_and_the_network_policy_lets_them_through_and_nothing_else() {
-    for manifests in Manifests::all() {
-        let settings = manifests.settings();
-        let setting = |section: &str, key: &str| settings[section][key].as_str().expect("text").to_owned();
-        let metrics = port(&setting("metrics", "listen"));
-        let workers = &manifests.workers()["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(workers["ports"], json!([{"name": "metrics", "containerPort": metrics}]), "{}", manifests.name);
-        let service = manifests.one("Service");
-        assert_eq!(service["spec"]["ports"], json!([{"name": "metrics", "port": metrics, "targetPort": "metrics"}]));
-
-        let policy = &manifests.one("NetworkPolicy")["spec"];
-        assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]), "what is not listed is closed");
-        for pod in manifests.pods() {
-            assert!(selects(&policy["podSelector"]["matchLabels"], pod.labels()), "{}: {}", manifests.name, pod.of);
-        }
-        let open = |ways: &Json, of: &str| -> BTreeSet<(String, u64)> {
-            let ports = items(ways).flat_map(|way| items(&way["ports"])).filter(|port| port["port"].is_u64());
-            let ports =
-                ports.map(|port| (text(&port["protocol"]).to_owned(), port["port"].as_u64().expect("a number")));
-            let all: BTreeSet<_> = ports.collect();
-            assert_eq!(all.len(), items(ways).flat_map(|way| items(&way["ports"])).count(), "{of}: numbers, once each");
-            all
-        };
-        let tcp = |port: u64| ("TCP".to_owned(), port);
-        assert_eq!(open(&policy["ingress"], "ingress"), [tcp(metrics)].into());
-        assert!(items(&policy["ingress"]).all(|way| way["from"].is_array()), "not from everywhere");
-        let mut out: BTreeSet<_> = setting("kafka", "brokers").split(',').map(|broker| tcp(port(broker))).collect();
-        let registry = setting("registry", "url");
-        out.insert(tcp(if registry.matches(':').count() > 1 { port(&registry) } else { 443 }));
-        assert!(registry.starts_with("https://"), "{registry}");
-        let secrets = documents(&text_of("deploy/kubernetes/secret.example.yaml"));
-        for secret in &secrets {
-            let url = text(&secret["stringData"]["database_url"]);
-            out.insert(tcp(port(url.rsplit_once('/').expect("a database behind the port").0)));
-        }
-        // Names are looked up in the cluster's own namespace and nowhere else.
-        let is_of_names = |way: &&Json| items(&way["ports"]).all(|port| port["port"] == 53);
-        let names: Vec<&Json> = items(&policy["egress"]).filter(is_of_names).collect();
-        assert!(names.len() == 1 && names[0]["to"].is_array(), "{}", manifests.name);
-        out.extend([("UDP".to_owned(), 53), tcp(53)]);
-        assert_eq!(open(&policy["egress"], "egress"), out, "{}", manifests.name);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | does Kubernetes take what kustomize builds, and do names, ports and times in it agree | [`kubernetes`] |
+//! | does Kubernetes take what kustomize builds, and do names and times in it agree | [`kubernetes`] |
+//! | who reaches whom on which port, there and in Prometheus' configuration | [`ports`] |
 //! | are its pods restricted, and do their containers find what their configuration names | [`pods`] |
 //! | the same of the Compose file | [`compose`] |
 //! | the image, and the unit of systemd | [`image`], [`unit`] |
@@ -18,6 +19,7 @@ mod image;
 mod kubernetes;
 mod pages;
 mod pods;
+mod ports;
 mod unit;
 
 use std::io::Write;
