@@ -36,9 +36,10 @@ fn terminal() -> (File, File) {
     (ours, theirs)
 }
 
+/// In an environment of its own: the one around may set what the configuration says.
 fn command(stage: &Stage, arguments: &[&str], no_color: Option<&str>) -> Command {
     let mut command = Command::new(stage.program.path());
-    command.args(arguments).arg("--config").arg(stage.config_path()).env_remove("NO_COLOR").stdin(Stdio::null());
+    command.args(arguments).arg("--config").arg(stage.config_path()).env_clear().stdin(Stdio::null());
     command.envs(no_color.map(|value| ("NO_COLOR", value)));
     command
 }
