@@ -32,7 +32,10 @@ Exit codes: 0 done, 64 wrong command line, 65 wrong input, 66 no input, 69 a ser
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Runs one worker until SIGTERM.
-    #[command(after_help = "Example:\n  orderstream run --config orderstream.toml")]
+    #[command(after_help = "Example:\n  orderstream run --config orderstream.toml\n\n\
+        Exit code 0 means that it was asked to stop and drained; 69 that a server was not there for 60 s at the start, or its \
+        port is taken; 70 a bug; 75 that it should be started again; 78 that something is set up wrong. The last line of the \
+        log says what.")]
     Run(ConfigFile),
     /// Looks at everything that a worker needs, before one is started: configuration, Kafka, database, registry.
     ///
@@ -51,13 +54,18 @@ pub(super) enum Command {
         Exit code 0 means yes; 69 that it does not live, 75 that it is not ready or not started yet; one line says why.")]
     Health(health::HealthArgs),
     /// Makes the database's tables, or brings them to this version.
-    #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml")]
+    #[command(after_help = "Example:\n  orderstream migrate --config orderstream.toml\n\n\
+        Exit code 0 means that the tables are at this version, also where nothing was left to do; 69 that the database is not \
+        there; 78 that it refuses, or is at a version that this release does not know.")]
     Migrate(ConfigFile),
     /// About records that could not be applied.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream dead-letters list --config orderstream.toml")]
     DeadLetters(dead_letters::DeadLettersCommand),
     /// Folds the events of one order, without any server, and prints what they make of it.
-    #[command(after_help = "Example:\n  orderstream fold events.json --until 2026-01-02T00:00:00Z --emits")]
+    #[command(after_help = "Examples:\n  orderstream fold events.json --until 2026-01-02T00:00:00Z --emits\n  \
+        orderstream fold -o json < events.json | jq -r .status\n\n\
+        The answer is the view as status events have it; with --emits {view, emits}, where emits are statuses. \
+        Exit code 65 means that an event is wrong, 66 that the file cannot be read; the message says which and why.")]
     Fold(fold::FoldArgs),
     /// Draws the statuses of an order and the ways between them, as the rules of this program take them.
     #[command(after_help = "Example:\n  orderstream graph -o dot --late | dot -Tsvg > states.svg")]
@@ -75,7 +83,7 @@ pub(super) enum Command {
         Exit code 75 means that somebody works on it: stop all workers first.")]
     Repartition(repartition::RepartitionArgs),
     /// About the topics: which are needed, making those that are missing, adding an input topic.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream topics plan --config orderstream.toml")]
     Topics(topics::TopicsCommand),
     /// A screen over the metrics of running workers: lanes, rates, lag, latencies, orders, troubles.
     #[command(after_help = "Examples:\n  orderstream top --config orderstream.toml\n  \
@@ -100,25 +108,31 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  orderstream archive --older-than 90d --status COMPLETED --yes")]
     Archive(archive::ArchiveArgs),
     /// About one order.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream order explain ord-17 --config orderstream.toml")]
     Order(order::OrderCommand),
     /// About many orders.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  orderstream orders list --status CANCELLING --older-than 2h --config orderstream.toml"
+    )]
     Orders(orders::OrdersCommand),
     /// About the journal: everything that was ever applied.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  orderstream journal export --from 24h -o json day.jsonl --config orderstream.toml"
+    )]
     Journal(journal::JournalCommand),
     /// Folds the journal again and compares it with the stored orders: 0 when all is equal, 65 when something differs.
     #[command(after_help = "Example:\n  orderstream verify --config orderstream.toml")]
     Verify(verify::VerifyArgs),
     /// About our schemas in the registry.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream schema check --config orderstream.toml")]
     Schema(SchemaCommand),
     /// About the configuration.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream config check --config orderstream.toml")]
     Config(ConfigCommand),
     /// About what a worker says about itself.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  orderstream metrics list lag")]
     Metrics(metrics::MetricsCommand),
     /// Prints the completions of this command line for a shell.
     #[command(after_help = "Example:\n  orderstream completions bash > /etc/bash_completion.d/orderstream")]
@@ -199,16 +213,67 @@ mod tests {
     }
 
     #[test]
-    fn every_commands_help_shows_an_example() {
-        fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
-            if !command.has_subcommands() {
-                return vec![command];
-            }
-            command.get_subcommands().flat_map(leaves).collect()
+    fn every_commands_and_every_groups_help_shows_an_example_that_reads() {
+        fn below(command: &clap::Command) -> Vec<&clap::Command> {
+            command.get_subcommands().flat_map(|below_it| [vec![below_it], below(below_it)].concat()).collect()
         }
-        for leaf in leaves(&Cli::command()) {
-            let example = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(example.contains("orderstream ") && example.contains(leaf.get_name()), "{}", leaf.get_name());
+        for command in below(&Cli::command()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("orderstream ") && help.contains(command.get_name()), "{}", command.get_name());
+            if command.has_subcommands() {
+                let example = help.lines().last().unwrap_or_default();
+                assert!(parse(example.trim()).is_ok(), "{example}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_supervisor_or_a_script_starts_names_its_exit_codes() {
+        let cli = Cli::command();
+        let help = |name: &str| {
+            let command = cli.find_subcommand(name).expect(name);
+            command.get_after_help().map(ToString::to_string).unwrap_or_default()
+        };
+        for (name, codes) in [
+            ("run", &["0", "69", "70", "75", "78"][..]),
+            ("migrate", &["0", "69", "78"]),
+            ("check", &["0", "69", "78"]),
+            ("health", &["0", "69", "75"]),
+            ("fold", &["65", "66"]),
+        ] {
+            let help = help(name);
+            let said: Vec<&str> = help.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+            assert!(help.contains("Exit code"), "{name}: {help}");
+            codes.iter().for_each(|code| assert!(said.contains(code), "{name} does not name {code}: {help}"));
+        }
+    }
+
+    #[test]
+    fn whatever_reads_takes_json() {
+        for command in [
+            "check",
+            "health live",
+            "config check",
+            "config show",
+            "fold",
+            "graph",
+            "journal export",
+            "metrics list",
+            "order show o",
+            "order history o",
+            "order explain o",
+            "orders list",
+            "dead-letters list",
+            "dead-letters show 1",
+            "schema list",
+            "schema check",
+            "tap",
+            "top",
+            "topics plan",
+            "verify",
+        ] {
+            let line = format!("orderstream {command} -o json");
+            assert!(parse(&line).is_ok(), "{line}");
         }
     }
 }

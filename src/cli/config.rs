@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::{self, Output};
-use super::{ConfigFile, complain, print, with_config};
-use crate::config::{self, Config, Origin, Place, SECTIONS};
+use super::{ConfigFile, complain, print, refused, with_config};
+use crate::config::{self, Config, Environment, Origin, Place, Problem, Problems, SECTIONS, load};
 use crate::consume::client;
 use crate::decode::{Access, Registry};
 use crate::persist;
@@ -21,16 +21,28 @@ pub(super) enum ConfigCommand {
     #[command(after_help = "Example:\n  orderstream config example > orderstream.toml")]
     Example,
     /// Says everything that is wrong with the configuration, without any server.
-    #[command(
-        after_help = "Example:\n  ORDERSTREAM__KAFKA__BROKERS=kafka:9092 orderstream config check --config base.toml"
-    )]
-    Check(ConfigFile),
+    #[command(after_help = "Examples:\n  \
+        ORDERSTREAM__KAFKA__BROKERS=kafka:9092 orderstream config check --config base.toml\n  \
+        orderstream config check -o json | jq -r '.problems[] | \"\\(.place): \\(.text)\"'\n\n\
+        With -o json the answer is {ok, given, problems: [{place, text}]}: `given` counts the settings that are not at their \
+        defaults and is null where the configuration cannot be read, `place` is null where only a client library found the \
+        problem. Exit code 78 means that something is wrong.")]
+    Check(CheckArgs),
     /// Lists every setting with its value and where that comes from: the default, a line of the file, a variable, a secret's file.
     #[command(after_help = "Example:\n  orderstream config show --config orderstream.toml --set")]
     Show(ShowArgs),
     /// Prints the JSON Schema of the configuration file, for editors.
     #[command(after_help = "Example:\n  orderstream config schema > orderstream.schema.json")]
     Schema,
+}
+
+/// How to answer.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// What to show.
@@ -51,7 +63,7 @@ impl ConfigCommand {
         match self {
             Self::Example => print(&config::example()),
             Self::Schema => print(&output::json(&config::json_schema())),
-            Self::Check(file) => with_config(&file, |config| check(&config)),
+            Self::Check(args) => args.run(),
             Self::Show(args) => with_config(&args.file, |config| {
                 let shown = shown(&config, args.set);
                 let rows = || shown.iter().map(|one| vec![one.setting.clone(), one.text(), one.from.clone()]);
@@ -100,15 +112,66 @@ fn shown(config: &Config, only_set: bool) -> Vec<Shown> {
     all.filter(|shown| !only_set || shown.origin != "default").collect()
 }
 
-/// Says that a configuration is right.
-fn check(config: &Config) -> Exit {
-    let problems = unusable(config);
-    if !problems.is_empty() {
-        complain(problems.join("\n"));
-        return Exit::Config;
+/// What a check of the configuration came to, for a program.
+#[derive(Debug, Serialize)]
+struct Checked {
+    ok: bool,
+    /// How many settings are not at their defaults; none where the configuration cannot be read.
+    given: Option<usize>,
+    problems: Vec<Wrong>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize)]
+struct Wrong {
+    /// A line of the file, a variable or a setting; none where a client library found it.
+    place: Option<String>,
+    /// What is wrong and what to do.
+    text: String,
+}
+
+impl Checked {
+    fn of(read: &Result<Config, Problems>) -> Self {
+        let (given, problems): (_, Vec<Wrong>) = match read {
+            Ok(config) => {
+                let unusable = unusable(config).into_iter().map(|text| Wrong { place: None, text });
+                (Some(given(config)), unusable.collect())
+            }
+            Err(problems) => {
+                let wrong =
+                    |problem: &Problem| Wrong { place: Some(problem.place.to_string()), text: problem.text.clone() };
+                (None, problems.iter().map(wrong).collect())
+            }
+        };
+        Self { ok: problems.is_empty(), given, problems }
     }
-    let written = config.shown().filter(|shown| shown.origin != Origin::Default).count();
-    print(&format!("the configuration is right: {written} settings given, the others are at their defaults\n"))
+}
+
+impl CheckArgs {
+    /// Says that the configuration is right, or all that is wrong with it.
+    fn run(&self) -> Exit {
+        let read = load(self.file.config.as_deref(), &Environment::of_process());
+        let checked = Checked::of(&read);
+        match (&read, checked.ok) {
+            (Err(problems), _) if self.output.is_text() => return refused(problems),
+            (Ok(_), false) if self.output.is_text() => {
+                let texts: Vec<&str> = checked.problems.iter().map(|wrong| wrong.text.as_str()).collect();
+                complain(texts.join("\n"));
+                return Exit::Config;
+            }
+            _ => {}
+        }
+        let answered = self.output.answer(&checked, || {
+            let given = checked.given.unwrap_or_default();
+            format!("the configuration is right: {given} settings given, the others are at their defaults\n")
+        });
+        if answered == Exit::Ok && !checked.ok { Exit::Config } else { answered }
+    }
+}
+
+/// How many settings are not at their defaults.
+pub(super) fn given(config: &Config) -> usize {
+    config.shown().filter(|shown| shown.origin != Origin::Default).count()
 }
 
 /// What is wrong with a configuration that was read. Most of what can be wrong was refused before; this is what only the client
@@ -123,8 +186,25 @@ pub(super) fn unusable(config: &Config) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::config::Environment;
+
+    #[test]
+    fn a_check_tells_a_program_each_problem_with_its_place() {
+        let read = |text: &str| Config::read(Some(("o.toml", text)), &Environment::default());
+        let good = "[kafka]\nbrokers = \"b:1\"\n[registry]\nurl = \"http://r\"\n[database]\nurl = \"postgres://d/d\"\n";
+        let told = |text: &str| serde_json::to_value(Checked::of(&read(text))).expect("texts");
+        assert_eq!(told(good), json!({"ok": true, "given": 3, "problems": []}));
+        let misspelt = told(&good.replace("brokers", "brokrs"));
+        assert_eq!((&misspelt["ok"], &misspelt["given"]), (&json!(false), &json!(null)));
+        assert_eq!(misspelt["problems"][0]["place"], "o.toml:2", "{misspelt}");
+        let unusable = told(&good.replace("\"b:1\"", "\"b:1\"\nproperties = { \"sasl.pasword\" = \"hunter2\" }"));
+        assert_eq!((&unusable["ok"], &unusable["given"]), (&json!(false), &json!(4)), "{unusable}");
+        let text = unusable["problems"][0]["text"].as_str().expect("a text");
+        assert!(text.contains("sasl.pasword") && !text.contains("hunter2"), "{unusable}");
+        assert_eq!(unusable["problems"][0]["place"], json!(null));
+    }
 
     #[test]
     fn every_setting_is_shown_with_where_it_comes_from_and_no_secret_is() {

@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser};
 
-use crate::config::{Config, Environment, load};
+use crate::config::{Config, Environment, Problems, load};
 use commands::Cli;
 use exit::Exit;
 
@@ -76,15 +76,18 @@ fn explain(answer: &clap::Error) -> Exit {
 fn with_config(file: &ConfigFile, command: impl FnOnce(Config) -> Exit) -> Exit {
     match load(file.config.as_deref(), &Environment::of_process()) {
         Ok(config) => command(config),
-        Err(problems) => {
-            let found = match problems.count() {
-                1 => "1 problem".to_owned(),
-                many => format!("{many} problems"),
-            };
-            complain(format_args!("{found} in the configuration\n{problems}"));
-            Exit::Config
-        }
+        Err(problems) => refused(&problems),
     }
+}
+
+/// Says all that is wrong with a configuration.
+fn refused(problems: &Problems) -> Exit {
+    let found = match problems.count() {
+        1 => "1 problem".to_owned(),
+        many => format!("{many} problems"),
+    };
+    complain(format_args!("{found} in the configuration\n{problems}"));
+    Exit::Config
 }
 
 /// Runs a command's future on this thread.

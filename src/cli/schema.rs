@@ -27,7 +27,10 @@ pub(super) enum SchemaCommand {
     /// Compares our schemas with every version that the registry has: 0 when all go together, 65 when one does not.
     ///
     /// What we publish must be readable from every version and the other way round; what producers write must be readable by us.
-    #[command(after_help = "Example:\n  orderstream schema check --config orderstream.toml")]
+    #[command(after_help = "Examples:\n  orderstream schema check --config orderstream.toml\n  \
+        orderstream schema check -o json | jq '.[] | select(.apart != [])'\n\n\
+        With -o json each subject has `apart`, the versions that do not go together with ours: {version, reason, remedy}. \
+        Exit code 69 means that the registry is not there.")]
     Check(LookArgs),
 }
 
@@ -83,7 +86,7 @@ async fn listed(config: &Config) -> Result<Vec<Listed>, SchemaError> {
     let mut listed = Vec::new();
     for (side, schema) in of_topics(&config.topics) {
         let subject = subjects::look(&registry, &schema, side).await?;
-        listed.push(Listed::of(&schema, subject));
+        listed.push(Listed::of(&schema, subject, side));
     }
     Ok(listed)
 }
@@ -108,10 +111,19 @@ struct Listed {
 struct Apart {
     version: u32,
     reason: String,
+    remedy: &'static str,
+}
+
+/// What to do about a version that does not go together with ours.
+pub(super) fn remedy(side: Side) -> &'static str {
+    match side {
+        Side::Written => "whoever registered it must take it back, or use another topic",
+        Side::Read => "have producers write with a schema that ours can be read from",
+    }
 }
 
 impl Listed {
-    fn of(schema: &TopicSchema, subject: Subject) -> Self {
+    fn of(schema: &TopicSchema, subject: Subject, side: Side) -> Self {
         Self {
             subject: schema.subject.clone(),
             record: schema.record,
@@ -120,7 +132,11 @@ impl Listed {
             id: subject.ours.map(|(id, _)| id.0),
             compatibility: subject.rule,
             versions: subject.versions,
-            apart: subject.apart.into_iter().map(|(version, reason)| Apart { version, reason }).collect(),
+            apart: subject
+                .apart
+                .into_iter()
+                .map(|(version, reason)| Apart { version, reason, remedy: remedy(side) })
+                .collect(),
         }
     }
 
@@ -139,9 +155,9 @@ impl Listed {
             return format!("{}: versions {:?} go together with {}\n", self.subject, self.versions, self.record);
         }
         let apart = self.apart.iter();
-        let lines = apart.map(|Apart { version, reason }| {
+        let lines = apart.map(|Apart { version, reason, remedy }| {
             format!(
-                "{}: version {version} does not go together with {}: {}\n",
+                "{}: version {version} does not go together with {} ({}): {remedy}\n",
                 self.subject,
                 self.record,
                 output::plain(reason)
@@ -254,11 +270,12 @@ mod tests {
     fn what_is_registered_and_what_goes_apart_is_told() {
         let schema = TopicSchema::of_status("order-status");
         let subject = Subject { ours: None, versions: vec![1], rule: None, apart: vec![(1, "no `status`".to_owned())] };
-        let listed = Listed::of(&schema, subject);
+        let listed = Listed::of(&schema, subject, Side::Written);
         assert_eq!(listed.row()[2..], ["not registered", "-", "-"]);
         assert_eq!(
             listed.verdict(),
-            "order-status-value: version 1 does not go together with OrderStatusChanged: no `status`\n"
+            "order-status-value: version 1 does not go together with OrderStatusChanged (no `status`): \
+             whoever registered it must take it back, or use another topic\n"
         );
         let subject = Subject {
             ours: Some((SchemaId(7), Some(2))),
@@ -266,7 +283,7 @@ mod tests {
             rule: Some(COMPATIBILITY.to_owned()),
             apart: Vec::new(),
         };
-        let listed = Listed::of(&schema, subject);
+        let listed = Listed::of(&schema, subject, Side::Written);
         assert_eq!(listed.row()[2..], ["2", "7", "FULL_TRANSITIVE"]);
         assert_eq!(listed.verdict(), "order-status-value: versions [1, 2] go together with OrderStatusChanged\n");
     }

@@ -180,13 +180,18 @@ async fn work(config: &Arc<Config>, shutdown: &Shutdown) -> Result<(), Option<Re
     join(relay).await;
     crash::at(Point::ShutdownRelayed);
     if let Some(exporter) = exporter {
-        exporter.finish(until.saturating_duration_since(Instant::now()).div_f64(2.0).min(LAST_SPANS)).await;
+        exporter.finish(for_last_spans(until.saturating_duration_since(Instant::now()))).await;
     }
     census.abort();
     upkeep.abort();
     topic_watch.abort();
     watchdog.abort();
     Ok(())
+}
+
+/// How long the last spans may take where a shutdown has so much time left: half of it stays for what ends behind them.
+fn for_last_spans(left: Duration) -> Duration {
+    (left / 2).min(LAST_SPANS)
 }
 
 fn rules(config: &Config, found: &Found) -> Rules {
@@ -251,6 +256,12 @@ mod tests {
     use crate::persist::deployment::Identity;
     use crate::persist::{DatabaseClock, connection, silent};
     use crate::pipeline::commit::Session;
+
+    #[test]
+    fn the_last_spans_take_two_seconds_at_most_and_never_all_that_a_shutdown_has_left() {
+        let given = [Duration::from_secs(60), Duration::from_secs(4), Duration::from_secs(1), Duration::ZERO];
+        assert_eq!(given.map(|left| for_last_spans(left).as_millis()), [2_000, 2_000, 500, 0]);
+    }
 
     #[tokio::test]
     async fn a_writer_that_cannot_note_what_is_published_holds_the_relay_back() {

@@ -89,6 +89,8 @@ fn events_come_as_an_array_as_lines_from_a_file_or_from_standard_input() {
     for (arguments, stdin) in [(vec!["-"], &*array), (vec![], &*lines), (vec!["-"], &*lines), (vec![file.path()], "")] {
         assert_eq!(folded(&arguments, stdin), view, "{arguments:?}");
     }
+    assert_eq!(folded(&["-o", "json"], &lines), view, "the form that it has anyway");
+    assert!(refused(&["-o", "text"], &lines, 64).contains("json"));
     assert_eq!(folded(&["--emits"], &lines)["emits"], json!(["PENDING", "AWAITING_STOCK"]));
 }
 

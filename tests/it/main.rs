@@ -59,6 +59,7 @@ mod spans;
 mod stage;
 mod takeover;
 mod tap;
+mod terminal;
 mod top;
 mod trial;
 mod under_load;

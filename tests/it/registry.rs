@@ -6,6 +6,10 @@ use orderstream::decode::{Access, Decoder, Lookup, Registry};
 use orderstream::ids::SchemaId;
 use orderstream::order::Source;
 use orderstream::publish::schemas::{SchemaError, TopicSchema, look_up, register};
+use orderstream_harness::registry::Registry as Front;
+use serde_json::{Value as Json, json};
+
+use super::stage::Stage;
 
 /// The registry of the local stack.
 fn registry() -> Registry {
@@ -88,4 +92,48 @@ async fn a_wrong_path_is_an_outage_and_no_unknown_id() {
     let decoder = Decoder::new(elsewhere, 10, 1_000);
     let error = decoder.fetch(SchemaId(1)).await.expect_err("nothing is there");
     assert!(error.to_string().contains("404"), "{error}");
+}
+
+#[tokio::test]
+async fn a_check_of_the_schemas_names_what_does_not_go_together_with_ours_and_what_to_do() {
+    let stage = Stage::bare("schema_check").await;
+    let topics = &stage.deployment.topics;
+    let front = Front::at(&stage.deployment.stack.registry).expect("a usable URL");
+    let check = |arguments: &[&str]| {
+        let output = stage.program.output(&stage.config_path(), &[&["schema", "check"], arguments].concat());
+        let output = output.expect("it starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    assert_eq!(check(&[]).0, Some(0), "nothing is registered, so nothing is apart");
+
+    // What consumers cannot read with ours, and what we cannot read of a producer's.
+    let mut status: Json = serde_json::from_str(TopicSchema::of_status(&topics.status).text).expect("JSON");
+    let field = json!({"name": "warehouse", "type": "string"});
+    status["fields"].as_array_mut().expect("a record").push(field);
+    let mut payment: Json =
+        serde_json::from_str(TopicSchema::of_input(Source::Payment, &topics.payment).expect("an input").text)
+            .expect("JSON");
+    payment["fields"].as_array_mut().expect("a record").retain(|field| field["name"] != "order_id");
+    let subjects = [format!("{}-value", topics.status), format!("{}-value", topics.payment)];
+    for (subject, schema) in subjects.iter().zip([&status, &payment]) {
+        front.register(subject, &schema.to_string()).await.expect("the first one of a subject breaks nothing");
+    }
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(65), "{said}");
+    let line = |subject: &str| said.lines().find(|line| line.starts_with(subject)).unwrap_or_default();
+    for (subject, words) in subjects.iter().zip([
+        ["warehouse", "whoever registered it must take it back, or use another topic"],
+        ["order_id", "have producers write with a schema that ours can be read from"],
+    ]) {
+        let line = line(subject);
+        assert!(line.contains("version 1 does not go together with"), "{said}");
+        words.iter().for_each(|word| assert!(line.contains(word), "`{word}` is not said of {subject}:\n{said}"));
+    }
+    let (code, said) = check(&["-o", "json"]);
+    let listed: Json = serde_json::from_str(&said).expect("JSON");
+    let listed = listed.as_array().expect("a list");
+    let apart = listed.iter().filter(|listed| listed["apart"][0]["remedy"].is_string());
+    let apart: Vec<&str> = apart.filter_map(|listed| listed["subject"].as_str()).collect();
+    assert_eq!((code, apart), (Some(65), vec![subjects[1].as_str(), subjects[0].as_str()]));
+    stage.strike().await;
 }

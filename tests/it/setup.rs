@@ -155,6 +155,11 @@ async fn everything_that_is_wrong_with_a_configuration_is_said_at_once() {
     let said = String::from_utf8_lossy(&check.stderr);
     assert_eq!(check.status.code(), Some(CONFIG));
     words.iter().for_each(|word| assert!(said.contains(word), "`{word}` is not in:\n{said}"));
+    let check = stage.program.output(&stage.config_path(), &["config", "check", "-o", "json"]).expect("it runs");
+    let told: serde_json::Value = serde_json::from_slice(&check.stdout).expect("JSON");
+    assert_eq!((check.status.code(), &told["ok"]), (Some(CONFIG), &false.into()), "{told}");
+    assert_eq!(told["problems"].as_array().map(Vec::len), Some(5), "{told}");
+    assert!(check.stderr.is_empty(), "a program is told once");
     stage.strike().await;
 }
 

@@ -102,7 +102,7 @@ async fn clock(connection: &mut PgConnection, report: &mut Report) -> persist::R
     let apart = i128::from(clock.said().0) - i128::try_from(ours).unwrap_or(i128::MAX);
     let apart_for = Duration::from_micros(u64::try_from(apart.unsigned_abs()).unwrap_or(u64::MAX));
     let found = format!(
-        "the database's clock is {} ms {} this machine's",
+        "the database's clock is {} ms {} this machine's; the brokers' are not looked at, for Kafka does not tell the time",
         apart_for.as_millis(),
         if apart < 0 { "behind" } else { "ahead of" }
     );

@@ -15,7 +15,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::output::Output;
 use super::{ConfigFile, config, in_runtime, logging};
-use crate::config::{Config, Environment, Origin, load};
+use crate::config::{Config, Environment, load};
 use report::{Report, Verdict};
 
 const CONFIGURATION: &str = "configuration";
@@ -53,8 +53,8 @@ impl CheckArgs {
     }
 
     fn look(&self, config: &Config, report: &mut Report) {
-        let written = config.shown().filter(|shown| shown.origin != Origin::Default).count();
-        report.ok(CONFIGURATION, "settings", format!("{written} given, the others are at their defaults"));
+        let given = config::given(config);
+        report.ok(CONFIGURATION, "settings", format!("{given} given, the others are at their defaults"));
         let unusable = config::unusable(config);
         for text in &unusable {
             report.wrong(CONFIGURATION, "client libraries", text);

@@ -44,14 +44,13 @@ fn judge(check: &str, side: Side, subject: &Subject, registers_itself: bool, rep
     for (version, why) in &subject.apart {
         match side {
             Side::Written => {
-                let text = format!(
-                    "version {version} does not go together with ours ({why}): whoever registered it must take it back, or use another topic"
-                );
+                let remedy = schema::remedy(side);
+                let text = format!("version {version} does not go together with ours ({why}): {remedy}");
                 report.wrong(PART, check, &text);
             }
             Side::Read => {
                 let found = format!("records written with version {version} would be dead letters ({why})");
-                report.warning(PART, check, found, "have producers write with a schema that ours can be read from");
+                report.warning(PART, check, found, schema::remedy(side));
             }
         }
     }

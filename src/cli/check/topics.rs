@@ -124,6 +124,16 @@ fn judge_copies(check: &str, (layout, brokers): (Layout, usize), settings: &Sett
             format!("{} with a replica that is not in sync", counted(layout.lagging, "partition", "partitions"));
         report.warning(PART, check, found, "look at the brokers that lag behind or are away");
     }
+    let least = settings.number("min.insync.replicas");
+    let replicas = i64::try_from(layout.replicas).unwrap_or(i64::MAX);
+    if let Some(least) = least.filter(|least| *least > replicas) {
+        let copies = counted(layout.replicas as u64, "replica", "replicas");
+        let text = format!(
+            "min.insync.replicas = {least} of {copies}: no write with acks=all succeeds: set it to {}, or give the topic more replicas",
+            (replicas - 1).max(1)
+        );
+        report.wrong(PART, check, &text);
+    }
     if layout.replicas < REPLICAS {
         let found = match layout.replicas {
             1 => "one replica: a disk that is lost loses confirmed records".to_owned(),
@@ -134,12 +144,11 @@ fn judge_copies(check: &str, (layout, brokers): (Layout, usize), settings: &Sett
             _ => format!("reassign its partitions to {REPLICAS} brokers"),
         };
         report.warning(PART, check, found, remedy);
-    } else if let Some(least) = settings.number("min.insync.replicas") {
-        let replicas = i64::try_from(layout.replicas).unwrap_or(i64::MAX);
+    } else if let Some(least) = least {
         if least < 2 {
             let found = format!("min.insync.replicas = {least}: a record may be confirmed that only one broker has");
             report.warning(PART, check, found, "set it to 2");
-        } else if least >= replicas {
+        } else if least == replicas {
             let found =
                 format!("min.insync.replicas = {least} of {replicas} replicas: one broker that is away stops it");
             report.warning(PART, check, found, format!("set it to {}", replicas - 1));
@@ -182,6 +191,7 @@ fn judge_input(check: &str, settings: &Settings, report: &mut Report) {
 mod tests {
     use super::super::report::Verdict;
     use super::*;
+    use crate::cli::exit::Exit;
     use crate::config::Environment;
 
     const GOOD: Layout = Layout { partitions: 8, replicas: 3, lagging: 0, leaderless: 0 };
@@ -226,6 +236,27 @@ mod tests {
         assert!(alone.checks[0].found.contains("one replica"), "{:?}", alone.checks);
         let headless = judged(Role::Output, Layout { leaderless: 1, ..GOOD }, Settings::default());
         assert_eq!(headless.count(Verdict::Away), 1);
+    }
+
+    #[test]
+    fn a_topic_that_wants_more_replicas_in_sync_than_it_has_takes_no_write_and_is_wrong() {
+        for (replicas, least, found, remedy) in [
+            (1, "2", "min.insync.replicas = 2 of 1 replica: no write", "set it to 1, or"),
+            (2, "3", "min.insync.replicas = 3 of 2 replicas: no write", "set it to 1, or"),
+            (3, "4", "min.insync.replicas = 4 of 3 replicas: no write", "set it to 2, or"),
+        ] {
+            let settings = Settings::from([("min.insync.replicas", least)]);
+            let report = judged(Role::Output, Layout { replicas, ..GOOD }, settings);
+            assert_eq!((report.count(Verdict::Wrong), report.exit()), (1, Exit::Config), "{:?}", report.checks);
+            assert!(report.checks[0].found.starts_with(found), "{:?}", report.checks);
+            let said = report.checks[0].remedy.as_deref().unwrap_or_default();
+            assert!(said.starts_with(remedy), "{:?}", report.checks);
+        }
+        for (replicas, least) in [(1, "1"), (2, "2"), (2, "1"), (3, "3")] {
+            let settings = Settings::from([("min.insync.replicas", least)]);
+            let report = judged(Role::Output, Layout { replicas, ..GOOD }, settings);
+            assert_eq!((report.count(Verdict::Wrong), report.exit()), (0, Exit::Ok), "{:?}", report.checks);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod tests;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 pub use error::{FoldError, Place};
@@ -37,6 +37,17 @@ pub struct FoldArgs {
     /// Also prints the status of each OrderStatusChanged that a worker would emit.
     #[arg(long)]
     pub emits: bool,
+    /// Form of the answer.
+    #[arg(short, long, value_name = "FORM", value_enum, default_value_t)]
+    pub output: Form,
+}
+
+/// The form of a view: there is one, and the option only lets a script ask every command in the same way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// One JSON document.
+    #[default]
+    Json,
 }
 
 /// Folds what the arguments say and prints the result.
@@ -46,6 +57,7 @@ pub struct FoldArgs {
 pub fn run(args: &FoldArgs, stdin: impl Read, mut stdout: impl Write) -> Result<(), FoldError> {
     let input = Input::read(args, stdin)?;
     let result = fold(&input, args.emits)?;
+    let Form::Json = args.output;
     let json = serde_json::to_string_pretty(&result).expect("a view of texts and numbers can always be written");
     match writeln!(stdout, "{json}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(FoldError::Output(error)),

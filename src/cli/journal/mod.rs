@@ -66,6 +66,8 @@ enum Form {
     /// One JSON object a line.
     #[default]
     Jsonl,
+    /// The same, under the name that it has in every command.
+    Json,
 }
 
 impl JournalCommand {
@@ -116,7 +118,8 @@ impl From<io::Error> for Failure {
 
 impl ExportArgs {
     async fn export(&self, connection: &mut PgConnection, topics: &Topics) -> Result<(), Failure> {
-        let Form::Jsonl = self.output;
+        // Both forms are lines: a document around a journal could not be read before its end.
+        let (Form::Jsonl | Form::Json) = self.output;
         let mut out = Destination::open(self.destination.as_deref())?;
         let stretch = Stretch { from: self.from, to: self.to, lane: self.lane.map(Lane) };
         let spans = history::spans(connection, stretch).await?;

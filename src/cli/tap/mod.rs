@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::offline::Refusal;
-use super::output::{Format, Output, counted};
+use super::output::{Format, Output, colours, counted};
 use super::{ConfigFile, complain, in_runtime, logging, with_config};
 use crate::config::Config;
 use crate::consume::follower::{Elsewhere, Follower, Isolation};
@@ -31,7 +31,7 @@ use crate::ids::{Lane, Timestamp};
 use crate::order::Source;
 use line::Look;
 use reading::Reading;
-use role::{Role, Tapped, tapped};
+use role::{Role, Tapped, tapped, unknown_kind};
 use start::From;
 
 /// How many records are looked at before it is seen whether somebody wants to stop.
@@ -125,16 +125,22 @@ impl TapArgs {
         let start = from.seen_from(now());
         let (follower, elsewhere) = Follower::open(&config.kafka, isolation, &partitions, start, self.until_end)?;
         say_where(&elsewhere);
-        if !self.until_end && self.count.is_none() && io::stderr().is_terminal() {
-            complain("shows what comes until Ctrl-C; --until-end ends where the topics end now");
+        if let Some(hint) = self.hint(io::stderr().is_terminal()) {
+            complain(hint);
         }
         let roles = tapped.into_iter().map(|tapped| (tapped.topic, tapped.role)).collect();
         let inputs = config.topics.inputs().map(|(source, topic)| (topic.to_owned(), source)).collect();
         let out = io::stdout();
-        let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let look = Look { colours, headers: self.headers };
+        let look = Look { colours: colours(), headers: self.headers };
         let out = BufWriter::new(out);
         Ok(Tap { args: self, roles, inputs, follower, reader, look, out, shown: 0, read: 0, trouble: None })
+    }
+
+    /// What a person is told who might wait for an end that does not come.
+    fn hint(&self, to_a_person: bool) -> Option<&'static str> {
+        let is_endless = !self.until_end && self.count.is_none();
+        let hint = "shows what comes until Ctrl-C; --until-end ends where the topics end now";
+        (is_endless && to_a_person).then_some(hint)
     }
 
     /// The partitions that are read of topics with so many.
@@ -152,16 +158,7 @@ impl TapArgs {
     /// A newer producer may send a kind that this release does not know; a misspelt one never comes.
     fn warn_of_kinds(&self, tapped: &[Tapped]) {
         let known: Vec<&str> = tapped.iter().flat_map(|tapped| tapped.role.kinds()).collect();
-        for kind in &self.kind {
-            if !known.is_empty() && !known.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
-                let likeness = |known: &&&str| strsim::jaro_winkler(&kind.to_uppercase(), &known.to_uppercase());
-                let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied();
-                complain(format_args!(
-                    "`{kind}` is no kind that this release knows of these topics: did you mean {}? waiting for it all the same",
-                    nearest.unwrap_or_default()
-                ));
-            }
-        }
+        self.kind.iter().filter_map(|kind| unknown_kind(kind, &known)).for_each(complain);
     }
 }
 
@@ -314,6 +311,13 @@ mod tests {
         for wrong in ["--count 0", "--all-partitions", "payments", "--from tomorrow", "--order="] {
             assert!(Line::try_parse_from(["tap"].into_iter().chain(wrong.split_whitespace())).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_person_is_told_of_an_end_that_does_not_come_and_a_program_is_not() {
+        let told = |line: &str, to_a_person| args(line).hint(to_a_person).is_some();
+        assert!(told("", true) && told("--from beginning", true));
+        assert!(!told("--until-end", true) && !told("--count 1", true) && !told("", false));
     }
 
     #[test]

@@ -145,6 +145,18 @@ pub(super) fn tapped(topics: &Topics, roles: &[Role], names: &[String]) -> Resul
     Ok(tapped)
 }
 
+/// What to say of a kind that is none of those known; nothing where none is known.
+pub(super) fn unknown_kind(kind: &str, known: &[&str]) -> Option<String> {
+    if known.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+        return None;
+    }
+    let likeness = |known: &&&str| strsim::jaro_winkler(&kind.to_uppercase(), &known.to_uppercase());
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    Some(format!(
+        "`{kind}` is no kind that this release knows of these topics: did you mean {nearest}? waiting for it all the same"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,5 +214,14 @@ mod tests {
         );
         let error = of(&[Role::Command], &[]).unwrap_err();
         assert!(error.contains("`topics.command` is not set"), "{error}");
+    }
+
+    #[test]
+    fn a_misspelt_kind_is_answered_with_the_nearest_and_one_that_is_known_with_nothing() {
+        let known = ["CAPTURED", "CANCELLED", "bad_framing"];
+        assert_eq!(unknown_kind("captured", &known), None);
+        assert_eq!(unknown_kind("NEWER", &[]), None, "a topic in no role may hold anything");
+        let said = unknown_kind("CAPTURD", &known).expect("it is misspelt");
+        assert!(said.contains("`CAPTURD` is no kind") && said.contains("did you mean CAPTURED?"), "{said}");
     }
 }

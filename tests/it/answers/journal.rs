@@ -34,6 +34,11 @@ async fn the_journal_is_exported_line_by_line() {
     let path = file.to_str().expect("a path of ours is text");
     assert_eq!(text(&stage, &["journal", "export", "-o", "jsonl", path]), "");
     assert_eq!(std::fs::read_to_string(&file).expect("the file").lines().count(), 8);
+    assert_eq!(
+        text(&stage, &["journal", "export", "-o", "json"]),
+        text(&stage, &["journal", "export", "-o", "jsonl"]),
+        "lines under either name"
+    );
     let (_, error) = said(&stage, &["journal", "export", "/nowhere/at/all.jsonl"], 75);
     assert_says(&error, &["`/nowhere/at/all.jsonl` cannot be written"]);
     let (_, error) = said(&stage, &["journal", "export", "--from", "2026-01-02", "--to", "2026-01-01"], 64);
