@@ -102,9 +102,8 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     })
     .await;
     let worker = stage.worker("w");
-    let logs = stage.logs();
-    let (prometheus, ()) =
-        tokio::join!(Prometheus::start(&logs, &place(RULES), &[worker.metrics()]), move_everything(&stage));
+    let (logs, rules, target) = (stage.logs(), place(RULES), [worker.metrics()]);
+    let (prometheus, ()) = tokio::join!(Prometheus::start(&logs, &rules, &target), move_everything(&stage));
 
     let excused = OF_FAULTS.map(|(name, _)| format!("orderstream_{name}"));
     let mut missing = Vec::new();

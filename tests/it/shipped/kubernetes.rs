@@ -3,7 +3,6 @@
 //!
 //! Invariant: overlays are found by looking, so a new one is judged from its first day.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
