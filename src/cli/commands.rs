@@ -34,8 +34,8 @@ pub(super) enum Command {
     /// Runs one worker until SIGTERM.
     #[command(after_help = "Example:\n  orderstream run --config orderstream.toml\n\n\
         Exit code 0 means that it was asked to stop and drained; 69 that a server was not there for 60 s at the start, or its \
-        port is taken; 70 a bug; 75 that it should be started again; 78 that something is set up wrong. The last line of the \
-        log says what.")]
+        port is taken; 70 a bug; 75 that it should be started again; 78 that something is set up wrong. The line `stopping` of \
+        the log says what.")]
     Run(ConfigFile),
     /// Looks at everything that a worker needs, before one is started: configuration, Kafka, database, registry.
     ///
