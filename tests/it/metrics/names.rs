@@ -151,7 +151,7 @@ fn a_misspelt_series_label_value_or_bucket_is_found() {
 fn a_dashboard_writes_only_labels_that_its_series_have() {
     let known = Known::new();
     let legends: Vec<_> = DASHBOARDS.into_iter().flat_map(legends_of).collect();
-    assert!(legends.iter().filter(|(.., legend)| legend.contains("{{")).count() > 50, "they are read");
+    assert!(legends.iter().filter(|(.., legend)| legend.contains("{{")).count() > 40, "they are read");
     let wrong: Vec<String> =
         legends.iter().flat_map(|(place, expression, legend)| known.judge_legend(place, expression, legend)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
