@@ -17,6 +17,7 @@ async fn product_limit_and_baseline_are_measured_and_the_limit_leaves_the_rows_o
         rounds: 1,
         events: Some(3_000),
         partitions: 4,
+        sweep_of: Vec::new(),
         directory: directory.clone(),
     };
     let program = Program::at(env!("CARGO_BIN_EXE_orderstream"));
