@@ -118,7 +118,7 @@ impl Shutdown {
                 tracing::error!(code = exit.code(), reason, first = first.reason, "failed while stopping");
                 return;
             }
-            None if exit == Exit::Ok => tracing::info!(reason, "stopping"),
+            None if exit == Exit::Ok => tracing::info!(code = exit.code(), reason, "stopping"),
             None => tracing::error!(code = exit.code(), reason, "stopping"),
         }
         *end = Some(End { exit, reason });

@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
+use super::output::are_colours_welcome;
 use crate::config::{Log, LogFormat};
 
 /// Begins to log as configured. A second call changes nothing.
 pub(super) fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = io::stderr().is_terminal() && are_colours_welcome();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
     // Told of a line that could not be written, it would say so on the same full disk, and panic when that fails too.
     let lines = lines.log_internal_errors(false);

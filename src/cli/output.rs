@@ -84,10 +84,16 @@ pub fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String
     fields.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect()
 }
 
-/// Whether an answer may be coloured: only on a terminal, and not where `NO_COLOR` is set to anything.
+/// Whether an answer may be coloured: only on a terminal, and only where colours are welcome.
 #[must_use]
 pub fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|asked| asked.is_empty())
+    std::io::stdout().is_terminal() && are_colours_welcome()
+}
+
+/// Whether nobody asked for the opposite: `NO_COLOR` is not set, or empty.
+#[must_use]
+pub fn are_colours_welcome() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|asked| asked.is_empty())
 }
 
 /// The first word of an answer: on a terminal it stands out.

@@ -45,10 +45,10 @@ async fn work(config: Config, shutdown: Shutdown) -> Exit {
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(
-                "metrics.listen = `{address}` cannot be listened on: {error}; free the port or name another"
-            );
-            return Exit::Unavailable;
+            let reason =
+                format!("metrics.listen = `{address}` cannot be listened on: {error}; free the port or name another");
+            shutdown.stop(Exit::Unavailable, reason);
+            return shutdown.exit();
         }
     };
     let port = tokio::spawn(metrics::serve(listener, metrics::install(), std::future::pending()));

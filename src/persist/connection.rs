@@ -25,6 +25,9 @@ const NAME_BYTES: usize = 63;
 /// Room in it for the part of the process, such as `topic-watch`.
 const PART_BYTES: usize = 12;
 
+/// How much longer than the limit of a connection a thread is waited for that opens it.
+const NO_THREAD: Duration = Duration::from_secs(1);
+
 /// How to reach the database, and the limits of every session.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -126,12 +129,14 @@ async fn signed_in(
     let signing_in = spawn_blocking(move || {
         runtime.block_on(async {
             tokio::select! {
-                opened = timeout(limit, PgConnection::connect_with(&options)) => opened,
+                biased;
                 _ = given_up => Ok(Err(sqlx::Error::WorkerCrashed)),
+                opened = timeout(limit, PgConnection::connect_with(&options)) => opened,
             }
         })
     });
-    signing_in.await.unwrap_or(Ok(Err(sqlx::Error::WorkerCrashed)))
+    // Where the system has no thread for it either, the limit holds all the same.
+    timeout(limit + NO_THREAD, signing_in).await?.unwrap_or(Ok(Err(sqlx::Error::WorkerCrashed)))
 }
 
 /// Waits for the database no longer than `limit`.
@@ -212,8 +217,33 @@ pub async fn commit(connection: &mut PgConnection) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::config::{Config, Environment};
     use crate::persist::silent;
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_waits_for_any_more_is_given_up() {
+        let mute = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
+        let port = mute.local_addr().expect("it is bound").port();
+        let text = format!(
+            "[kafka]\nbrokers = \"b:1\"\n[registry]\nurl = \"http://r\"\n[database]\nconnect_timeout = \"5m\"\nurl = \"postgres://u@127.0.0.1:{port}/d?sslmode=disable\"\n"
+        );
+        let config =
+            Config::read(Some(("o.toml", &text)), &Environment::default()).expect("the text is a configuration");
+        let settings = Settings::of(&config.database, "test").expect("a URL");
+        let asked = spawn_blocking(move || mute.accept().expect("it is asked").0);
+        let mut asked = tokio::select! {
+            asked = asked => asked.expect("no panic"),
+            answered = connect(&settings, "test") => panic!("nobody answered: {:?}", answered.err()),
+        };
+        // Longer than giving up can take, and far below the limit of the connection.
+        asked.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
+        let read = spawn_blocking(move || asked.read_to_end(&mut Vec::new())).await.expect("no panic");
+        assert!(read.is_ok(), "the connection is still there: {read:?}");
+    }
 
     #[test]
     fn sessions_of_two_pods_have_two_names_that_postgres_does_not_cut() {

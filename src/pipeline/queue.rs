@@ -113,10 +113,15 @@ impl Queue {
         }
     }
 
+    /// Whether there is a backlog, here or still to come.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.topics.values().map(Topic::backlog).sum::<usize>() >= BACKLOG
+    }
+
     /// Whether there is a backlog, and a topic of which the next records have yet to come.
     fn is_held(&self) -> bool {
-        let backlog: usize = self.topics.values().map(Topic::backlog).sum();
-        backlog >= BACKLOG && self.topics.values().any(Topic::is_awaited)
+        self.has_backlog() && self.topics.values().any(Topic::is_awaited)
     }
 
     /// Whether nothing waits.

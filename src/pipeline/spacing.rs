@@ -15,9 +15,9 @@ const MANY: usize = 500;
 
 /// How long after a batch of so many records, which took so long, the next one begins.
 #[must_use]
-pub fn rest(records: usize, took: Duration) -> Duration {
+pub fn rest(records: usize, has_backlog: bool, took: Duration) -> Duration {
     let apart = APART.saturating_sub(took);
-    if records < MANY { apart.max(took).min(LONGEST) } else { apart }
+    if has_backlog || records >= MANY { apart } else { apart.max(took).min(LONGEST) }
 }
 
 #[cfg(test)]
@@ -27,13 +27,15 @@ mod tests {
     #[test]
     fn small_batches_rest_as_long_as_they_take_and_begin_some_milliseconds_apart() {
         let millis = Duration::from_millis;
-        let rests = [0, 2, 6, 20, 1_000].map(|took| rest(1, millis(took)));
+        let rests = [0, 2, 6, 20, 1_000].map(|took| rest(1, false, millis(took)));
         assert_eq!(rests, [8, 6, 6, 20, 40].map(millis));
     }
 
     #[test]
-    fn a_backlog_is_worked_on_without_a_rest() {
-        assert_eq!(rest(MANY, Duration::from_millis(20)), Duration::ZERO);
-        assert_eq!(rest(MANY, Duration::from_millis(3)), Duration::from_millis(5));
+    fn a_backlog_is_worked_on_without_a_rest_however_little_of_it_goes_into_a_batch() {
+        for (records, has_backlog) in [(MANY, false), (1, true)] {
+            assert_eq!(rest(records, has_backlog, Duration::from_millis(20)), Duration::ZERO);
+            assert_eq!(rest(records, has_backlog, Duration::from_millis(3)), Duration::from_millis(5));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A writer: one connection, a share of the lanes, and batches that form by themselves.
 //!
-//! While one transaction runs, and for some milliseconds at least, records queue up; the next takes all that is there, up to the
-//! limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the
+//! While one transaction runs, and for some milliseconds at least ([`super::spacing`]), records queue up; the next takes all that is
+//! there, up to the limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the
 //! batch, or said so when it was asked afterwards.
 
 use std::collections::BTreeMap;
@@ -157,7 +157,8 @@ impl Writer {
             if let Some(batch) = self.take_batch(idle).await {
                 let records = batch.lanes.iter().map(|lane| lane.items.len()).sum();
                 self.apply(batch).await;
-                self.rests_until = Some(Instant::now() + spacing::rest(records, began.elapsed()));
+                let has_backlog = self.lanes.values().any(|lane| lane.queue.has_backlog());
+                self.rests_until = Some(Instant::now() + spacing::rest(records, has_backlog, began.elapsed()));
             }
             if self.look_again
                 && let Some(batch) = self.take_visits().await

@@ -24,7 +24,7 @@ use clap::Args;
 use reqwest::Url;
 
 use super::exit::Exit;
-use super::output::{Format, Output};
+use super::output::{Format, Output, are_colours_welcome};
 use super::{ConfigFile, complain, in_runtime, with_config};
 use crate::config::units::parse_duration;
 use draw::View;
@@ -76,7 +76,7 @@ impl TopArgs {
         if self.once || self.output.output == Format::Json || !is_screen() {
             return self.print(workers);
         }
-        let colours = std::env::var_os("NO_COLOR").is_none();
+        let colours = are_colours_welcome();
         let view = View { sort: self.sort, colours, ..View::default() };
         terminal::show(workers, self.interval, view).unwrap_or_else(|error| {
             complain(format_args!("the terminal does not do what it is asked for ({error}): use --once"));
