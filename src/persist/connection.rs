@@ -221,19 +221,14 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::config::{Config, Environment};
     use crate::persist::silent;
 
     #[tokio::test]
     async fn a_connection_that_nobody_waits_for_any_more_is_given_up() {
         let mute = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
         let port = mute.local_addr().expect("it is bound").port();
-        let text = format!(
-            "[kafka]\nbrokers = \"b:1\"\n[registry]\nurl = \"http://r\"\n[database]\nconnect_timeout = \"5m\"\nurl = \"postgres://u@127.0.0.1:{port}/d?sslmode=disable\"\n"
-        );
-        let config =
-            Config::read(Some(("o.toml", &text)), &Environment::default()).expect("the text is a configuration");
-        let settings = Settings::of(&config.database, "test").expect("a URL");
+        let mut settings = Settings::of(&silent::config_at(port).database, "test").expect("a URL");
+        settings.connect_timeout = Duration::from_secs(300);
         let asked = spawn_blocking(move || mute.accept().expect("it is asked").0);
         let mut asked = tokio::select! {
             asked = asked => asked.expect("no panic"),

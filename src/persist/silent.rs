@@ -22,6 +22,11 @@ pub fn config() -> Config {
             sessions.extend(greeted.is_ok().then_some(session));
         }
     });
+    config_at(port)
+}
+
+/// A configuration that points to a database at this port of the machine, whoever listens there.
+pub fn config_at(port: u16) -> Config {
     let text = format!(
         "[kafka]\nbrokers = \"b:1\"\n[registry]\nurl = \"http://r\"\n[database]\nurl = \"postgres://u@127.0.0.1:{port}/d?sslmode=disable\"\n"
     );

@@ -1,8 +1,8 @@
 //! A writer: one connection, a share of the lanes, and batches that form by themselves.
 //!
-//! While one transaction runs, and for some milliseconds at least ([`super::spacing`]), records queue up; the next takes all that is
-//! there, up to the limits. What comes into an idle system does not wait. Invariant: a lane's state here moves only when the database confirmed the
-//! batch, or said so when it was asked afterwards.
+//! While one transaction runs, and while the writer rests after it (`spacing`), records queue up; the next takes all that is there,
+//! up to the limits. What comes in later than that does not wait. Invariant: a lane's state here moves only when the database
+//! confirmed the batch, or said so when it was asked afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
