@@ -137,7 +137,7 @@ pub enum Wrote {
 /// # Errors
 /// The statements' failures; a bug when a row was not there to be written.
 pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<Wrote> {
-    let (mut new, stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
+    let (mut new, mut stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
     if !new.is_empty() {
         new.sort_unstable_by_key(|changed| changed.order_id);
         let made = Columns::of(&new)?.bind_to(MAKE).execute(&mut *connection).await?.rows_affected();
@@ -147,6 +147,7 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
         }
     }
     if !stored.is_empty() {
+        stored.sort_unstable_by_key(|changed| changed.order_id);
         let written =
             Columns::of(&stored)?.bind_to(WRITE).bind(MAX_JOURNAL_ROWS).execute(connection).await?.rows_affected();
         if usize::try_from(written).ok() != Some(stored.len()) {

@@ -150,7 +150,7 @@ impl Writer {
 
     /// Opens a connection and compares every lane with memory. True when the transaction in doubt turns out committed.
     async fn reconnect(&mut self, part: &Batch, in_doubt: bool) -> Result<bool> {
-        let mut connection = connection::connect(&self.process.database, &self.name).await?;
+        let mut connection = connection::connect_writer(&self.process.database, &self.name).await?;
         let steps: Vec<Step> = self.lanes.values().map(LaneState::step).collect();
         let (clock, standings) = connection::answered(self.process.answer_timeout, async {
             let clock = DatabaseClock::read(&mut connection).await?;

@@ -39,6 +39,7 @@ mod off_lane;
 mod open_transaction;
 mod operator;
 mod outages;
+mod plans;
 mod port;
 mod protocol;
 mod rebalance;

@@ -7,6 +7,10 @@
 mod applied;
 mod emitted;
 
+use std::cell::RefCell;
+
+use zstd::bulk::Compressor;
+
 use crate::decode::Refusal;
 
 pub use applied::{
@@ -48,8 +52,15 @@ pub enum FormatError {
     Emitted(#[from] postcard::Error),
 }
 
+thread_local! {
+    /// To make a compressor costs more than to compress what a small batch has.
+    static COMPRESSOR: RefCell<Compressor<'static>> =
+        RefCell::new(Compressor::new(COMPRESSION_LEVEL).expect("memory takes a compressor"));
+}
+
 fn compress(plain: &[u8]) -> Vec<u8> {
-    let mut packed = zstd::bulk::compress(plain, COMPRESSION_LEVEL).expect("memory takes every byte");
+    let packed = COMPRESSOR.with_borrow_mut(|compressor| compressor.compress(plain));
+    let mut packed = packed.expect("memory takes every byte");
     packed.shrink_to_fit();
     packed
 }

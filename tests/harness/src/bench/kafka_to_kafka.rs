@@ -24,6 +24,7 @@ use orderstream::order::{Event, Policy, Source};
 use orderstream::persist::journal_format::EmittedRecord;
 use orderstream::pipeline::input_topics;
 use orderstream::publish::encode::{Encoder, STATUS_SCHEMA};
+use orderstream::publish::pace::MARKERS;
 use orderstream::publish::producer::{Producer, Settings};
 use orderstream::publish::status_event::{Origin, status_event};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -171,6 +172,12 @@ impl Chunk {
 
 fn publish(producer: &Producer, metadata: &ConsumerGroupMetadata, ready: &Receiver<Chunk>) -> Result<()> {
     while let Ok(mut chunk) = ready.recv() {
+        // Positions alone wait for records to go with, as in the relay: Kafka would let them wait for half a second.
+        while chunk.emitted.is_empty()
+            && let Ok(more) = ready.recv()
+        {
+            chunk.add(more);
+        }
         while chunk.records < TRANSACTION_RECORDS
             && let Ok(more) = ready.try_recv()
         {
@@ -181,6 +188,8 @@ fn publish(producer: &Producer, metadata: &ConsumerGroupMetadata, ready: &Receiv
             offsets.add_partition_offset(topic, *partition, Offset::Offset(*next))?;
         }
         producer.publish(chunk.emitted.iter(), &offsets, metadata).context("a transaction failed")?;
+        // As the relay does: a transaction that begins before the markers of the last stand is refused, and waits for longer.
+        std::thread::sleep(MARKERS);
     }
     Ok(())
 }

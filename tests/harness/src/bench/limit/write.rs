@@ -1,10 +1,11 @@
 //! Writing what was prepared: one connection a share, one transaction after the other, nothing in between.
 //!
-//! Invariant: a statement that writes another number of rows than the product's did is an error.
+//! Its sessions plan as the product's writers do. Invariant: a statement that writes another number of rows than the product's did is an error.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use orderstream::persist::connection::PLANNED_ONCE;
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 use tokio::task::JoinSet;
@@ -23,6 +24,9 @@ pub async fn write(stage: &Stage, shares: Vec<Share>) -> Result<Series> {
     for share in shares {
         let mut connection = stage.connect().await?;
         connection.execute("set synchronous_commit = on").await?;
+        for (setting, value) in PLANNED_ONCE {
+            sqlx::query("select set_config($1, $2, false)").bind(setting).bind(value).execute(&mut connection).await?;
+        }
         sessions.push((connection, share));
     }
     let mut all = JoinSet::new();
