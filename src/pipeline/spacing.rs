@@ -1,8 +1,8 @@
 //! How long a writer rests after a batch. Pure.
 //!
-//! A batch costs the database about 2 ms of processor whatever is in it, and what it says is published with what the next ones say:
-//! small batches are better fewer. Where processors are busy, a batch takes longer, and so does the rest after it, until the work
-//! that is left fits. Invariant: a writer that has a backlog does not rest.
+//! A batch costs the database more than a millisecond of processor whatever is in it, and what it says is published with what the
+//! next ones say: small batches are better fewer. Where processors are busy, a batch takes longer, and so does the rest after it,
+//! until the work that is left fits. Invariant: a writer that has a backlog does not rest.
 
 use std::time::Duration;
 
