@@ -116,8 +116,24 @@ impl Producer {
     /// Publishes records and offsets in one transaction, fenced by the group's metadata.
     ///
     /// # Errors
-    /// Any failure leaves the outcome open: drop the producer, make a new one, read the positions again.
+    /// Any failure leaves the outcome open: drop the producer, make a new one, read the positions again. Once another producer has
+    /// our transactional id, the error says so, whatever was under way.
     pub fn publish<'a>(
+        &self,
+        records: impl Iterator<Item = &'a EmittedRecord>,
+        offsets: &TopicPartitionList,
+        metadata: &ConsumerGroupMetadata,
+    ) -> KafkaResult<Trust> {
+        let since = Instant::now();
+        self.transact(records, offsets, metadata).map_err(|error| match self.inner.client().fatal_error() {
+            // To whoever sends records librdkafka says that they were purged, or that something is fatal, and keeps the reason.
+            // Kafka fences a transaction that grew too old as well, and nobody has our id then.
+            Some((reason, _)) if since.elapsed() < self.timeout => KafkaError::MessageProduction(reason),
+            _ => error,
+        })
+    }
+
+    fn transact<'a>(
         &self,
         records: impl Iterator<Item = &'a EmittedRecord>,
         offsets: &TopicPartitionList,

@@ -23,6 +23,7 @@ mod deadlines_held;
 mod events;
 mod explanations;
 mod faults;
+mod fenced;
 mod fold;
 mod happy_path;
 mod headers;
