@@ -26,6 +26,7 @@ main() {
     rm -rf "$aside/tree" "$aside/target"
     mkdir -p "$aside/tree" "$aside/$profile"
     git -C "$REPOSITORY" archive "$commit" | tar -x -C "$aside/tree"
+    with_our_profiles "$aside/tree/Cargo.toml"
     link_what_is_built "$profile" "$aside/target"
     if ! build "$profile" "$aside" >"$log" 2>&1; then
         show_end_of "$log"
@@ -36,6 +37,12 @@ main() {
     mv "$aside/$profile/orderstream.new" "$aside/$profile/orderstream"
     rm -rf "$aside/tree" "$aside/target"
     say "release ${commit:0:7} is ready after $(seconds_since "$began") s"
+}
+
+# Packages that another profile built are not fresh; the profiles are the end of a Cargo.toml.
+with_our_profiles() {
+    sed -i '/^\[profile/,$d' "$1"
+    sed -n '/^\[profile/,$p' "$REPOSITORY/Cargo.toml" >>"$1"
 }
 
 # What other packages are built to, hard-linked: cargo finds it fresh and only reads it. Copied where the file systems differ.

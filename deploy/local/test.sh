@@ -37,7 +37,7 @@ main() {
     step build-crash-points cargo build --workspace --bin orderstream-crash --features orderstream/crash-points
     step test cargo test --workspace -- --skip "$CHAOS" ${skipped:+--skip "$skipped"}
     # Alone, as it judges how soon lanes move again.
-    step chaos cargo test --test it -- "$CHAOS"
+    step chaos cargo test --workspace --test it -- "$CHAOS"
     step fuzz "$HERE/fuzz.sh" 5
     [[ -z $skipped ]] || warn "NOT TRIED: whether this release works beside the one before ($skipped): its history is not here"
 }
