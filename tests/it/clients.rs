@@ -173,7 +173,7 @@ async fn the_examples_of_every_language_tell_an_order_and_do_each_thing_that_com
     let (topic, key) = (stage.deployment.topics.payment.clone(), Some(b"broken".to_vec()));
     broken.send_raw(&RawRecord { topic, key, value: Some(b"{}".to_vec()), ..RawRecord::default() }).expect("sent");
     broken.flush().expect("kafka has it");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
 
     let expected = sent(&stage).await;
     // Of each order five versions and three things owed, and the record that was refused.
@@ -276,7 +276,7 @@ async fn the_programs_that_the_page_for_producers_shows_do_what_it_says() {
 
     let without: Vec<&str> = producer.lines().filter(|line| !line.contains("\"currency\"")).collect();
     run(in_python(&stage, &without.join("\n").replace("order-1", "order-2")));
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let letters = output::dead_letters(&stage.deployment).expect("dead letters");
     let said: Vec<_> = letters
         .iter()
@@ -292,7 +292,7 @@ async fn every_golden_input_goes_through_the_serializers_of_others_and_all_that_
     let worker = stage.worker("w");
     python(&stage, "make.py", "--check");
     python(&stage, "through.py", "send");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in python(&stage, "through.py", "read").lines() {
         let line: Json = serde_json::from_str(line).expect("a line is JSON");

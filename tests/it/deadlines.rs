@@ -73,7 +73,7 @@ async fn an_order_that_is_not_paid_in_time_is_given_up_within_seconds_and_told_o
     let worker = stage.worker("worker");
     send(&mut stage.producer().await, &[placed("unpaid", in_seconds(2)), placed("paid", in_seconds(2)), paid("paid")]);
     reaches(&stage, "unpaid", "CANCELLED").await;
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     let told = output::status_events(&stage.deployment).await.expect("the topic");
     let told: Vec<_> = told.iter().filter(|told| told.envelope.order_id == "unpaid").collect();
     assert_eq!(told.len(), 2, "placed and given up: {told:?}");

@@ -23,7 +23,7 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     let worker = stage.worker("first");
     let mut producer = stage.producer().await;
     send(&mut producer, &[placed("paid", in_seconds(15)), placed("unpaid", in_seconds(15))]);
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let backlog: Vec<Json> = (0..3_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
     send(&mut producer, &backlog);
@@ -37,7 +37,7 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     let worker = stage.worker("second");
     stage.all_published(120).await;
     reaches(&stage, "unpaid", "CANCELLED").await;
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     assert_ne!(status(&stage, "paid").await.as_deref(), Some("CANCELLED"));
     stage.finish([worker]).await;
 }
@@ -69,7 +69,7 @@ async fn a_payment_in_an_open_transaction_holds_the_deadline_back_and_an_aborted
             reaches(&stage, order, "CANCELLED").await;
         }
     }
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     stage.finish([worker]).await;
 }
 
@@ -111,7 +111,7 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
     let hold = occurred(event(Input::Order, "HOLD_PLACED", order, 0, &json!({"hold_id": "h"})), now_micros());
     by_hand.send(1, &hold);
     by_hand.send(0, &placed(witness, in_seconds(12)));
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     // Its payment comes through lane 1 too, and is not committed yet.
     upstream.begin().expect("a transaction");
     ByHand { stage: &stage, producer: upstream }
@@ -122,6 +122,6 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
         })
         .await;
     reaches(&stage, order, "AWAITING_STOCK").await;
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     stage.finish([worker]).await;
 }

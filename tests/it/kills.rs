@@ -17,7 +17,7 @@ async fn a_worker_that_is_killed_between_any_two_steps_of_a_batch_loses_and_doub
         holds.hold(step).await;
         stage.send_flawed(60, number).await;
         let mut worker = stage.worker("killed");
-        stage.until(30, &format!("a writer to come to {step:?}"), async || Ok(holds.waiting(step).await > 0)).await;
+        stage.until(60, &format!("a writer to come to {step:?}"), async || Ok(holds.waiting(step).await > 0)).await;
         worker.must_run().expect("it is held, not ended");
         worker.kill().expect("it runs");
         // The server does not know yet that the client is gone, and goes on: at the last step to the end.

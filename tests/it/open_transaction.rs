@@ -25,7 +25,10 @@ pub async fn frozen_before_its_offsets(test: &str) -> (Stage, Worker) {
 /// A worker that is frozen at a moment when something holds that stays so while it is frozen.
 async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, Worker) {
     for _ in 0..5 {
-        let stage = Stage::new(test, LANES).await.with_short_sessions();
+        let mut stage = Stage::new(test, LANES).await.with_short_sessions();
+        // So long that nobody ends a transaction because of its age while we look.
+        stage.config.set("kafka.transaction_timeout", "2m");
+        stage.configure();
         let mut worker = stage.worker("frozen");
         let onlooker = Onlooker::of(&stage.deployment);
         let flow = stage.flow(61, 1_500).await;

@@ -175,7 +175,7 @@ impl Robbery {
         holds.hold(step).await;
         let worker = stage.worker("robbed");
         let robbery = Self { stage, holds, thief, worker, held_at: step };
-        robbery.stage.until(30, "the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
+        robbery.stage.until(60, "the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
         robbery
     }
 
@@ -184,7 +184,7 @@ impl Robbery {
         self.thief.hold_requests();
         self.holds.let_go(self.held_at).await;
         let commit = || Ok(String::from_utf8_lossy(&self.thief.held()).contains("commit"));
-        self.stage.until(10, "the COMMIT to be sent", async || commit()).await;
+        self.stage.until(60, "the COMMIT to be sent", async || commit()).await;
     }
 
     /// Waits until the writer, on a new connection, asks what became of its transaction and has to wait for the answer.
@@ -192,14 +192,14 @@ impl Robbery {
         let waiting = "select count(*) from pg_stat_activity
                         where datname = current_database() and application_name like '%/writer-0'
                           and query like 'select lane, epoch, tenure, last_seq from lanes%' and wait_event_type = 'Lock'";
-        self.stage.until(10, "the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
+        self.stage.until(60, "the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
     }
 
     /// Everything is applied and published once, and the robbed worker is still the same.
     async fn end(mut self) {
-        self.stage.all_published(30).await;
+        self.stage.all_published(60).await;
         self.stage.send(60, 53).await;
-        self.stage.all_published(30).await;
+        self.stage.all_published(60).await;
         self.worker.must_run().expect("nobody stopped it");
         assert_eq!(
             metric(&self.worker, "orderstream_fenced_transactions_total").await,

@@ -98,10 +98,10 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     send(80, 71);
     send(80, 72);
     let worker = stage.worker("reader");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     send(80, 73);
     send(80, 74);
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let verdict = stage.check().await;
     assert_eq!(verdict.totals.orders, 160, "what was aborted is nothing");
@@ -109,10 +109,10 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     // So long idle that retention has taken everything, the markers too.
     delete_everything(&stage).await;
     let mut worker = stage.worker("late");
-    stage.until(30, "the worker to have the lanes", async || Ok(lanes_of(&worker).await == 4)).await;
+    stage.until(60, "the worker to have the lanes", async || Ok(lanes_of(&worker).await == 4)).await;
     let before = versions(&stage).await;
     send(80, 75);
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     worker.must_run().expect("no data was lost");
     worker.stop(GOODBYE).await.expect("exit code 0");
     let after = versions(&stage).await;
@@ -126,7 +126,7 @@ async fn a_stranger_in_our_group_that_reads_one_topic_is_found_and_named() {
     let stage = Stage::new("split", 4).await.with_short_sessions();
     stage.send(60, 76).await;
     let mut worker = stage.worker("before");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
 
     let (topic, group) = (stage.deployment.topics.payment.clone(), stage.deployment.group.clone());
     let stranger = spawn_blocking(move || {
@@ -140,7 +140,7 @@ async fn a_stranger_in_our_group_that_reads_one_topic_is_found_and_named() {
 
     stage.send(60, 77).await;
     let worker = stage.worker("after");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.finish([worker]).await;
 }
 

@@ -193,7 +193,7 @@ async fn a_registry_or_database_that_is_away_at_the_start_is_waited_for() {
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
@@ -222,14 +222,14 @@ async fn a_registry_that_goes_away_holds_up_the_lane_that_needs_it_and_no_other(
         producer.send_json(&captured(&free, &format!("cap-{capture}"))).expect("an event");
     }
     producer.flush().expect("kafka has it");
-    stage.until(20, "the other lane to go on", async || Ok(captured_minor(&stage, &free).await == 2_500)).await;
+    stage.until(60, "the other lane to go on", async || Ok(captured_minor(&stage, &free).await == 2_500)).await;
     // The wait is the registry's fault and no record's.
     assert_eq!(stage.number("select count(*) from dead_letters").await, 0);
     assert_eq!(stage.number("select count(*) from orders where inventory <> 'NONE'").await, 0);
     assert!(metric(&worker, "orderstream_retries_total{cause=\"registry\"}").await > 0.0);
 
     registry.mend();
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     assert_eq!(stage.number("select count(*) from orders where inventory <> 'NONE'").await, 1);
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
@@ -247,7 +247,7 @@ async fn orders_of_two_lanes(stage: &Stage, producer: &mut Producer) -> [String;
         producer.send_json(&captured(&format!("ord-{number}"), "cap-1")).expect("an event");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     let homes: Vec<(String, i32)> = stage.rows("select order_id, home_lane from orders order by order_id").await;
     [0, 1].map(|lane| homes.iter().find(|(_, home)| *home == lane).expect("eight keys fall into both").0.clone())
 }
@@ -267,7 +267,7 @@ async fn commands_and_dead_letters_and_the_order_topic_can_be_had_or_left_out() 
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;

@@ -32,7 +32,7 @@ async fn stage_with_link(test: &str) -> (Stage, Link, Worker) {
     stage.configure();
     let worker = stage.worker("w1");
     stage.send(20, 1).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     (stage, database, worker)
 }
 
@@ -52,7 +52,7 @@ async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     let worker = stage.worker("w1");
     let load = stage.load(1_500, 11, 1_500).await;
     stage
-        .until(30, "all lanes to be at work", async || {
+        .until(60, "all lanes to be at work", async || {
             let lanes = "select count(*) from lanes where owner_transactional_id is not null and last_seq > 0";
             Ok(stage.number(lanes).await == 4)
         })
@@ -140,7 +140,7 @@ async fn sigterm_while_a_server_is_waited_for_at_the_start_ends_at_once() {
 /// Nothing was lost by the way in which the worker before ended.
 async fn the_next_worker_goes_on(stage: Stage) {
     let next = stage.worker("w2");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.check().await;
     next.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;

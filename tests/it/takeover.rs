@@ -18,7 +18,7 @@ async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_publis
     killed.kill().expect("it is frozen");
     assert!(Onlooker::of(&stage.deployment).sees_open_records(), "it was killed in a transaction");
     let next = stage.worker("next");
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     nothing_is_left_open(&stage).await;
     assert!(metric(&next, "orderstream_journal_rows_reloaded_total").await > 0.0);
     stage.finish([next]).await;
@@ -28,21 +28,21 @@ async fn a_transaction_left_open_by_a_kill_is_ended_by_the_next_owner_and_publis
 async fn a_transaction_left_open_is_not_forgotten_when_the_next_owner_dies_before_it_ended_it() {
     let stage = left_open_by_one_and_claimed_by_another().await;
     let next = stage.worker("next");
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     nothing_is_left_open(&stage).await;
     stage.send(60, 71).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let remembered = "select count(*) from lanes where former_transactional_ids <> '{}'";
     stage
-        .until(30, "the lanes to forget what is ended", async || Ok(stage.rows::<(i64,)>(remembered).await == [(0,)]))
+        .until(60, "the lanes to forget what is ended", async || Ok(stage.rows::<(i64,)>(remembered).await == [(0,)]))
         .await;
     stage.finish([next]).await;
 }
 
-/// The broker itself would end what was left open only after transaction.timeout.ms (30 s) and its scan.
+/// The broker itself would end what was left open only after transaction.timeout.ms (two minutes here) and its scan.
 async fn nothing_is_left_open(stage: &Stage) {
     let onlooker = Onlooker::of(&stage.deployment);
-    stage.until(5, "what the first worker left open to be ended", async || Ok(!onlooker.sees_open_records())).await;
+    stage.until(60, "what the first worker left open to be ended", async || Ok(!onlooker.sees_open_records())).await;
 }
 
 /// Lanes with an open transaction of a worker that was killed, claimed by a second one that was killed before it ended that.
@@ -69,15 +69,15 @@ async fn left_open_by_one_and_claimed_by_another() -> Stage {
 async fn a_process_that_wakes_up_in_its_transaction_after_a_takeover_publishes_nothing_of_it() {
     let (stage, zombie) = frozen_in_a_transaction("open_zombie").await;
     let next = stage.worker("next");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     zombie.thaw().expect("it is frozen");
     stage
-        .until(30, "both to share the lanes", async || {
+        .until(60, "both to share the lanes", async || {
             Ok(metric(&zombie, "orderstream_tenures_ended_total").await > 0.0 && lanes_of(&zombie).await == LANES / 2)
         })
         .await;
     stage.send(60, 62).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.finish([zombie, next]).await;
 }
 
@@ -87,17 +87,17 @@ async fn an_open_transaction_that_nobody_ended_is_refused_by_the_generation_it_w
     // As if nobody knew whose transaction may be open: then only the generation stands in its way.
     stage.execute("update lanes set owner_transactional_id = null").await;
     let next = stage.worker("next");
-    stage.all_published(20).await;
+    stage.all_published(60).await;
     zombie.thaw().expect("it is frozen");
     stage
-        .until(30, "the group's refusal", async || {
+        .until(60, "the group's refusal", async || {
             Ok(metric(&zombie, "orderstream_fenced_transactions_total{by=\"generation\"}").await > 0.0)
         })
         .await;
     assert!(metric(&zombie, "orderstream_producer_recycles_total{cause=\"generation\"}").await > 0.0);
     zombie.must_run().expect("it takes part again");
     stage.send(60, 66).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.finish([zombie, next]).await;
 }
 
@@ -106,10 +106,10 @@ async fn a_lane_that_another_claimed_is_given_up_at_the_next_batch_and_taken_ane
     let stage = Stage::new("claimed", LANES).await.with_short_sessions();
     stage.send(60, 67).await;
     let worker = stage.worker("fenced");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.execute("update lanes set epoch = epoch + 1, tenure = gen_random_uuid()").await;
     stage.send(60, 68).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     assert!(metric(&worker, "orderstream_fenced_transactions_total{by=\"epoch\"}").await > 0.0);
     stage.finish([worker]).await;
 }
@@ -119,12 +119,12 @@ async fn a_lane_whose_last_row_another_hand_moved_is_given_up_at_the_next_batch(
     let stage = Stage::new("last_row", LANES).await.with_short_sessions();
     stage.send(60, 71).await;
     let worker = stage.worker("fenced");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     // The claim is still ours, and somebody else wrote a row under it.
     stage.execute("update lanes set last_seq = last_seq + 1").await;
     stage.send(60, 72).await;
     let refused = async || Ok(worker.log()?.contains("another process claimed lanes of ours"));
-    stage.until(30, "the fence to refuse the batch", refused).await;
+    stage.until(60, "the fence to refuse the batch", refused).await;
     drop(worker);
     stage.strike().await;
 }
@@ -134,7 +134,7 @@ async fn a_checkpoint_that_another_hand_moved_stops_with_both_numbers() {
     let stage = Stage::new("moved", LANES).await.with_short_sessions();
     stage.send(60, 69).await;
     let mut worker = stage.worker("stopped");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.execute("update checkpoints set next_offset = next_offset + 1").await;
     stage.send(60, 70).await;
     stage.ends(&mut worker, 30, 70, &["checkpoint of", " and not ", "somebody else moved it"]).await;
@@ -228,7 +228,7 @@ async fn at_rest(test: &str) -> Stage {
     let stage = Stage::new(test, LANES).await.with_short_sessions();
     stage.send(100, 63).await;
     let worker = stage.worker("before");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage
 }
@@ -237,7 +237,7 @@ async fn at_rest(test: &str) -> Stage {
 async fn continues(stage: Stage, positions_lost: f64) {
     stage.send(100, 64).await;
     let worker = stage.worker("after");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     assert_eq!(metric(&worker, "orderstream_positions_lost_total").await, positions_lost);
     stage.finish([worker]).await;
 }

@@ -30,7 +30,7 @@ async fn a_screen_says_what_the_workers_do_and_which_of_them_is_gone() {
     #[expect(clippy::cast_precision_loss, reason = "some dozens")]
     let orders = orders as f64;
     stage
-        .until(20, "the orders to be counted", async || Ok(metric(&worker, "orderstream_orders{").await == orders))
+        .until(60, "the orders to be counted", async || Ok(metric(&worker, "orderstream_orders{").await == orders))
         .await;
 
     let here = format!("--url http://{}/metrics", worker.metrics());

@@ -68,7 +68,7 @@ impl Stage {
     /// Waits until time has nothing more to do: all that is due has fired.
     pub async fn nothing_is_due(&self) {
         let due = "select count(*) from orders where next_deadline < now()";
-        self.until(30, "all that is due to fire", async || Ok(self.number(due).await == 0)).await;
+        self.until(60, "all that is due to fire", async || Ok(self.number(due).await == 0)).await;
     }
 
     /// Waits until the database has so many journal rows, while these workers must run.

@@ -59,13 +59,13 @@ pub async fn killed_at(stage: &Stage, arguments: &[&str], moment: Moment) -> i64
             let severed = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                             where datname = current_database() and wait_event_type = 'Lock'";
             assert_eq!(stage.number(severed).await, 1);
-            stage.until(20, "its session to end", async || Ok(stage.number(WAITS).await == 0)).await;
+            stage.until(60, "its session to end", async || Ok(stage.number(WAITS).await == 0)).await;
             holds.execute("rollback").await.expect("given back");
         }
         Moment::Begins => {
             holds.execute("select pg_advisory_unlock(4712)").await.expect("given back");
             let committed = async || Ok(stage.number(BEGUN).await == before + 1);
-            stage.until(20, "the server to commit what nobody hears of", committed).await;
+            stage.until(60, "the server to commit what nobody hears of", committed).await;
             holds.execute("drop function it_begins() cascade").await.expect("dropped");
         }
     }

@@ -24,7 +24,7 @@ async fn a_worker_on_the_wrong_database_stops_before_it_writes_and_harms_nobody(
     let mut right = stage.worker("right");
     let mut wrong = stage.worker_with("wrong-again", at(&other));
     stage.ends(&mut wrong, 60, CONFIG, &["published from another database"]).await;
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     right.must_run().expect("the right one is not disturbed");
     right.stop(GOODBYE).await.expect("exit code 0");
     assert_eq!(written(&other).await, 0);
@@ -46,7 +46,7 @@ async fn a_group_that_another_deployment_used_by_mistake_is_taken_back_on_reques
         at(&other)(config);
     });
     let has_read = async || Ok(positions::lag(&stage.deployment)? == 0 && written(&other).await > 0);
-    stage.until(40, "the other deployment to have read all", has_read).await;
+    stage.until(60, "the other deployment to have read all", has_read).await;
     intruder.stop(GOODBYE).await.expect("exit code 0");
 
     let mut worker: Worker = stage.worker("refused");

@@ -24,7 +24,7 @@ async fn an_input_topic_that_half_the_workers_know_is_refused_to_them_and_added_
         config.set("topics.order", name.as_str());
     });
     stage.ends(&mut new, 40, CONFIG, &["was filled from the input topics", "orderstream topics add"]).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     old.must_run().expect("those who know the old topics go on");
 
     stage.reconfigure(|config| {
@@ -49,7 +49,7 @@ async fn an_input_topic_that_half_the_workers_know_is_refused_to_them_and_added_
     stage.ends(&mut old, 40, CONFIG, &["cannot be taken away", "set `topics.order` to"]).await;
     let worker = stage.worker("all");
     stage.send(60, 132).await;
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     stage.finish([worker]).await;
 }
 
@@ -58,7 +58,7 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
     let stage = Stage::new("wider", 2).await.with_short_sessions();
     stage.send(80, 133).await;
     let mut worker = stage.worker("before");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     let inputs: Vec<String> = stage.deployment.topics.inputs().map(|(_, topic)| topic.to_owned()).collect();
     widen(&stage, &inputs[..1], 5).await;
     stage.ends(&mut worker, 60, CONFIG, &["give all input topics the same number"]).await;
@@ -83,7 +83,7 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
 
     stage.send(80, 134).await;
     let worker = stage.worker("after");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     // Its producers know all partitions: what they send goes where the orders went.
     let astray = stage.number("select count(*) from orders where off_lane").await;
     assert_eq!(Some(astray), moved, "only those that were moved");
@@ -121,7 +121,7 @@ async fn widen(stage: &Stage, names: &[String], partitions: i32) {
     let widened = admin.create_partitions(&wider, &AdminOptions::new()).await.expect("kafka answers");
     assert!(widened.iter().all(Result::is_ok), "{widened:?}");
     stage
-        .until(20, "everybody to know it", async || {
+        .until(60, "everybody to know it", async || {
             let reader = LogReader::on(brokers)?;
             Ok(names.iter().all(|name| reader.partitions(name).is_ok_and(|all| all.len() == count)))
         })

@@ -36,7 +36,7 @@ async fn records_that_retention_took_before_they_were_read_are_counted_and_skipp
     assert_eq!(done["version_floor"], serde_json::Value::Null, "nothing was published that the database does not know");
 
     let worker = stage.worker("goes-on");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.run_command(&["verify"]);
     stage.strike().await;
@@ -55,13 +55,13 @@ async fn an_input_topic_that_was_made_again_is_refused_and_read_from_its_beginni
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
     let worker = stage.worker("before");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     // As if Kafka had not said the topics' ids when the checkpoints were made: they are filled in, so the change is noticed.
     stage.execute("update checkpoints set topic_id = null").await;
     let mut worker = stage.worker("fills-in");
     stage
-        .until(30, "the topics' ids", async || {
+        .until(60, "the topics' ids", async || {
             Ok(stage.number("select count(*) from checkpoints where topic_id is null").await == 0)
         })
         .await;
@@ -80,7 +80,7 @@ async fn an_input_topic_that_was_made_again_is_refused_and_read_from_its_beginni
     assert_eq!(found["checkpoints_set"][0]["state"], "made_again", "{found}");
     command(&stage, &["recover", "--input-topic", &topic, "--from", "earliest", "--yes"], 0);
     let worker = stage.worker("after");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     let letters = "select record_offset, convert_from(value, 'UTF8'), made_again::bigint from dead_letters order by id";
     let kept = [(0, "one".to_owned(), 1), (0, "another".to_owned(), 0)];
     assert_eq!(stage.rows::<(i64, String, i64)>(letters).await, kept, "the old letter stays beside the new one");

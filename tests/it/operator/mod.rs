@@ -58,7 +58,7 @@ async fn at_rest(test: &str, partitions: i32, seed: u64) -> Stage {
     let stage = Stage::new(test, partitions).await.with_short_sessions();
     stage.send(100, seed).await;
     let worker = stage.worker("before");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage
 }
@@ -66,7 +66,7 @@ async fn at_rest(test: &str, partitions: i32, seed: u64) -> Stage {
 /// Waits until a worker has logged something.
 async fn logs(stage: &Stage, worker: &mut Worker, word: &str) {
     stage
-        .until(40, &format!("the log to say `{word}`"), async || {
+        .until(60, &format!("the log to say `{word}`"), async || {
             worker.must_run()?;
             Ok(worker.log()?.contains(word))
         })

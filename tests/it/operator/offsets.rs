@@ -50,7 +50,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     let stage = Stage::new("reader", LANES).await.with_short_sessions();
     stage.send(60, 95).await;
     let mut worker = stage.worker("ours");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let (brokers, group) = (stage.deployment.stack.brokers.clone(), stage.deployment.group.clone());
     let names: Vec<String> = stage.deployment.topics.inputs().map(|(_, topic)| topic.to_owned()).collect();
     let traffic = stage.load(200, 96, 400).await;
@@ -79,8 +79,8 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     named.store(true, Ordering::SeqCst);
     stranger.await.expect("it read");
     traffic.await.expect("nobody panics");
-    stage.until(30, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
-    stage.all_published(40).await;
+    stage.until(60, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
+    stage.all_published(60).await;
     worker.must_run().expect("nobody stopped it");
     stage.finish([worker]).await;
 }
@@ -105,7 +105,7 @@ fn reset(stage: &Stage, to: impl Fn(i64, i64) -> i64, of: impl Fn(&str) -> bool)
 /// A worker applies and publishes what is there, having missed so many positions.
 async fn goes_on(stage: &Stage, name: &str, positions_lost: f64) {
     let mut worker: Worker = stage.worker(name);
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     worker.must_run().expect("nobody stopped it");
     assert_eq!(metric(&worker, "orderstream_positions_lost_total").await, positions_lost, "{name}");
     worker.stop(GOODBYE).await.expect("exit code 0");

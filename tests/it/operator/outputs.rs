@@ -15,7 +15,7 @@ async fn an_output_topic_that_was_made_again_is_published_to_and_filled_again_on
     let (brokers, status) = (stage.deployment.stack.brokers.clone(), stage.deployment.topics.status.clone());
     stage.send(60, 111).await;
     let mut worker = stage.worker("under-way");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let before = stored(&stage).await;
     topics::delete(&brokers, &[&status]).await.expect("deleted");
     stage.send(40, 112).await;
@@ -55,7 +55,7 @@ async fn partitions_added_to_an_output_topic_are_told_once_and_lose_nothing() {
     let widened = admin.create_partitions(&wider, &AdminOptions::new()).await.expect("kafka answers");
     assert!(widened.iter().all(Result::is_ok), "{widened:?}");
     stage
-        .until(20, "all to know it", async || {
+        .until(60, "all to know it", async || {
             let reader = orderstream_harness::topic_log::LogReader::on(&stage.deployment.stack.brokers)?;
             Ok(reader.partitions(&status)?.len() == 5)
         })
@@ -63,10 +63,10 @@ async fn partitions_added_to_an_output_topic_are_told_once_and_lose_nothing() {
     stage.send(60, 114).await;
     let mut worker = stage.worker("told");
     logs(&stage, &mut worker, "has 5 partitions and had 2").await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let worker = stage.worker("not-again");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     assert!(!worker.log().expect("a log").contains("partitions and had"));
     worker.stop(GOODBYE).await.expect("exit code 0");
     assert_eq!(super::published(&stage).await, stored(&stage).await);

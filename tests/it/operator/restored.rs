@@ -72,7 +72,7 @@ async fn a_recovery_is_refused_while_anybody_works() {
     let stage = Stage::new("at_work", 1).await.with_short_sessions();
     stage.send(10, 87).await;
     let mut worker = stage.worker("works");
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     let group = stage.deployment.group.clone();
     let (_, said) = command(&stage, &["recover", "--yes"], TRY_AGAIN);
     says(&said, &[&group, "has 1 members", "stop all workers first"]);
@@ -89,10 +89,10 @@ async fn a_database_that_loses_commits_under_a_worker_stops_it() {
     let backup = stage.logs().join("backup");
     let mut worker = stage.worker("fooled");
     stage.send(60, 88).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     stage.database.back_up(&backup).expect("a backup");
     stage.send(60, 89).await;
-    stage.all_published(30).await;
+    stage.all_published(60).await;
     // As after a failover to a standby that lacked the last commits: the sessions end, and the rows are those of before.
     stage
         .execute(
@@ -116,11 +116,11 @@ async fn published_beyond_a_backup(test: &str, seed: u64) -> Stage {
     let stage = Stage::new(test, LANES).await.with_short_sessions();
     stage.send(120, seed).await;
     let worker: Worker = stage.worker("before");
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     let backup = stage.logs().join("backup");
     stage.database.back_up(Path::new(&backup)).expect("a backup");
     stage.send(120, seed + 1).await;
-    stage.all_published(40).await;
+    stage.all_published(60).await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.database.restore(&backup).await.expect("restored");
     stage

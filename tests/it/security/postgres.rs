@@ -57,11 +57,11 @@ async fn certificates(secured: &Secured) {
     secured.install("expired").await;
     secured
         .stage
-        .until(10, "the new certificate to be shown", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 != 0))
+        .until(60, "the new certificate to be shown", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 != 0))
         .await;
     secured.says(&of(secured, "reader"), &ASK, CONFIG, &["certificate has expired", "give the server a new one"]);
     secured.install("server").await;
-    secured.stage.until(10, "the good one again", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 == 0)).await;
+    secured.stage.until(60, "the good one again", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 == 0)).await;
 }
 
 async fn each_role_does_its_part(secured: &Secured) {

@@ -100,20 +100,20 @@ impl Drop for Wired {
 
 /// Waits until a rule has caught something.
 async fn caught(stage: &Stage, rule: &Rule) -> Request {
-    stage.until(30, &format!("a request for {rule:?}"), async || Ok(!rule.caught().is_empty())).await;
+    stage.until(60, &format!("a request for {rule:?}"), async || Ok(!rule.caught().is_empty())).await;
     rule.caught().remove(0)
 }
 
 /// Waits until the broker has answered what a rule caught, or its copy.
 async fn answered(stage: &Stage, rule: &Rule) -> i16 {
-    stage.until(30, &format!("an answer for {rule:?}"), async || Ok(!rule.errors().is_empty())).await;
+    stage.until(60, &format!("an answer for {rule:?}"), async || Ok(!rule.errors().is_empty())).await;
     rule.errors()[0]
 }
 
 /// Waits until a worker has committed one more transaction.
 async fn publishes(stage: &Stage, worker: &Worker) {
     let before = published(worker).await;
-    stage.until(30, "a transaction more", async || Ok(published(worker).await > before)).await;
+    stage.until(60, "a transaction more", async || Ok(published(worker).await > before)).await;
 }
 
 async fn published(worker: &Worker) -> f64 {
