@@ -2,7 +2,8 @@
 //!
 //! A batch costs the database more than a millisecond of processor whatever is in it, and what it says is published with what the
 //! next ones say: small batches are better fewer. Where processors are busy, a batch takes longer, and so does the rest after it,
-//! until the work that is left fits. Invariant: a writer that has a backlog does not rest.
+//! until the work that is left fits. Invariant: a writer that has a backlog rests no longer than until
+//! `APART` after it began its last batch.
 
 use std::time::Duration;
 
