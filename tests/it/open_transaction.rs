@@ -27,7 +27,7 @@ async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, W
     for _ in 0..5 {
         let mut stage = Stage::new(test, LANES).await.with_short_sessions();
         // So long that nobody ends a transaction because of its age while we look.
-        stage.config.set("kafka.transaction_timeout", "2m");
+        stage.config.set("kafka.transaction_timeout", "10m");
         stage.configure();
         let mut worker = stage.worker("frozen");
         let onlooker = Onlooker::of(&stage.deployment);

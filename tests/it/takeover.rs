@@ -39,7 +39,7 @@ async fn a_transaction_left_open_is_not_forgotten_when_the_next_owner_dies_befor
     stage.finish([next]).await;
 }
 
-/// The broker itself would end what was left open only after transaction.timeout.ms (two minutes here) and its scan.
+/// The broker itself would end what was left open only after transaction.timeout.ms (ten minutes here) and its scan.
 async fn nothing_is_left_open(stage: &Stage) {
     let onlooker = Onlooker::of(&stage.deployment);
     stage.until(60, "what the first worker left open to be ended", async || Ok(!onlooker.sees_open_records())).await;
