@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::arrivals::{self, Arrivals, Way};
 use super::ground::Ground;
-use super::kafka_to_kafka::Passage;
+use super::kafka_to_kafka::passage::Passage;
 use super::pace::Pace;
 use super::percentiles::Percentiles;
 use super::plot::latency::{self as plot, AtRate};
@@ -99,7 +99,7 @@ async fn worker(ground: &mut Ground, options: &Options, times: Times) -> Result<
 /// The same with orders in memory: what Kafka and its transaction cost by themselves.
 async fn passage(ground: &mut Ground, options: &Options, times: Times) -> Result<Vec<Measured>> {
     let stage = ground.stage("latency-floor", options.partitions, &[]).await?;
-    let passage = Passage::start(&stage.deployment).await?;
+    let passage = Passage::start(&stage.deployment, Workload::local(1).events_per_order).await?;
     let measured = at_all_rates(ground, &stage, &mut [], times).await;
     // What stopped the passage says more than that nothing came of it.
     passage.end().await?;

@@ -63,7 +63,7 @@ pub enum Part {
     Naive,
     /// Decode, fold and encode by themselves.
     Core,
-    /// The way from topic to topic with orders in memory instead of Postgres.
+    /// Our own way from topic to topic with orders in memory instead of Postgres, on both workloads.
     KafkaToKafka,
     /// From a record's timestamp to its status event, at several rates.
     Latency,

@@ -36,12 +36,9 @@ pub async fn run(options: Options) -> Result<(Report, PathBuf)> {
     let mut extra = Extra::default();
     let mut failed = Ok(());
     for part in &options.parts {
-        match beside(*part, &mut ground, &options).await {
-            Ok(measured) => extra.add(measured),
-            Err(error) => {
-                failed = Err(error);
-                break;
-            }
+        failed = beside(*part, &mut ground, &options, &mut extra).await;
+        if failed.is_err() {
+            break;
         }
     }
     let report = Report { options, machine, rounds, extra };
@@ -53,15 +50,16 @@ pub async fn run(options: Options) -> Result<(Report, PathBuf)> {
 }
 
 /// Measures what is measured once, beside the rounds.
-async fn beside(part: Part, ground: &mut Ground, options: &Options) -> Result<Extra> {
+async fn beside(part: Part, ground: &mut Ground, options: &Options, extra: &mut Extra) -> Result<()> {
     let measured = match part {
-        Part::Local | Part::Scattered | Part::Limit | Part::Naive => return Ok(Extra::default()),
+        Part::Local | Part::Scattered | Part::Limit | Part::Naive => return Ok(()),
         Part::Latency => latency::measure(ground, options).await,
         Part::Takeover => takeover::measure(ground, options).await,
         Part::Memory => memory::measure(ground, options).await,
         Part::Sweep => sweep::measure(ground, options).await,
-        Part::KafkaToKafka => kafka_to_kafka::measure(ground, options).await,
+        Part::KafkaToKafka => kafka_to_kafka::measure(ground, options, extra).await.map(|()| Extra::default()),
         Part::Core => core::measure(options).await,
     };
-    measured.with_context(|| format!("{part:?}"))
+    extra.add(measured.with_context(|| format!("{part:?}"))?);
+    Ok(())
 }

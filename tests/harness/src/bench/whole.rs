@@ -44,8 +44,11 @@ pub async fn check(brokers: &str, topic: &str, connection: &mut PgConnection, or
     Ok(events)
 }
 
-/// The last version of each order in a status topic, and how many events it holds. Versions must come one after the other.
-fn read(brokers: &str, topic: &str) -> Result<(HashMap<String, i64>, u64)> {
+/// The last version of each order in a status topic, and how many events it holds.
+///
+/// # Errors
+/// Kafka does not answer, or versions do not come one after the other.
+pub fn read(brokers: &str, topic: &str) -> Result<(HashMap<String, i64>, u64)> {
     let reader = LogReader::on(brokers)?;
     let mut versions: HashMap<String, i64> = HashMap::new();
     let mut events = 0;

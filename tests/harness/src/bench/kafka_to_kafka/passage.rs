@@ -1,25 +1,22 @@
-//! The way from the input topics to the status topic without a database: orders live in memory, all else is the product's own.
+//! The passage: what the product does between its topics, with orders in memory instead of Postgres.
 //!
 //! Its decoder, its core, its encoder and its transactional producer. One thread reads and decides; another publishes, in one
 //! transaction, what the first has ready meanwhile, as the relay does. Nothing is kept that a restart would need, so this is no
 //! alternative: it shows what is left of the time, and of the machine, when Postgres is taken away. Invariant: as in the product,
 //! status events and the offsets of their causes become visible in one transaction.
 
-use std::collections::{BTreeMap, HashMap};
-use std::mem::take;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use indicatif::HumanCount;
 use orderstream::config::{Config, Environment};
 use orderstream::consume::record::Record;
 use orderstream::consume::topics::InputTopics;
 use orderstream::decode::{self, Decoded, Decoder};
-use orderstream::ids::{Lane, OrderId, SchemaId, Timestamp};
-use orderstream::order::decision::Order;
+use orderstream::ids::{Lane, SchemaId, Timestamp};
 use orderstream::order::{Event, Policy, Source};
 use orderstream::persist::journal_format::EmittedRecord;
 use orderstream::pipeline::input_topics;
@@ -31,64 +28,34 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::ground::Ground;
-use super::pace::now;
-use super::visible::Watcher;
-use super::{Extra, Options};
+use super::orders::Orders;
 use crate::background::Background;
+use crate::bench::pace::now;
 use crate::config_file::ConfigFile;
 use crate::deployment::Deployment;
 use crate::registry::Registry;
 use crate::stack;
 use crate::topic_log::LogReader;
-use crate::usage;
 
-/// The name of what the whole machine spent on an event, in the report.
-pub const KAFKA_TO_KAFKA_MACHINE_US: &str = "kafka_to_kafka_machine_us_per_event";
 /// How long the reader waits for the first record of a chunk; a record ends the wait.
 const POLL: Duration = Duration::from_millis(50);
-/// Records of one chunk, at most: as many as a batch of the product.
+/// Records of one chunk, at most; those that wait go into one transaction.
 const CHUNK_RECORDS: u64 = 2_000;
 /// Chunks that wait for the publisher, at most.
 const READY: usize = 4;
 /// Records of one transaction, at most.
 const TRANSACTION_RECORDS: u64 = 10_000;
-/// Orders that are remembered for sure; the story of an order of the workloads is over long before that.
-const REMEMBERED: usize = 25_000;
-
-/// Catches a passage up from a backlog: events a second, measured as those of the product.
-///
-/// # Errors
-/// A server does not answer, or what went in does not come out.
-pub async fn measure(ground: &mut Ground, options: &Options) -> Result<Extra> {
-    let stage = ground.stage("kafka-to-kafka", options.partitions, &[]).await?;
-    let events = ground.load(&stage, options.local()).await?;
-    let deployment = &stage.deployment;
-    let watcher = Watcher::begin(&deployment.stack.brokers, &deployment.topics.status)?;
-    let before = usage::of_machine()?;
-    let passage = Passage::start(deployment).await?;
-    let waited = ground.until_published(&stage, &mut [], events).await;
-    let took = usage::of_machine()?.saturating_sub(before);
-    passage.end().await?;
-    waited?;
-    let rate = watcher.end().await?.rate(events).context("no status event became visible")?;
-    ground.strike(stage).await?;
-    let mut extra = Extra::default();
-    extra.number("kafka_to_kafka_eps", rate.round());
-    extra.number(KAFKA_TO_KAFKA_MACHINE_US, took.as_secs_f64() * 1e6 / events as f64);
-    extra.line(format!("Kafka to Kafka without a database: {} events a second", HumanCount(rate as u64)));
-    Ok(extra)
-}
 
 /// A passage at work.
 pub struct Passage(Background<Result<()>>);
 
 impl Passage {
-    /// Begins at the beginning of the input topics, under the name of the deployment's group, in which nobody else may be.
+    /// Begins at the beginning of the input topics, under the name of the deployment's group, in which nobody else may be. Each order
+    /// must have so many events.
     ///
     /// # Errors
     /// A server does not answer.
-    pub async fn start(deployment: &Deployment) -> Result<Self> {
+    pub async fn start(deployment: &Deployment, events_per_order: usize) -> Result<Self> {
         let file = ConfigFile::of(deployment);
         let config = Config::read(Some(("the passage's file", &file.text())), &Environment::default())?;
         let registry = Registry::at(&deployment.stack.registry)?;
@@ -105,7 +72,7 @@ impl Passage {
             policy: config.order_policy(),
             decoder,
             encoder: Encoder::new(SchemaId(status), None),
-            orders: Orders::default(),
+            orders: Orders::of_stories(events_per_order),
         };
         let settings = Settings::new(&config.kafka, "passage", config.worker.emitted_record_max_bytes);
         let id = format!("{}-passage", config.kafka.group);
@@ -246,14 +213,15 @@ impl Reader {
         };
         let topic = self.topics.name(record.source);
         let origin = Origin { topic, partition: record.lane.0, offset: record.offset };
-        let order = self.orders.of(&event.order_id);
-        if let (_, Some(change)) = order.apply(&event, &self.policy) {
+        let value = self.orders.hear(&event.order_id, |order| -> Result<Option<Vec<u8>>> {
+            let (_, Some(change)) = order.apply(&event, &self.policy) else { return Ok(None) };
             let view = order.view.as_ref().context("a change has a view")?;
             let told = status_event((&event.order_id, &*order, view), &change, Some((&event, Some(origin))), at);
             let mut value = Vec::with_capacity(512);
             self.encoder.encode_status(&told, &mut value)?;
-            chunk.emitted.push(emitted(&self.status_topic, &event, value));
-        }
+            Ok(Some(value))
+        })?;
+        chunk.emitted.extend(value.map(|value| emitted(&self.status_topic, &event, value)));
         let offset = chunk.offsets.entry((record.source, record.lane.0)).or_insert_with(|| (topic.to_owned(), 0));
         offset.1 = record.next_offset().0;
         chunk.records += 1;
@@ -268,45 +236,5 @@ fn emitted(topic: &str, event: &Event, value: Vec<u8>) -> EmittedRecord {
         value: Some(value.into()),
         headers: Vec::new(),
         timestamp: None,
-    }
-}
-
-/// The orders in memory: those that were spoken of last, so that a long run needs no more of it than a short one.
-#[derive(Debug, Default)]
-struct Orders {
-    recent: HashMap<OrderId, Order>,
-    before: HashMap<OrderId, Order>,
-}
-
-impl Orders {
-    fn of(&mut self, id: &OrderId) -> &mut Order {
-        if !self.recent.contains_key(id) {
-            let order = self.before.remove(id).unwrap_or_default();
-            if self.recent.len() == REMEMBERED {
-                self.before = take(&mut self.recent);
-            }
-            self.recent.insert(id.clone(), order);
-        }
-        self.recent.get_mut(id).expect("it was just put there")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use orderstream::ids::OrderId;
-
-    use super::{Orders, REMEMBERED};
-
-    #[test]
-    fn an_order_that_is_spoken_of_is_remembered_and_one_that_is_not_is_forgotten() {
-        let mut orders = Orders::default();
-        let id = |number: usize| OrderId::from(format!("ord-{number}"));
-        for number in 0..4 * REMEMBERED {
-            orders.of(&id(number)).version = 1;
-            orders.of(&id(0)).version += 1;
-        }
-        assert_eq!(orders.of(&id(0)).version, 1 + 4 * i64::try_from(REMEMBERED).expect("it is small"));
-        assert_eq!(orders.of(&id(1)).version, 0);
-        assert!(orders.recent.len() + orders.before.len() <= 2 * REMEMBERED);
     }
 }
