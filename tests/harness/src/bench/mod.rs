@@ -15,7 +15,7 @@
 //! | what a large backlog costs | [`memory`] |
 //! | what throughput depends on | [`sweep`], [`filler`] |
 //! | decode, fold and encode by themselves | [`core`] |
-//! | the report, and plots of it | [`report`], [`plot`] |
+//! | the report, where and when it came about, and plots of it | [`report`], [`machine`], [`plot`] |
 //!
 //! Invariant: one thing is measured at a time on a stack, and a run whose output is not whole counts for nothing.
 
@@ -27,6 +27,7 @@ pub mod ground;
 pub mod kafka_to_kafka;
 pub mod latency;
 pub mod limit;
+pub mod machine;
 pub mod memory;
 pub mod naive;
 pub mod pace;

@@ -108,6 +108,21 @@ impl Measured {
         self.wrote.journal_bytes as f64 / self.events as f64
     }
 
+    /// A run that was so fast, of one event.
+    #[cfg(test)]
+    pub(super) fn of_rate(rate: f64) -> Self {
+        Self {
+            events: 1,
+            orders: 1,
+            status_events: 1,
+            rate,
+            usage: Usage { processor: Duration::ZERO, peak_bytes: 0 },
+            machine: Duration::ZERO,
+            wrote: Footprint::default(),
+            visible: Series::default(),
+        }
+    }
+
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Json {

@@ -30,7 +30,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Holds one more round.
+    /// Holds one more round. What was measured of it is kept, also where something that comes after it fails.
     ///
     /// # Errors
     /// A server does not answer, somebody is too slow, or what came out is not whole.
@@ -51,6 +51,8 @@ impl Rounds {
             let measured = product::measure(ground, &stage, workload).await;
             let measured = measured.with_context(|| format!("the product on `{what}`"))?;
             say(what, measured.rate);
+            let runs = if part == Part::Local { &mut self.local } else { &mut self.scattered };
+            runs.push(measured);
             if options.has(Part::Limit) {
                 let limit = limit::measure(ground, &stage, workload, writers(&stage)?).await;
                 let limit = limit.with_context(|| format!("the limit of `{what}`"))?;
@@ -59,15 +61,13 @@ impl Rounds {
                 limits.push(limit);
             }
             ground.strike(stage).await?;
-            let runs = if part == Part::Local { &mut self.local } else { &mut self.scattered };
-            runs.push(measured);
         }
         if options.has(Part::Naive) {
             let stage = ground.stage("naive", options.partitions, &[]).await?;
             let rate = naive::measure(ground, &stage, options.naive()).await.context("the naive baseline")?;
             say("the naive baseline", rate);
-            ground.strike(stage).await?;
             self.naive.push(rate);
+            ground.strike(stage).await?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Rounds {
 
 impl Options {
     /// As much of `local` as the naive baseline does within seconds.
-    fn naive(&self) -> Workload {
+    pub(super) fn naive(&self) -> Workload {
         let orders = if self.quick { 2_000 } else { 5_000 };
         Workload { orders: self.local().orders.min(orders), ..self.local() }
     }
@@ -96,9 +96,21 @@ pub fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     numbers.get(numbers.len().saturating_sub(1) / 2).copied()
 }
 
+/// What one is of another that was measured in the same round, round by round; rounds that lack one of them are left out.
+#[must_use]
+pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
+    of.iter().zip(to).map(|(of, to)| of / to).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{median, ratios};
+
+    #[test]
+    fn each_round_has_a_ratio_of_its_own_and_one_that_broke_off_has_none() {
+        assert_eq!(ratios(&[30.0, 80.0, 10.0], &[60.0, 100.0]), [0.5, 0.8]);
+        assert!(ratios(&[], &[1.0]).is_empty());
+    }
 
     #[test]
     fn the_median_is_the_number_in_the_middle() {
