@@ -89,7 +89,7 @@ async fn beside(part: Part, ground: &mut Ground, options: &Options, extra: &mut 
         Part::Latency => latency::measure(ground, options).await,
         Part::Takeover => takeover::measure(ground, options).await,
         Part::Memory => memory::measure(ground, options).await,
-        Part::Sweep => sweep::measure(ground, options).await,
+        Part::Sweep => sweep::measure(ground, options, extra).await.map(|()| Extra::default()),
         Part::KafkaToKafka => kafka_to_kafka::measure(ground, options, extra).await.map(|()| Extra::default()),
         Part::Core => core::measure(options).await,
     };

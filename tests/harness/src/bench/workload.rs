@@ -87,10 +87,16 @@ impl Workload {
         self.orders + u64::from(self.hot_events > 0)
     }
 
+    /// How many orders are open at a time in fact.
+    #[must_use]
+    pub fn open_at_once(&self) -> u64 {
+        self.orders.min(self.in_flight as u64)
+    }
+
     /// The events, in the order of sending.
     #[must_use]
     pub fn iter(self) -> Events {
-        let window = self.orders.min(self.in_flight as u64);
+        let window = self.open_at_once();
         Events {
             workload: self,
             turns: Dice::new(self.seed, 0),
