@@ -1,9 +1,10 @@
 # Entry points for people and CI; the work is done by the scripts in deploy/local.
 
 LOCAL := deploy/local
+MEASURED := $(or $(DIRECTORY),target/bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz bench rolling-restart upgrade test lint fmt clippy build
+.PHONY: help setup up down status clean-stack demo trial model chaos crash-points mutants fuzz bench bench-keep rolling-restart upgrade test lint fmt clippy build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,11 @@ model: ## Explore the model of the protocol, and walk through it (WALKS=20000 ST
 
 bench: ## Measure throughput, latency, take-over and memory (QUICK=1 ONLY=local,limit ROUNDS=3 EVENTS=600000)
 	@$(LOCAL)/bench.sh
+
+bench-keep: ## Copy report and plots of the last `make bench` to deploy/measured, so that what is committed was measured
+	@grep -qs '"complete": true' $(MEASURED)/report.json || { echo "make: no report of a run that came to its end is in $(MEASURED): run 'make bench'" >&2; exit 65; }
+	@for plot in throughput latency sweep; do test -f $(MEASURED)/$$plot.svg || { echo "make: $(MEASURED)/$$plot.svg is not there: run 'make bench' without ONLY" >&2; exit 65; }; done
+	cp $(addprefix $(MEASURED)/,report.json throughput.svg latency.svg sweep.svg) deploy/measured/
 
 rolling-restart: ## Restart three workers one after the other under load; how long does a lane pause? (RATE=5000 REST=5 KILL=1)
 	@$(LOCAL)/roll.sh restart
