@@ -14,7 +14,7 @@
 //! | what a SIGKILL costs | [`takeover`] |
 //! | what a large backlog costs | [`memory`] |
 //! | what throughput depends on | [`sweep`], [`filler`] |
-//! | decode, fold and encode by themselves | [`core`] |
+//! | decode, fold and encode by themselves, under criterion | [`core`] |
 //! | the report, where and when it came about, and plots of it | [`report`], [`machine`], [`plot`] |
 //!
 //! Invariant: one thing is measured at a time on a stack, and a run whose output is not whole counts for nothing.
@@ -62,7 +62,7 @@ pub enum Part {
     Limit,
     /// A transaction an event, and a polled outbox.
     Naive,
-    /// Decode, fold and encode by themselves.
+    /// Decode, fold and encode by themselves, under criterion.
     Core,
     /// Our own way from topic to topic with orders in memory instead of Postgres, on both workloads.
     KafkaToKafka,

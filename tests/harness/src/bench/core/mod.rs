@@ -1,12 +1,14 @@
 //! What decoding, folding and encoding cost by themselves: the product's own functions over the events of the workload, in one thread.
 //!
-//! Without a server: the schemas come from a registry of our own. Prepared once and then repeated, here and in `benches/core.rs`, where
-//! criterion tells distributions. Invariant: each pass does the same work, and gives back something of it that nobody can leave out.
+//! Without a server: the schemas come from a registry of our own. Prepared once and then repeated under criterion ([`estimates`]), here
+//! and in `benches/core.rs`. Invariant: each pass does the same work, and gives back something of it that nobody can leave out.
+
+pub mod estimates;
 
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -21,52 +23,48 @@ use orderstream::publish::encode::Encoder;
 use orderstream::publish::status_event::{Origin, status_event};
 use serde_json::json;
 
+use self::estimates::{Estimate, Estimates, ORDERS};
 use super::workload::Workload;
 use super::{Extra, Options};
 use crate::avro;
+use crate::background::Background;
 use crate::event::FlatEvent;
 use crate::http_front::{Answer, Answering, Behind, HttpFront, answer_of};
 use crate::registry::InputSchemas;
 use crate::schemas;
 use crate::topics::Input;
 
-/// Orders whose events are prepared.
-const ORDERS: u64 = 5_000;
-/// How often each is repeated; the fastest counts, since whatever else the machine does only makes it slower.
-const PASSES: usize = 7;
 /// Where no registry is: ours answers all that is asked.
 const NOBODY: &str = "http://127.0.0.1:9";
 const RECORD_MAX_BYTES: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Measures each by itself, in nanoseconds an event.
+/// Measures each by itself, in nanoseconds an event, as criterion estimates it.
 ///
 /// # Errors
-/// The events cannot be prepared.
+/// The events cannot be prepared, or criterion's estimates cannot be written or read.
 pub async fn measure(options: &Options) -> Result<Extra> {
-    let core = Core::prepare(Workload::local(if options.quick { ORDERS / 2 } else { ORDERS })).await?;
-    let decode = fastest(core.events(), || core.decode());
-    let fold = fastest(core.events(), || core.fold());
-    let encode = fastest(core.status_events(), || core.encode());
-    let mut extra = Extra::default();
-    extra.number("decode_ns_per_event", decode.round());
-    extra.number("fold_ns_per_event", fold.round());
-    extra.number("encode_ns_per_status_event", encode.round());
-    extra.line(format!(
-        "in one thread: decode {decode:.0} ns an event, fold {fold:.0} ns an event, encode {encode:.0} ns a status event"
-    ));
-    Ok(extra)
+    let core = Core::prepare(Workload::local(ORDERS)).await?;
+    let (quick, directory) = (options.quick, options.directory.join("criterion"));
+    let estimates = Background::begin(move |_| estimates::estimate(&core, quick, &directory));
+    Ok(told(&estimates.all().await??))
 }
 
-/// The fastest of several passes, in nanoseconds each of its events.
-fn fastest<T>(events: usize, mut pass: impl FnMut() -> T) -> f64 {
-    let passes = (0..PASSES).map(|_| {
-        let began = Instant::now();
-        black_box(pass());
-        began.elapsed()
-    });
-    let fastest = passes.min().unwrap_or_default();
-    fastest.as_secs_f64() * 1e9 / events.max(1) as f64
+fn told(Estimates { decode, fold, encode }: &Estimates) -> Extra {
+    let mut extra = Extra::default();
+    let mut words = Vec::new();
+    for (what, of, name, estimate) in [
+        ("decode", "an event", "decode_ns_per_event", decode),
+        ("fold", "an event", "fold_ns_per_event", fold),
+        ("encode", "a status event", "encode_ns_per_status_event", encode),
+    ] {
+        let Estimate { point, bounds: (low, high) } = estimate;
+        extra.number(name, point.round());
+        extra.number(format!("{name}_bounds"), vec![low.round(), high.round()]);
+        words.push(format!("{what} {point:.0} ns {of} ({low:.0} to {high:.0})"));
+    }
+    extra.line(format!("in one thread, by criterion, with its bounds of 95 %: {}", words.join(", ")));
+    extra
 }
 
 /// Everything that is needed, ready.
@@ -236,6 +234,18 @@ impl Answering for Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_report_has_what_criterion_estimates_and_how_sure_it_is() {
+        let estimate = |point| Estimate { point, bounds: (point - 10.4, point + 20.0) };
+        let told = told(&Estimates { decode: estimate(1_800.4), fold: estimate(2_900.0), encode: estimate(700.0) });
+        assert_eq!(
+            (&told.numbers["decode_ns_per_event"], &told.numbers["encode_ns_per_status_event"]),
+            (&1_800.0.into(), &700.0.into())
+        );
+        assert_eq!(told.numbers["fold_ns_per_event_bounds"], json!([2_890.0, 2_920.0]));
+        assert!(told.lines[0].contains("decode 1800 ns an event (1790 to 1820)"), "{:?}", told.lines);
+    }
 
     #[tokio::test]
     async fn what_is_measured_is_all_of_the_work_and_the_same_in_each_pass() {
