@@ -127,7 +127,11 @@ fn a_sweep_has_a_panel_for_each_thing_and_marks_what_is_usual() {
     let sweep_of = |of: &str| Sweep {
         of: of.to_owned(),
         name: of.to_owned(),
-        tried: vec![tried("1", 41_000.0, false), tried("4", 80_100.0, true), tried("16", 99_900.0, false)],
+        tried: vec![
+            tried("1", 41_000.0, false),
+            tried("4", 80_100.0, true),
+            tried("600 (100 orders open)", 99_900.0, false),
+        ],
     };
     let sweeps = ["lanes", "writers", "records in a batch"].map(sweep_of);
     let drawing = sweep::draw(&sweeps, "What throughput depends on", "one thing changed at a time");
