@@ -41,10 +41,10 @@ async fn a_commit_that_nobody_could_refuse_is_waited_for_and_counts() {
     // As if nobody knew whose transaction may be open.
     stage.execute("update lanes set owner_transactional_id = null").await;
     let next = stage.worker("next");
-    stage.until(60, "the successor to have the lanes", async || Ok(lanes_of(&next).await == LANES)).await;
+    stage.until("the successor to have the lanes", async || Ok(lanes_of(&next).await == LANES)).await;
     // It has asked where the lanes stand, for as long as it may, and was not told.
     let waits = "orderstream_retries_total{cause=\"kafka_publish\"}";
-    stage.until(60, "the successor to wait", async || Ok(metric(&next, waits).await >= 1.0)).await;
+    stage.until("the successor to wait", async || Ok(metric(&next, waits).await >= 1.0)).await;
     assert_eq!(published(&next).await, 0.0, "it does not know what is published, and waits");
     late.release();
     assert_eq!(answered(&stage, &late).await, 0, "the commit is as good as on time");
@@ -99,7 +99,7 @@ const REFUSED_BY_THE_GROUP: [i16; 2] = [22, 25];
 
 async fn they_share(stage: &Stage, workers: [&Worker; 2]) {
     stage
-        .until(60, "both to share the lanes", async || {
+        .until("both to share the lanes", async || {
             Ok(lanes_of(workers[0]).await == LANES / 2 && lanes_of(workers[1]).await == LANES / 2)
         })
         .await;
