@@ -170,6 +170,9 @@ impl Robbery {
         let mut stage = Stage::new(test, 4).await.with_short_sessions();
         let thief = CommitThief::before(stage.database.url()).await.expect("a line");
         stage.config.set("worker.writers", 1).set("database.url", thief.url());
+        // So that what is held ends when it is let go, delivered or lost, and by no limit of a session.
+        stage.config.set("database.idle_in_transaction_timeout", "5m");
+        stage.config.set("database.lock_timeout", "5m").set("database.statement_timeout", "5m");
         stage.configure();
         let mut holds = Holds::in_database(&stage.database).await;
         stage.send(60, 52).await;

@@ -173,6 +173,8 @@ async fn a_metrics_port_that_is_taken_is_named() {
     let mut worker = stage.program.start_at(&config, "w", logs, address).expect("it starts");
     let sentence = format!("metrics.listen = `{address}` cannot be listened on");
     stage.ends(&mut worker, UNAVAILABLE, &[&sentence]).await;
+    let log = worker.log().expect("a log");
+    assert!(!log.contains("trying again") && !log.contains("gave up"), "a port is no server that comes back:\n{log}");
     stage.strike().await;
 }
 
