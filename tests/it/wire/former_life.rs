@@ -28,10 +28,7 @@ async fn what_a_killed_worker_sent_arrives_late_and_touches_nothing_of_its_succe
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_nobody_could_refuse_is_waited_for_and_counts() {
     let wired = Wired::broker().await;
-    let mut stage = wired.stage("unrefused").await;
-    // Nor does the broker end it.
-    stage.config.set("kafka.transaction_timeout", "2m");
-    stage.configure();
+    let stage = wired.stage("unrefused").await;
     let flow = stage.flow(92, 300).await;
     let mut killed = stage.worker("killed");
     publishes(&stage, &killed).await;

@@ -72,8 +72,8 @@ impl Wired {
         let stack = Stack { brokers, ..local_stack() };
         let mut stage = Stage::on(&stack, test, LANES).await.with_short_sessions();
         stage.config.set("kafka.brokers", self.wire.address().to_string());
-        // So that a lost answer is given up soon.
-        stage.config.set("kafka.transaction_timeout", "5s");
+        // So long that nobody ends a transaction because of its age, which would refuse what comes late as well.
+        stage.config.set("kafka.transaction_timeout", "10m");
         stage.configure();
         stage
     }
