@@ -56,7 +56,7 @@ async fn orders_that_are_over_are_archived_whole_and_an_event_that_comes_late_br
         producer.send_json(&event(Input::Inventory, "RELEASED", order, 9, &released)).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage
         .execute(
             "update orders set changed_at = now() - interval '91 days' where order_id <> 'young';
@@ -87,7 +87,7 @@ async fn orders_that_are_over_are_archived_whole_and_an_event_that_comes_late_br
         producer.send_json(&late).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_eq!(archived(&stage).await, 0);
     let told = output::status_events(&stage.deployment).await.expect("the topic");
     let told =
@@ -116,7 +116,7 @@ async fn whatever_arrives_while_orders_are_archived_none_is_lost_and_none_is_the
         moved += archived["archived"].as_object().expect("by status").values().map(orders_of).sum::<u64>();
     }
     load.await.expect("nobody panics");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.nothing_is_due().await;
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");
@@ -139,7 +139,7 @@ async fn an_order_that_is_archived_under_the_hands_of_a_batch_comes_back_with_it
         producer.send_json(&given_up(order)).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     // The row is on its way out when the batch wants to lock it.
     let mut archivist = stage.database.connect().await.expect("postgres answers");
@@ -148,7 +148,7 @@ async fn an_order_that_is_archived_under_the_hands_of_a_batch_comes_back_with_it
     producer.send_json(&captured("on-its-way", "cap-late")).expect("sent");
     a_writer_waits(&stage).await;
     archivist.execute("commit").await.expect("archived");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     // It is only locked when the batch comes, and moved while that waits.
     archivist.execute("begin; select from orders where order_id = 'locked-only' for update").await.expect("locked");
@@ -156,7 +156,7 @@ async fn an_order_that_is_archived_under_the_hands_of_a_batch_comes_back_with_it
     a_writer_waits(&stage).await;
     archivist.execute(move_out("locked-only")).await.expect("it moves");
     archivist.execute("commit").await.expect("archived");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     let orders: Vec<(String, i64, String)> =
         stage.rows("select order_id, version, status::text from orders order by 1").await;
@@ -175,7 +175,7 @@ async fn an_order_is_either_marked_or_archived_whoever_comes_first() {
         producer.send_json(&given_up(order)).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
 
     let [mut archivist, mut marker] =
@@ -185,7 +185,7 @@ async fn an_order_is_either_marked_or_archived_whoever_comes_first() {
     let marking = tokio::spawn(async move { marks::mark(&mut marker, &["archived-first"], "by hand").await });
     let waiting =
         "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    stage.until(60, "the marker to wait for the archivist", async || Ok(stage.number(waiting).await > 0)).await;
+    stage.until("the marker to wait for the archivist", async || Ok(stage.number(waiting).await > 0)).await;
     archivist.execute("commit").await.expect("archived");
     assert_eq!(marking.await.expect("no panic").expect("marked"), 0, "nobody looks at an archived order");
 
@@ -210,7 +210,7 @@ fn move_out(order: &str) -> AssertSqlSafe<String> {
 async fn a_writer_waits(stage: &Stage) {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database()
                       and application_name like '%/writer-%' and wait_event_type = 'Lock'";
-    stage.until(60, "a writer to wait for a row", async || Ok(stage.number(waiting).await > 0)).await;
+    stage.until("a writer to wait for a row", async || Ok(stage.number(waiting).await > 0)).await;
 }
 
 fn orders_of(group: &Json) -> u64 {

@@ -11,6 +11,7 @@ use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::{Planned, Shape, Traffic};
 
 use crate::events::now_micros;
+use crate::patience::LONG_PATIENCE;
 use crate::stage::{GOODBYE, Stage};
 
 /// Everything occurred and fell due so long ago that time has nothing left to decide, in microseconds.
@@ -46,7 +47,7 @@ async fn outcome(records_in_a_batch: i64, traffic: &[Planned]) -> Outcome {
     producer.flush().expect("kafka has it");
     // All of it waits when the worker starts, so batches are as large as they may be.
     let worker = stage.worker("w");
-    stage.all_published(120).await;
+    stage.all_published_within(LONG_PATIENCE).await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.check().await;
     let rows: Vec<(String, String)> = stage

@@ -23,7 +23,7 @@ async fn orders_are_counted_by_status_and_what_they_owe_by_kind() {
     producer.send_json(&captured("ord-5", "cap-2")).expect("sent");
     producer.flush().expect("flushed");
     let worker = stage.worker("w");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     let expected = [
         ("orderstream_orders{status=\"PENDING\"}", 2.0),
@@ -36,7 +36,7 @@ async fn orders_are_counted_by_status_and_what_they_owe_by_kind() {
         ("orderstream_obligations{kind=\"VOID_PAYMENT\"}", 0.0),
     ];
     stage
-        .until(60, "the counts to be right", async || {
+        .until("the counts to be right", async || {
             let mut right = true;
             for (sample, count) in expected {
                 right &= (metric(&worker, sample).await - count).abs() < f64::EPSILON;

@@ -95,7 +95,7 @@ async fn everything_is_looked_at_before_and_after_it_is_set_up() {
 async fn a_deployment_at_work_is_fine_and_somebody_elses_database_or_a_newer_one_is_not() {
     let mut stage = Stage::new("check_at_work", 2).await;
     let worker = stage.worker("w");
-    stage.until(60, "lanes to be taken", async || Ok(worker.log()?.contains("lanes taken over"))).await;
+    stage.until("lanes to be taken", async || Ok(worker.log()?.contains("lanes taken over"))).await;
     let sound = Checked::on(&stage, 0);
     sound.says("kafka", "ok", &["each with 2 partitions", "has 1 members", "can be taken over"]);
     sound.says("database", "ok", &["this group, these topics, 2 lanes", "at "]);
@@ -121,7 +121,7 @@ async fn a_deployment_at_work_is_fine_and_somebody_elses_database_or_a_newer_one
     let words =
         ["has migration 99991231, which this release does not know", "run the release that made it, or a newer one"];
     Checked::on(&stage, CONFIG).says("database", "wrong", &words);
-    stage.ends(&mut stage.worker("older"), 30, CONFIG, &words).await;
+    stage.ends(&mut stage.worker("older"), CONFIG, &words).await;
     stage.strike().await;
 }
 

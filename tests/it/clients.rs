@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use orderstream_harness::database::Database;
 use orderstream_harness::output;
@@ -16,11 +15,11 @@ use orderstream_harness::positions;
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topic_log::{LogReader, Partition};
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
 use crate::events::{event, now_micros};
+use crate::patience::{self, PATIENCE};
 use crate::stage::{GOODBYE, Stage};
 
 const LANGUAGES: [&str; 4] = ["python", "java", "go", "rust"];
@@ -92,7 +91,7 @@ impl Consuming {
 
     /// The next line that it prints.
     fn line(&self) -> String {
-        let line = self.lines.recv_timeout(Duration::from_secs(40));
+        let line = self.lines.recv_timeout(PATIENCE);
         line.unwrap_or_else(|error| panic!("`{}` prints no other line: {error}", self.group))
     }
 
@@ -100,7 +99,7 @@ impl Consuming {
     async fn everything(mut self, stage: &Stage) -> Vec<String> {
         let ends = ends(stage);
         let partitions: Vec<Partition> = ends.keys().cloned().collect();
-        wait::within(40, &format!("`{}` to have read everything", self.group), async || {
+        patience::until(&format!("`{}` to have read everything", self.group), async || {
             let ended = self.child.try_wait()?;
             assert!(ended.is_none(), "`{}` ended with {ended:?}", self.group);
             let committed = positions::committed(&stage.deployment.stack.brokers, &self.group, &partitions)?;
@@ -173,7 +172,7 @@ async fn the_examples_of_every_language_tell_an_order_and_do_each_thing_that_com
     let (topic, key) = (stage.deployment.topics.payment.clone(), Some(b"broken".to_vec()));
     broken.send_raw(&RawRecord { topic, key, value: Some(b"{}".to_vec()), ..RawRecord::default() }).expect("sent");
     broken.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     let expected = sent(&stage).await;
     // Of each order five versions and three things owed, and the record that was refused.
@@ -276,7 +275,7 @@ async fn the_programs_that_the_page_for_producers_shows_do_what_it_says() {
 
     let without: Vec<&str> = producer.lines().filter(|line| !line.contains("\"currency\"")).collect();
     run(in_python(&stage, &without.join("\n").replace("order-1", "order-2")));
-    stage.all_published(60).await;
+    stage.all_published().await;
     let letters = output::dead_letters(&stage.deployment).expect("dead letters");
     let said: Vec<_> = letters
         .iter()
@@ -292,7 +291,7 @@ async fn every_golden_input_goes_through_the_serializers_of_others_and_all_that_
     let worker = stage.worker("w");
     python(&stage, "make.py", "--check");
     python(&stage, "through.py", "send");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in python(&stage, "through.py", "read").lines() {
         let line: Json = serde_json::from_str(line).expect("a line is JSON");

@@ -8,10 +8,10 @@ use orderstream::order::obligation::ObligationKind;
 use orderstream_harness::output::{self, OrderCommand};
 use orderstream_harness::produce::Producer;
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use crate::events::{event, now_micros};
+use crate::patience;
 use crate::stage::Stage;
 use crate::under_load::metric;
 
@@ -76,7 +76,7 @@ fn asked(commands: &[OrderCommand]) -> Vec<(&str, &str, u32)> {
 }
 
 async fn reaches(stage: &Stage, order: &str, wanted: impl Fn(&str, &[String]) -> bool) {
-    wait::within(30, &format!("{order} to get there"), async || {
+    patience::until(&format!("{order} to get there"), async || {
         let rows: Vec<(String, String, Vec<String>)> =
             stage.rows("select order_id, status::text, attention from orders").await;
         Ok(rows.iter().any(|(id, status, attention)| id == order && wanted(status, attention)))
@@ -91,9 +91,9 @@ async fn a_cancelled_order_asks_once_for_each_thing_it_owes_and_ends_with_the_an
     let worker = stage.worker("worker");
     let mut producer = stage.producer().await;
     send(&mut producer, &secured("ord"));
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(&mut producer, &[cancel("ord")]);
-    stage.all_published(60).await;
+    stage.all_published().await;
     let sent = commands(&stage).await;
     assert_eq!(asked(&sent["ord"]), [("RELEASE_INVENTORY", "res-1", 1), ("VOID_PAYMENT", "auth-1", 1)]);
     let void = &sent["ord"][1];
@@ -105,7 +105,7 @@ async fn a_cancelled_order_asks_once_for_each_thing_it_owes_and_ends_with_the_an
     // Answers come twice, under the same id and under another.
     send(&mut producer, &[voided("ord", 70), voided("ord", 70), voided("ord", 71), released("ord", 72)]);
     reaches(&stage, "ord", |status, _| status == "CANCELLED").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_eq!(commands(&stage).await["ord"].len(), 2, "an answer that comes twice asks nothing");
     assert!(metric(&worker, "orderstream_commands_total{kind=\"VOID_PAYMENT\",attempt=\"first\"}").await >= 1.0);
     stage.finish([worker]).await;
@@ -118,10 +118,10 @@ async fn an_answer_before_the_question_leaves_nothing_to_ask() {
     let mut producer = stage.producer().await;
     send(&mut producer, &secured("ord"));
     send(&mut producer, &[voided("ord", 50), released("ord", 51)]);
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(&mut producer, &[cancel("ord")]);
     reaches(&stage, "ord", |status, _| status == "CANCELLED").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert!(commands(&stage).await.is_empty());
     stage.finish([worker]).await;
 }
@@ -132,10 +132,10 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     let mut worker = stage.worker("first");
     let mut producer = stage.producer().await;
     send(&mut producer, &secured("ord"));
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(&mut producer, &[cancel("ord"), released("ord", 61)]);
     // The attempts go on in another life.
-    wait::within(30, "a second attempt", async || {
+    patience::until("a second attempt", async || {
         Ok(commands(&stage).await.get("ord").is_some_and(|sent| sent.iter().any(|command| command.attempt == 2)))
     })
     .await
@@ -143,7 +143,7 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     worker.kill().expect("killed");
     let worker = stage.worker("second");
     reaches(&stage, "ord", |_, attention| attention == ["command_unanswered"]).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     let sent = commands(&stage).await;
     let voids: Vec<&OrderCommand> =
         sent["ord"].iter().filter(|command| command.kind == ObligationKind::VoidPayment).collect();
@@ -159,7 +159,7 @@ async fn a_command_that_nobody_answers_is_sent_again_then_a_person_is_asked_and_
     assert!(raised[0].envelope.cause.is_none());
     send(&mut producer, &[voided("ord", 90)]);
     reaches(&stage, "ord", |status, attention| status == "CANCELLED" && attention.is_empty()).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -174,7 +174,7 @@ async fn without_a_command_topic_nothing_is_sent_and_the_debt_is_counted_all_the
     let rows: Vec<(Json, bool)> = stage.rows("select commands, next_deadline is null from orders").await;
     let pursued: Vec<&str> = rows[0].0.as_array().expect("a list").iter().filter_map(|p| p["kind"].as_str()).collect();
     assert_eq!((pursued, rows[0].1), (vec!["RELEASE_INVENTORY", "VOID_PAYMENT"], true));
-    wait::within(30, "the metric to count them", async || {
+    patience::until("the metric to count them", async || {
         Ok(metric(&worker, "orderstream_obligations{kind=\"VOID_PAYMENT\"}").await >= 1.0)
     })
     .await

@@ -64,7 +64,7 @@ async fn a_producer_whose_call_took_long_is_not_used_again() {
     let slow = crashing().armed("relay.offsets_sent", 2, Act::Wait);
     let mut worker = slow.start(&stage.config_path(), "slow", &stage.logs()).expect("a worker starts");
     stage.send(60, 81).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.must_run().expect("it only waited");
     assert_eq!(metric(&worker, "orderstream_producer_recycles_total{cause=\"slow\"}").await, 1.0);
     stage.finish([worker]).await;
@@ -82,7 +82,7 @@ async fn before_offsets_are_sent_kafka_has_the_records() {
     let has_records = |partition| reader.has_open_transaction(partition).expect("kafka answers");
     assert!(partitions.iter().any(has_records), "nothing of the transaction had arrived");
     let next = stage.worker("next");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([next]).await;
 }
 
@@ -94,6 +94,6 @@ async fn a_transaction_that_was_committed_and_not_noted_is_not_published_again()
     let mut worker = unnoted.start(&stage.config_path(), "unnoted", &stage.logs()).expect("a worker starts");
     site::is_killed(&mut worker).await.expect("it dies there");
     let next = stage.worker("next");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([next]).await;
 }

@@ -5,13 +5,13 @@ use std::process::{Child, Command, Stdio};
 
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 use sqlx::Executor;
 
 use super::asking::{FAR_AHEAD, five_letters, letters};
 use super::events::captured;
 use super::letters::Sender;
+use super::patience;
 use super::stage::Stage;
 
 /// Wrong command line.
@@ -176,9 +176,7 @@ async fn letters_that_somebody_holds_locked_are_waited_for_and_else_counted() {
         program.output(&config, &["dead-letters", "discard", "--all", "--yes", "--note", "INC-1"]).expect("it starts")
     });
     let left = "select count(*) from dead_letters where state = 'open'";
-    wait::within(30, "the others to be discarded", async || Ok(stage.number(left).await == 2))
-        .await
-        .expect("discarded");
+    patience::until("the others to be discarded", async || Ok(stage.number(left).await == 2)).await.expect("discarded");
     worker.execute("commit").await.expect("unlocked");
     let output = discard.await.expect("no panic");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -249,7 +247,7 @@ async fn without_a_worker_it_is_said_who_is_missing_and_ctrl_c_leaves_the_marks(
         .stderr(std::fs::File::create(&log).expect("a log"))
         .spawn()
         .expect("it starts");
-    wait::within(60, "the command to say who is missing", async || {
+    patience::until("the command to say who is missing", async || {
         let said = std::fs::read_to_string(&log)?;
         anyhow::ensure!(child.try_wait()?.is_none(), "it has ended: {said}");
         Ok(said.contains("no worker has lane 0; start one with `orderstream run`"))

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use orderstream_harness::output;
 use orderstream_harness::produce::{Manner, Producer};
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use crate::events::{captured, event, now_micros, sound};
+use crate::patience;
 use crate::stage::{GOODBYE, Stage};
 use crate::under_load::metric;
 
@@ -50,7 +50,7 @@ pub async fn status(stage: &Stage, order: &str) -> Option<String> {
 }
 
 pub async fn reaches(stage: &Stage, order: &str, wanted: &str) {
-    wait::within(30, &format!("{order} to be {wanted}"), async || {
+    patience::until(&format!("{order} to be {wanted}"), async || {
         Ok(status(stage, order).await.as_deref() == Some(wanted))
     })
     .await
@@ -73,7 +73,7 @@ async fn an_order_that_is_not_paid_in_time_is_given_up_within_seconds_and_told_o
     let worker = stage.worker("worker");
     send(&mut stage.producer().await, &[placed("unpaid", in_seconds(2)), placed("paid", in_seconds(2)), paid("paid")]);
     reaches(&stage, "unpaid", "CANCELLED").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     let told = output::status_events(&stage.deployment).await.expect("the topic");
     let told: Vec<_> = told.iter().filter(|told| told.envelope.order_id == "unpaid").collect();
     assert_eq!(told.len(), 2, "placed and given up: {told:?}");
@@ -100,7 +100,7 @@ async fn on_a_lane_that_is_never_idle_a_deadline_fires_all_the_same() {
     send(&mut upstream, &[placed("unpaid", in_seconds(2))]);
     upstream.commit().expect("committed");
     let mut sent = 0;
-    wait::within(60, "the order to be given up under load", async || {
+    patience::until("the order to be given up under load", async || {
         let applied: Vec<(i64,)> =
             stage.rows("select next_offset from checkpoints where topic like '%-payments'").await;
         // The worker is seconds behind all the time: by when it reaches the ends that it was shown, there are others.
@@ -113,7 +113,7 @@ async fn on_a_lane_that_is_never_idle_a_deadline_fires_all_the_same() {
     })
     .await
     .expect("it fires while events come");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -128,7 +128,7 @@ async fn many_deadlines_at_once_are_worked_off_in_batches_between_which_events_p
     let due = in_seconds(20);
     let placed: Vec<Json> = (0..3_000).map(|n| placed(&format!("unpaid-{n}"), due)).collect();
     send(&mut producer, &placed);
-    stage.all_published(60).await;
+    stage.all_published().await;
     let overdue = async || {
         let rows: Vec<(i64,)> = stage.rows("select count(*) from orders where next_deadline < now()").await;
         rows[0].0
@@ -139,11 +139,11 @@ async fn many_deadlines_at_once_are_worked_off_in_batches_between_which_events_p
     };
     let mut passed_meanwhile = false;
     let mut count = 0;
-    wait::within(60, "all of them to be given up", async || {
+    patience::until("all of them to be given up", async || {
         count += 1;
         let order = format!("other-{count}");
         send(&mut producer, &[sound(Input::Payment, &order)]);
-        wait::within(20, "an event to pass", async || Ok(status(&stage, &order).await.is_some())).await?;
+        patience::until("an event to pass", async || Ok(status(&stage, &order).await.is_some())).await?;
         let (overdue, cancelled) = (overdue().await, cancelled().await);
         passed_meanwhile |= overdue > 0 && cancelled > 0;
         Ok(cancelled == 3_000)
@@ -190,7 +190,7 @@ async fn every_other_deadline_fires_by_its_policy() {
     );
     reaches(&stage, "declined", "CANCELLED").await;
     reaches(&stage, "rejected", "CANCELLED").await;
-    wait::within(20, "stock and money to lapse", async || {
+    patience::until("stock and money to lapse", async || {
         let rows: Vec<(String, String)> =
             stage.rows("select inventory::text, payment::text from orders where order_id in ('held', 'authorized') order by order_id").await;
         Ok(rows == [("NONE".to_owned(), "EXPIRED".to_owned()), ("EXPIRED".to_owned(), "UNPAID".to_owned())])

@@ -5,12 +5,12 @@
 
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use crate::by_hand::{ByHand, orders_of_two_lanes};
 use crate::deadlines::{in_seconds, occurred, paid, placed, reaches, send, status, transactional};
 use crate::events::{event, now_micros, sound};
+use crate::patience::{self, LONG_PATIENCE};
 use crate::stage::{GOODBYE, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,21 +23,21 @@ async fn a_payment_that_a_stopped_worker_has_not_read_is_not_missed_when_it_come
     let worker = stage.worker("first");
     let mut producer = stage.producer().await;
     send(&mut producer, &[placed("paid", in_seconds(15)), placed("unpaid", in_seconds(15))]);
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let backlog: Vec<Json> = (0..3_000).map(|n| sound(Input::Payment, &format!("other-{n}"))).collect();
     send(&mut producer, &backlog);
     send(&mut producer, &[paid("paid")]);
-    wait::within(40, "both to be due", async || {
+    patience::until("both to be due", async || {
         let due: Vec<(bool,)> = stage.rows("select bool_and(next_deadline < now()) from orders").await;
         Ok(due == [(true,)])
     })
     .await
     .expect("time passes");
     let worker = stage.worker("second");
-    stage.all_published(120).await;
+    stage.all_published_within(LONG_PATIENCE).await;
     reaches(&stage, "unpaid", "CANCELLED").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_ne!(status(&stage, "paid").await.as_deref(), Some("CANCELLED"));
     stage.finish([worker]).await;
 }
@@ -59,7 +59,7 @@ async fn a_payment_in_an_open_transaction_holds_the_deadline_back_and_an_aborted
         assert_eq!(status(&stage, order).await.as_deref(), Some("PENDING"), "its payment is there, only not committed");
         if outcome {
             upstream.commit().expect("committed");
-            wait::within(20, "the payment to be applied", async || {
+            patience::until("the payment to be applied", async || {
                 Ok(status(&stage, order).await.is_some_and(|status| status == "AWAITING_STOCK"))
             })
             .await
@@ -69,7 +69,7 @@ async fn a_payment_in_an_open_transaction_holds_the_deadline_back_and_an_aborted
             reaches(&stage, order, "CANCELLED").await;
         }
     }
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -111,7 +111,7 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
     let hold = occurred(event(Input::Order, "HOLD_PLACED", order, 0, &json!({"hold_id": "h"})), now_micros());
     by_hand.send(1, &hold);
     by_hand.send(0, &placed(witness, in_seconds(12)));
-    stage.all_published(60).await;
+    stage.all_published().await;
     // Its payment comes through lane 1 too, and is not committed yet.
     upstream.begin().expect("a transaction");
     ByHand { stage: &stage, producer: upstream }
@@ -122,6 +122,6 @@ async fn an_order_of_two_lanes_waits_until_both_have_been_read() {
         })
         .await;
     reaches(&stage, order, "AWAITING_STOCK").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }

@@ -41,7 +41,7 @@ async fn send_one_by_one(stage: &Stage, events: &[Json]) {
     for event in events {
         producer.send_json(event).expect("an event");
         producer.flush().expect("kafka has it");
-        stage.all_published(60).await;
+        stage.all_published().await;
     }
 }
 

@@ -45,7 +45,7 @@ async fn what_a_record_causes_carries_its_trace_and_is_a_cloud_event_where_that_
     send(&stage, &mut producer, &event(Input::Payment, "AUTHORIZED", "a", 0, &money), FIRST);
     send(&stage, &mut producer, &event(Input::Payment, "AUTHORIZED", "b", 0, &money), HOSTILE);
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(&stage, &mut producer, &event(Input::Order, "CANCEL_REQUESTED", "a", 1, &json!({})), SECOND);
     // What is no event stays as it came, header for header.
     let broken = RawRecord {
@@ -57,7 +57,7 @@ async fn what_a_record_causes_carries_its_trace_and_is_a_cloud_event_where_that_
     };
     producer.send_raw(&broken).expect("sent");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     let topics = &stage.deployment.topics;
     let statuses = records(&stage, &topics.status);

@@ -26,7 +26,7 @@ fn assert_says(stage: &Stage, question: &str, of: Option<&Worker>, code: i32, wo
 
 async fn until(stage: &Stage, question: &str, of: Option<&Worker>, code: i32) {
     let what = format!("`health {question}` to end with {code}");
-    stage.until(60, &what, async || Ok(asked(stage, question, of).0 == code)).await;
+    stage.until(&what, async || Ok(asked(stage, question, of).0 == code)).await;
 }
 
 #[tokio::test]

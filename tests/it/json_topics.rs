@@ -12,12 +12,12 @@ use orderstream_harness::output;
 use orderstream_harness::produce::RawRecord;
 use orderstream_harness::registry_front::Front;
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use super::asking::{Said, letters};
 use super::events::{captured, event, now_micros, sound};
 use super::letters::{Sender, raw};
+use super::patience;
 use super::stage::{GOODBYE, Stage};
 
 /// Wrong input: some letters were refused again.
@@ -204,13 +204,13 @@ async fn a_record_in_the_other_form_says_which_setting_it_is_and_is_replayed_onc
     sender.applied(&stage, Input::Shipping, "two", raw("two", Some(more.into_bytes())));
     sender.good(&stage, &captured("two", "cap-1"));
     sender.producer.flush().expect("kafka has it");
-    wait::within(60, "all to be applied", async || {
+    patience::until("all to be applied", async || {
         let orders = orders(&stage).await;
         Ok(orders.contains_key("one") && orders.get("two").is_some_and(|(_, captured, _)| *captured == 500))
     })
     .await
     .expect("applied");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let tapped = run(&stage, "tap shipping --order two --until-end -o json");
     let last: Json = serde_json::from_str(tapped.out.lines().last().expect("a record")).expect("a JSON line");
     assert_eq!((&last["value"]["shipment_id"], &last["kind"]), (&json!("shp-2"), &json!("DISPATCHED")));

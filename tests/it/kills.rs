@@ -17,14 +17,14 @@ async fn a_worker_that_is_killed_between_any_two_steps_of_a_batch_loses_and_doub
         holds.hold(step).await;
         stage.send_flawed(60, number).await;
         let mut worker = stage.worker("killed");
-        stage.until(60, &format!("a writer to come to {step:?}"), async || Ok(holds.waiting(step).await > 0)).await;
+        stage.until(&format!("a writer to come to {step:?}"), async || Ok(holds.waiting(step).await > 0)).await;
         worker.must_run().expect("it is held, not ended");
         worker.kill().expect("it runs");
         // The server does not know yet that the client is gone, and goes on: at the last step to the end.
         holds.let_go(step).await;
     }
     let worker = stage.worker("last");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(std::time::Duration::from_secs(20)).await.expect("exit code 0");
     stage.check().await;
     stage.strike().await;
@@ -57,7 +57,7 @@ async fn killed_again_and_again(test: &str, count: usize, kills: u64, seed: u64)
         workers[victim] = stage.worker(&format!("worker-{victim}"));
         load.await.expect("nobody panics");
     }
-    stage.all_published(60).await;
+    stage.all_published().await;
     for worker in workers {
         worker.stop(std::time::Duration::from_secs(20)).await.expect("exit code 0");
     }

@@ -12,6 +12,7 @@ use orderstream_harness::topic_log::LogRecord;
 use orderstream_harness::topics::Input;
 use serde_json::Value as Json;
 
+use super::patience::LONG_PATIENCE;
 use super::stage::Stage;
 
 /// A record that must be refused: everything that must be kept of it.
@@ -134,7 +135,7 @@ impl Sender {
     /// Waits until everything is published, then compares the table, the topic and the orders with what has to be.
     pub async fn assert_kept(&self, stage: &Stage) {
         self.producer.flush().expect("kafka has it");
-        stage.all_published(120).await;
+        stage.all_published_within(LONG_PATIENCE).await;
         let table = table(stage).await;
         assert_same(&table, &self.letters.iter().cloned().collect::<Vec<_>>(), "the table");
         let mut topic: Vec<Said> =

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, against the real servers of `make up`.
 //!
-//! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline, and
-//! compare sets, not counts, so that a loss cannot hide behind a duplicate.
+//! Each test has a database, a consumer group and topics of its own (`stage`). They wait for conditions with a deadline
+//! (`patience`), and compare sets, not counts, so that a loss cannot hide behind a duplicate.
 
 mod allocations;
 mod answers;
@@ -40,6 +40,7 @@ mod off_lane;
 mod open_transaction;
 mod operator;
 mod outages;
+mod patience;
 mod plans;
 mod port;
 mod protocol;

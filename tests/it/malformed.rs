@@ -109,7 +109,7 @@ async fn without_a_dead_letter_topic_refused_records_are_kept_in_the_table() {
     sender.good(&stage, &sound(Input::Payment, "good"));
     sender.bad(&stage, Input::Payment, "bad_framing", raw("bad", None));
     sender.producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>());
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
@@ -156,7 +156,7 @@ async fn an_event_whose_status_event_would_be_too_large_is_refused_and_holds_not
     sender.producer.flush().expect("kafka has it");
     // All of it waits when the worker starts, so what is refused stands between events of the same batch.
     let worker = stage.worker("w");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     assert_eq!(table(&stage).await, sender.letters.iter().cloned().collect::<Vec<_>>(), "the table has all of it");
     let published = output::dead_letters(&stage.deployment).expect("the topic");
@@ -205,7 +205,7 @@ async fn an_event_that_would_give_an_order_too_many_facts_is_refused_and_what_it
     }
     // The order is stored now; the rest finds it there.
     sender.producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     for capture in 8..10 {
         sender.good(&stage, &captured("many", &format!("cap-{capture}")));
     }
@@ -261,7 +261,7 @@ async fn a_record_that_can_not_even_be_kept_stops_the_worker_and_is_not_lost() {
     sender.bad(&stage, Input::Payment, "bad_framing", raw("spam", None));
     sender.producer.flush().expect("kafka has it");
     let said = ["no_spam", "SQLSTATE 23514"];
-    stage.ends(&mut stage.worker("w1"), 30, 70, &said).await;
+    stage.ends(&mut stage.worker("w1"), 70, &said).await;
     stage.execute("alter table dead_letters drop constraint no_spam").await;
     let worker = stage.worker("w2");
     sender.assert_kept(&stage).await;

@@ -7,6 +7,7 @@ use orderstream_harness::produce::{Manner, Partitioner, Producer};
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::{Shape, Traffic};
 
+use crate::patience::LONG_PATIENCE;
 use crate::stage::{GOODBYE, Stage, now_micros};
 use crate::under_load::metric;
 
@@ -16,7 +17,7 @@ async fn two_producers_with_different_partitioners_lose_no_update_and_are_counte
     // All of it is there before anybody reads, so that batches of several lanes meet at the same new orders.
     send_in_two_lanes(&stage, 1_000, 41).await;
     let workers = [stage.worker("first"), stage.worker("second")];
-    stage.all_published(90).await;
+    stage.all_published_within(LONG_PATIENCE).await;
     let (mut off_lane, mut warned) = (0.0, false);
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");

@@ -7,6 +7,7 @@ use orderstream_harness::worker::Worker;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
+use crate::patience::PATIENCE;
 use crate::stage::Stage;
 
 /// Lanes of its deployment.
@@ -45,7 +46,7 @@ async fn frozen_when(test: &str, holds: impl Fn(&Onlooker) -> bool) -> (Stage, W
 }
 
 async fn freeze_when(worker: &mut Worker, onlooker: &Onlooker, holds: impl Fn(&Onlooker) -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         worker.must_run().expect("nobody stopped it");
         // While records are under way, as that is most of the way to either moment.

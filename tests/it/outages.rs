@@ -8,6 +8,7 @@ use orderstream_harness::stack::Stack;
 use orderstream_harness::worker::Worker;
 
 use crate::holds::{Holds, Step};
+use crate::patience::LONG_PATIENCE;
 use crate::stage::{GOODBYE, Stage, local_stack};
 use crate::under_load::metric;
 
@@ -48,7 +49,7 @@ async fn a_broker_that_goes_at_rest_and_databases_that_go_under_load_are_waited_
     postgres.start().await.expect("it comes back");
     on_from_here(&stage, &mut workers).await;
     flow.end().await;
-    stage.all_published(90).await;
+    stage.all_published_within(LONG_PATIENCE).await;
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");
         worker.stop(GOODBYE).await.expect("exit code 0");
@@ -66,8 +67,8 @@ async fn a_broker_that_goes_at_rest_and_databases_that_go_under_load_are_waited_
 /// could have prevented. Where other brokers go on they are killed at any time (`chaos`).
 async fn asleep_at_rest(stage: &Stage, workers: &[Worker]) {
     stage
-        .until(90, "a moment without a transaction", async || {
-            stage.all_published(90).await;
+        .until_within(LONG_PATIENCE, "a moment without a transaction", async || {
+            stage.all_published_within(LONG_PATIENCE).await;
             workers.iter().try_for_each(Worker::freeze)?;
             let is_at_rest = !stage.has_open_transaction()? && stage.is_published().await?;
             if !is_at_rest {
@@ -96,7 +97,7 @@ async fn a_batch_that_is_too_slow_for_the_database_is_tried_in_halves_until_it_i
     stage.execute("create trigger slow before insert on journal for each row execute function slow()").await;
     stage.send(40, 57).await;
     let worker = stage.worker("halving");
-    stage.all_published(90).await;
+    stage.all_published_within(LONG_PATIENCE).await;
     assert!(worker.log().expect("a log").contains("trying half of it"));
     stage.finish([worker]).await;
 }
@@ -169,13 +170,16 @@ impl Robbery {
         let mut stage = Stage::new(test, 4).await.with_short_sessions();
         let thief = CommitThief::before(stage.database.url()).await.expect("a line");
         stage.config.set("worker.writers", 1).set("database.url", thief.url());
+        // So that what is held ends when it is let go, delivered or lost, and by no limit of a session.
+        stage.config.set("database.idle_in_transaction_timeout", "5m");
+        stage.config.set("database.lock_timeout", "5m").set("database.statement_timeout", "5m");
         stage.configure();
         let mut holds = Holds::in_database(&stage.database).await;
         stage.send(60, 52).await;
         holds.hold(step).await;
         let worker = stage.worker("robbed");
         let robbery = Self { stage, holds, thief, worker, held_at: step };
-        robbery.stage.until(60, "the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
+        robbery.stage.until("the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
         robbery
     }
 
@@ -184,7 +188,7 @@ impl Robbery {
         self.thief.hold_requests();
         self.holds.let_go(self.held_at).await;
         let commit = || Ok(String::from_utf8_lossy(&self.thief.held()).contains("commit"));
-        self.stage.until(60, "the COMMIT to be sent", async || commit()).await;
+        self.stage.until("the COMMIT to be sent", async || commit()).await;
     }
 
     /// Waits until the writer, on a new connection, asks what became of its transaction and has to wait for the answer.
@@ -192,14 +196,14 @@ impl Robbery {
         let waiting = "select count(*) from pg_stat_activity
                         where datname = current_database() and application_name like '%/writer-0'
                           and query like 'select lane, epoch, tenure, last_seq from lanes%' and wait_event_type = 'Lock'";
-        self.stage.until(60, "the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
+        self.stage.until("the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
     }
 
     /// Everything is applied and published once, and the robbed worker is still the same.
     async fn end(mut self) {
-        self.stage.all_published(60).await;
+        self.stage.all_published().await;
         self.stage.send(60, 53).await;
-        self.stage.all_published(60).await;
+        self.stage.all_published().await;
         self.worker.must_run().expect("nobody stopped it");
         assert_eq!(
             metric(&self.worker, "orderstream_fenced_transactions_total").await,

@@ -43,7 +43,7 @@ fn listening_ports(pid: u32) -> BTreeSet<u16> {
 async fn only_get_and_head_of_metrics_are_served_on_the_only_port() {
     let stage = Stage::new("port", 1).await;
     let worker = stage.worker("w");
-    stage.until(60, "the port to be open", async || Ok(metric(&worker, "orderstream_lanes_owned").await > 0.0)).await;
+    stage.until("the port to be open", async || Ok(metric(&worker, "orderstream_lanes_owned").await > 0.0)).await;
 
     let (status, _, body) = ask(&worker, Method::GET, "/metrics").await;
     assert_eq!(status, StatusCode::OK);
@@ -106,13 +106,13 @@ async fn counters_add_up_to_what_went_in_and_came_out() {
         }
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let verdict = stage.check().await;
     let outcomes = &verdict.totals.outcomes;
     let told = output::status_events(&stage.deployment).await.expect("status events").len() as u64;
     let letters = output::dead_letters(&stage.deployment).expect("dead letters").len() as u64;
     stage
-        .until(60, "the last transaction to be counted", async || {
+        .until("the last transaction to be counted", async || {
             #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
             let expected = (told + letters) as f64;
             Ok(metric(&worker, "orderstream_records_published_total{").await >= expected)

@@ -23,10 +23,12 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
+use crate::patience::PATIENCE;
 use crate::stage::{GOODBYE, Stage, local_stack, now_micros};
 use crate::under_load::lanes_of;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a call of a client may take.
+const CALL: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_former_owner_that_is_still_a_member_is_refused_by_what_it_captured_and_by_nothing_else() {
@@ -45,7 +47,7 @@ async fn a_former_owner_that_is_still_a_member_is_refused_by_what_it_captured_an
         // That lane is the other's now. What was captured when it was ours is refused ...
         let refused = publish(&producer, (&names.0, lost, 5), captured.metadata()).expect_err("another generation");
         assert_eq!(failure(&refused), Failure::Generation, "{refused}");
-        producer.abort_transaction(PATIENCE).expect("aborted");
+        producer.abort_transaction(CALL).expect("aborted");
         assert_eq!(committed(&names, lost), None);
         // ... and what is read afresh is not, although the lane is not ours: the broker checks membership, not ownership.
         let afresh = former.group_metadata().expect("a member");
@@ -98,10 +100,10 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     send(80, 71);
     send(80, 72);
     let worker = stage.worker("reader");
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(80, 73);
     send(80, 74);
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let verdict = stage.check().await;
     assert_eq!(verdict.totals.orders, 160, "what was aborted is nothing");
@@ -109,10 +111,10 @@ async fn partitions_that_end_in_transaction_markers_are_read_to_their_end_and_ma
     // So long idle that retention has taken everything, the markers too.
     delete_everything(&stage).await;
     let mut worker = stage.worker("late");
-    stage.until(60, "the worker to have the lanes", async || Ok(lanes_of(&worker).await == 4)).await;
+    stage.until("the worker to have the lanes", async || Ok(lanes_of(&worker).await == 4)).await;
     let before = versions(&stage).await;
     send(80, 75);
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.must_run().expect("no data was lost");
     worker.stop(GOODBYE).await.expect("exit code 0");
     let after = versions(&stage).await;
@@ -126,7 +128,7 @@ async fn a_stranger_in_our_group_that_reads_one_topic_is_found_and_named() {
     let stage = Stage::new("split", 4).await.with_short_sessions();
     stage.send(60, 76).await;
     let mut worker = stage.worker("before");
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     let (topic, group) = (stage.deployment.topics.payment.clone(), stage.deployment.group.clone());
     let stranger = spawn_blocking(move || {
@@ -135,12 +137,12 @@ async fn a_stranger_in_our_group_that_reads_one_topic_is_found_and_named() {
         poll_until(&[&stranger], || !lanes(&stranger).is_empty());
         stranger.unsubscribe();
     });
-    stage.ends(&mut worker, 30, 78, &["look for a stranger in the group"]).await;
+    stage.ends(&mut worker, 78, &["look for a stranger in the group"]).await;
     stranger.await.expect("it was given something");
 
     stage.send(60, 77).await;
     let worker = stage.worker("after");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -202,7 +204,7 @@ fn member(group: &str) -> BaseConsumer<Member> {
 
 fn producer(group: &str) -> BaseProducer {
     let producer: BaseProducer = client().set("transactional.id", format!("{group}-tx")).create().expect("a producer");
-    producer.init_transactions(PATIENCE).expect("kafka answers");
+    producer.init_transactions(CALL).expect("kafka answers");
     producer
 }
 
@@ -224,8 +226,8 @@ fn publish(
     }
     let mut offsets = TopicPartitionList::new();
     offsets.add_partition_offset(topic, lane, Offset::Offset(offset))?;
-    producer.send_offsets_to_transaction(&offsets, word, PATIENCE)?;
-    producer.commit_transaction(PATIENCE)
+    producer.send_offsets_to_transaction(&offsets, word, CALL)?;
+    producer.commit_transaction(CALL)
 }
 
 fn committed((topic, group): &(String, String), lane: i32) -> Option<i64> {
@@ -243,7 +245,7 @@ fn lanes(consumer: &BaseConsumer<Member>) -> Vec<i32> {
 }
 
 fn poll_until(consumers: &[&BaseConsumer<Member>], done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "the group did not settle");
         for consumer in consumers {

@@ -13,7 +13,7 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
     let mut first = stage.worker("first");
     let mut second = stage.worker("second");
     stage
-        .until(60, "two workers to share the lanes", async || {
+        .until("two workers to share the lanes", async || {
             Ok(lanes_of(&first).await == LANES / 2 && lanes_of(&second).await == LANES / 2)
         })
         .await;
@@ -21,7 +21,7 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
 
     let mut third = stage.worker("third");
     stage
-        .until(60, "the third worker to get its share", async || {
+        .until("the third worker to get its share", async || {
             Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2 && lanes_of(&third).await == 2)
         })
         .await;
@@ -29,17 +29,17 @@ async fn workers_join_leave_and_vanish_under_load_and_nothing_is_lost_or_doubled
 
     first.stop(GOODBYE).await.expect("exit code 0");
     stage
-        .until(60, "the others to take over", async || {
+        .until("the others to take over", async || {
             Ok(lanes_of(&second).await == LANES / 2 && lanes_of(&third).await == LANES / 2)
         })
         .await;
     stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut second, &mut third]).await;
 
     second.kill().expect("it runs");
-    stage.until(60, "the last worker to have all lanes", async || Ok(lanes_of(&third).await == LANES)).await;
+    stage.until("the last worker to have all lanes", async || Ok(lanes_of(&third).await == LANES)).await;
 
     flow.end().await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     third.must_run().expect("nobody stopped it");
     stage.finish([third]).await;
 }
@@ -53,16 +53,16 @@ async fn lanes_that_are_not_drained_in_time_are_given_back_all_the_same_and_nobo
     holds.hold(Step::Decided).await;
     stage.send(60, 22).await;
     let first = stage.worker("first");
-    stage.until(60, "a batch to be under way", async || Ok(holds.waiting(Step::Decided).await > 0)).await;
+    stage.until("a batch to be under way", async || Ok(holds.waiting(Step::Decided).await > 0)).await;
     let second = stage.worker("second");
-    stage.until(60, "the drain to end", async || Ok(first.log()?.contains("lanes not drained in time"))).await;
+    stage.until("the drain to end", async || Ok(first.log()?.contains("lanes not drained in time"))).await;
     stage
-        .until(60, "both workers to share the lanes", async || {
+        .until("both workers to share the lanes", async || {
             Ok(lanes_of(&first).await == LANES / 2 && lanes_of(&second).await == LANES / 2)
         })
         .await;
     holds.let_go(Step::Decided).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     // Had a tenure lived on, its batch would have asked the database what became of it, and would have been refused.
     assert!(!first.log().expect("a log").contains("another process claimed lanes of ours"));
     for mut worker in [first, second] {

@@ -36,7 +36,7 @@ async fn changed_policy(test: &str, orders: u64) -> Stage {
         producer.send_json(&sound(Input::Order, &placed)).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.reconfigure(|config| {
         config.set("policy.shell", "wait");
@@ -66,8 +66,8 @@ async fn a_new_policy_is_told_once_of_every_order_that_it_changes_and_of_no_othe
     assert_eq!(answer["done"], json!({"marked": 6, "still_differ": 0}));
     let (answer, _) = rederive(&stage, &["--yes"], 0);
     assert_eq!((&answer["differ"], &answer["done"]["marked"]), (&json!(0), &json!(0)));
-    stage.all_published(60).await;
-    stage.until(60, "all to be published", async || Ok(told_of_shells(&stage).await.len() == 12)).await;
+    stage.all_published().await;
+    stage.until("all to be published", async || Ok(told_of_shells(&stage).await.len() == 12)).await;
     let told = told_of_shells(&stage).await;
     let expected = (0..6).flat_map(|number| {
         let order = format!("shell-{number}");
@@ -141,7 +141,7 @@ async fn marks_wait_for_a_worker_and_whoever_waits_for_them_is_told_that_there_i
     assert_eq!(answer["done"]["marked"], 0, "they are marked already");
     assert!(said.contains("no worker is connected to this database: 3 orders stay marked"), "{said}");
     let worker = stage.worker("late");
-    stage.until(60, "the marks to be taken", async || Ok(marks(&stage).await == 0)).await;
+    stage.until("the marks to be taken", async || Ok(marks(&stage).await == 0)).await;
     let (answer, _) = rederive(&stage, &["--dry-run"], 0);
     assert_eq!(answer["differ"], 0);
     worker.stop(GOODBYE).await.expect("exit code 0");
@@ -158,7 +158,7 @@ async fn what_was_owed_before_commands_were_configured_is_found_and_asked_for() 
     }
     producer.send_json(&event(Input::Order, "CANCEL_REQUESTED", "owes", 9, &json!({}))).expect("sent");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let topic = format!("{}-commands", stage.deployment.group);
     stage.reconfigure(|config| {

@@ -238,7 +238,7 @@ async fn a_worker_works_on_under_migrations_of_a_newer_release_that_only_add() {
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("sent");
     producer.flush().expect("acknowledged");
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert!(worker.log().expect("a log").contains("migrations of a newer release, which only add"));
     stage.run_command(&["verify"]);
     stage.finish([worker]).await;

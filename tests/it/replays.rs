@@ -8,12 +8,12 @@ use orderstream_harness::produce::RawRecord;
 use orderstream_harness::registry_front::Front;
 use orderstream_harness::topics::Input;
 use orderstream_harness::traffic::NEWER_KIND;
-use orderstream_harness::wait;
 use serde_json::{Value as Json, json};
 
 use super::asking::{Said, letters};
 use super::events::{captured, now_micros, sound};
 use super::letters::{Sender, raw};
+use super::patience;
 use super::stage::{GOODBYE, Stage};
 
 /// Wrong input: some letters were refused again.
@@ -41,7 +41,7 @@ async fn states(stage: &Stage) -> BTreeMap<i64, (String, i32)> {
 
 /// Waits until a letter could be read.
 async fn is_readable(stage: &Stage, id: i64) {
-    wait::within(60, &format!("letter {id} to be an event"), async || {
+    patience::until(&format!("letter {id} to be an event"), async || {
         let shown = letters(stage, &format!("show {id} -o json")).json(0);
         Ok(shown["verdict"]["now"] == "an event")
     })
@@ -75,10 +75,10 @@ async fn a_letter_that_time_has_cured_ends_as_if_it_had_never_been_refused() {
     let again = letters(&stage, "replay --yes");
     assert!(again.code == 0 && again.out.contains("nothing to do"), "{again:?}");
     flow.end().await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     // Among the traffic is what a deadline cancels.
     let overdue = "select count(*) from orders where next_deadline <= now()";
-    wait::within(30, "what is due to have fired", async || Ok(stage.number(overdue).await == 0)).await.expect("fired");
+    patience::until("what is due to have fired", async || Ok(stage.number(overdue).await == 0)).await.expect("fired");
 
     let rows: Vec<(String,)> = stage
         .rows(
@@ -182,7 +182,7 @@ async fn refuse(stage: &Stage, orders: usize) {
         producer.send_raw(&record).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     refusing.stop(GOODBYE).await.expect("a good end");
 }
 
@@ -202,7 +202,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
         program.output(&config, &arguments).expect("it starts")
     });
     for (kill, applied) in [(2, 100), (3, 700)] {
-        wait::within(60, "some letters to be applied", async || {
+        patience::until("some letters to be applied", async || {
             worker.must_run()?;
             Ok(stage.number("select count(*) from dead_letters where state = 'applied'").await > applied)
         })
@@ -219,7 +219,7 @@ async fn a_worker_that_is_killed_during_a_large_replay_works_each_letter_off_exa
     let expected = json!({"marked": MANY, "applied": MANY, "duplicate": 0, "stale": 0, "refused": [], "discarded": 0,
                           "removed": 0, "waiting": 0});
     assert_eq!(report, expected, "{said:?}");
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_each_once(&stage).await;
     stage.finish([worker]).await;
 }
@@ -253,7 +253,7 @@ async fn a_letter_that_is_discarded_after_it_was_marked_is_left_alone() {
     assert_eq!(letters(&stage, "discard 1 --yes --note never").code, 0);
     let worker = stage.worker("w");
     // The second stands behind the first.
-    wait::within(60, "the other letter to be applied", async || Ok(states(&stage).await[&2].0 == "applied"))
+    patience::until("the other letter to be applied", async || Ok(states(&stage).await[&2].0 == "applied"))
         .await
         .unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!(states(&stage).await[&1], ("discarded".to_owned(), 1));
@@ -274,7 +274,7 @@ async fn a_replay_that_is_watched_ends_when_the_worker_comes() {
         program.output(&config, &["dead-letters", "replay", "--yes", "--rate", "0"]).expect("it starts")
     });
     let marked = "select count(*) from dead_letters where state = 'replay'";
-    wait::within(30, "the marks", async || Ok(stage.number(marked).await == 3)).await.expect("marked");
+    patience::until("the marks", async || Ok(stage.number(marked).await == 3)).await.expect("marked");
     let worker = stage.worker("w");
     let output = replay.await.expect("no panic");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "3 dead letters marked: 3 applied\n", "{output:?}");

@@ -6,11 +6,11 @@ use orderstream_harness::config_file::ConfigFile;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::proxy::Link;
 use orderstream_harness::topics::{self, Input, Layout};
-use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 
 use super::events::{captured, sound};
+use super::patience;
 use super::stage::{GOODBYE, Stage};
 use super::under_load::metric;
 
@@ -29,7 +29,7 @@ async fn make_topics(stage: &Stage, partitions: [i32; 6]) {
 
 /// Waits until a worker has said something.
 async fn says(worker: &mut Worker, word: &str) {
-    wait::within(30, &format!("the worker to say `{word}`"), async || {
+    patience::until(&format!("the worker to say `{word}`"), async || {
         worker.must_run()?;
         Ok(worker.log()?.contains(word))
     })
@@ -46,7 +46,7 @@ async fn unequal_partition_counts_are_refused_with_both_numbers() {
         "topic `{}` has 3 partitions but `{}` has 2: give all input topics the same number",
         names.shipping, names.payment
     );
-    stage.ends(&mut stage.worker("w"), 30, CONFIG, &[&sentence]).await;
+    stage.ends(&mut stage.worker("w"), CONFIG, &[&sentence]).await;
     stage.strike().await;
 }
 
@@ -58,7 +58,7 @@ async fn a_topic_that_does_not_exist_is_refused_by_its_name() {
         let topics = &stage.deployment.topics;
         let name = topics.inputs().map(|(_, name)| name).chain(topics.outputs()).nth(missing).expect("six topics");
         let sentence = format!("topic `{name}` does not exist: create it, or correct its name in [topics]");
-        stage.ends(&mut stage.worker("w"), 30, CONFIG, &[&sentence]).await;
+        stage.ends(&mut stage.worker("w"), CONFIG, &[&sentence]).await;
         stage.strike().await;
     }
 }
@@ -76,7 +76,7 @@ async fn an_output_topic_that_takes_less_than_we_may_publish_is_refused_with_bot
     stage.run_command(&["schema", "register"]);
     // Found later, it is a record that no transaction can carry, and its lane stands still.
     let words = [status.as_str(), "20000", "1000000", "worker.emitted_record_max_bytes"];
-    stage.ends(&mut stage.worker("w"), 20, CONFIG, &words).await;
+    stage.ends(&mut stage.worker("w"), CONFIG, &words).await;
     stage.strike().await;
 }
 
@@ -84,9 +84,9 @@ async fn an_output_topic_that_takes_less_than_we_may_publish_is_refused_with_bot
 async fn what_was_not_prepared_is_refused_with_the_command_that_prepares_it() {
     let mut stage = Stage::bare("unprepared").await;
     make_topics(&stage, [1, 1, 1, 1, 1, 1]).await;
-    stage.ends(&mut stage.worker("unmigrated"), 30, CONFIG, &["run `orderstream migrate`"]).await;
+    stage.ends(&mut stage.worker("unmigrated"), CONFIG, &["run `orderstream migrate`"]).await;
     stage.run_command(&["migrate"]);
-    stage.ends(&mut stage.worker("unregistered"), 30, CONFIG, &["run `orderstream schema register`"]).await;
+    stage.ends(&mut stage.worker("unregistered"), CONFIG, &["run `orderstream schema register`"]).await;
     stage.reconfigure(|config| {
         config.set("registry.register_on_start", true);
     });
@@ -107,14 +107,14 @@ async fn a_database_belongs_to_one_group_and_one_set_of_topics() {
     };
     // The first one still works: two groups would apply every record twice.
     let sentence = format!("this database belongs to the consumer group `{group}` and not to `somebody-elses`");
-    stage.ends(&mut stage.worker_with("second", other), 30, CONFIG, &[&sentence]).await;
+    stage.ends(&mut stage.worker_with("second", other), CONFIG, &[&sentence]).await;
     worker.must_run().expect("the first is not disturbed");
     worker.stop(GOODBYE).await.expect("a good end");
     stage.reconfigure(|config| {
         config.unset("topics.order");
     });
     let words = ["this database was filled from the input topics", "cannot be taken away", "set `topics.order` to"];
-    stage.ends(&mut stage.worker("third"), 30, CONFIG, &words).await;
+    stage.ends(&mut stage.worker("third"), CONFIG, &words).await;
     stage.strike().await;
 }
 
@@ -131,7 +131,7 @@ async fn a_server_that_forgets_what_it_confirmed_is_refused() {
              end $$;",
         )
         .await;
-    stage.ends(&mut stage.worker("w"), 30, CONFIG, &["postgres runs with fsync = `off`", "set fsync = on"]).await;
+    stage.ends(&mut stage.worker("w"), CONFIG, &["postgres runs with fsync = `off`", "set fsync = on"]).await;
     stage.strike().await;
 }
 
@@ -150,7 +150,7 @@ async fn everything_that_is_wrong_with_a_configuration_is_said_at_once() {
         "enable.auto.commit",
         "topics.payment and topics.shipping are both",
     ];
-    stage.ends(&mut stage.worker("w"), 10, CONFIG, &words).await;
+    stage.ends(&mut stage.worker("w"), CONFIG, &words).await;
     let check = stage.program.output(&stage.config_path(), &["config", "check"]).expect("it runs");
     let said = String::from_utf8_lossy(&check.stderr);
     assert_eq!(check.status.code(), Some(CONFIG));
@@ -172,7 +172,9 @@ async fn a_metrics_port_that_is_taken_is_named() {
     let logs = config.parent().expect("a file is in a folder");
     let mut worker = stage.program.start_at(&config, "w", logs, address).expect("it starts");
     let sentence = format!("metrics.listen = `{address}` cannot be listened on");
-    stage.ends(&mut worker, 10, UNAVAILABLE, &[&sentence]).await;
+    stage.ends(&mut worker, UNAVAILABLE, &[&sentence]).await;
+    let log = worker.log().expect("a log");
+    assert!(!log.contains("trying again") && !log.contains("gave up"), "a port is no server that comes back:\n{log}");
     stage.strike().await;
 }
 
@@ -193,7 +195,7 @@ async fn a_registry_or_database_that_is_away_at_the_start_is_waited_for() {
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;
@@ -222,14 +224,14 @@ async fn a_registry_that_goes_away_holds_up_the_lane_that_needs_it_and_no_other(
         producer.send_json(&captured(&free, &format!("cap-{capture}"))).expect("an event");
     }
     producer.flush().expect("kafka has it");
-    stage.until(60, "the other lane to go on", async || Ok(captured_minor(&stage, &free).await == 2_500)).await;
+    stage.until("the other lane to go on", async || Ok(captured_minor(&stage, &free).await == 2_500)).await;
     // The wait is the registry's fault and no record's.
     assert_eq!(stage.number("select count(*) from dead_letters").await, 0);
     assert_eq!(stage.number("select count(*) from orders where inventory <> 'NONE'").await, 0);
     assert!(metric(&worker, "orderstream_retries_total{cause=\"registry\"}").await > 0.0);
 
     registry.mend();
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert_eq!(stage.number("select count(*) from orders where inventory <> 'NONE'").await, 1);
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
@@ -247,7 +249,7 @@ async fn orders_of_two_lanes(stage: &Stage, producer: &mut Producer) -> [String;
         producer.send_json(&captured(&format!("ord-{number}"), "cap-1")).expect("an event");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let homes: Vec<(String, i32)> = stage.rows("select order_id, home_lane from orders order by order_id").await;
     [0, 1].map(|lane| homes.iter().find(|(_, home)| *home == lane).expect("eight keys fall into both").0.clone())
 }
@@ -267,7 +269,7 @@ async fn commands_and_dead_letters_and_the_order_topic_can_be_had_or_left_out() 
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.check().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;

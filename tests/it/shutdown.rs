@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use orderstream_harness::proxy::Link;
-use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 
 use super::events::captured;
+use super::patience;
 use super::stage::{GOODBYE, Stage};
 
 /// How long one may take that does not wait for anything.
@@ -19,7 +19,7 @@ const OWNED: &str = "select count(*) from lanes where owner_transactional_id is 
 /// Waits until a worker has said something.
 async fn says(worker: &Worker, word: &str) {
     let what = format!("the worker to say `{word}`");
-    let said = wait::within(30, &what, async || Ok(worker.log()?.contains(word))).await;
+    let said = patience::until(&what, async || Ok(worker.log()?.contains(word))).await;
     said.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log().unwrap_or_default()));
 }
 
@@ -32,7 +32,7 @@ async fn stage_with_link(test: &str) -> (Stage, Link, Worker) {
     stage.configure();
     let worker = stage.worker("w1");
     stage.send(20, 1).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     (stage, database, worker)
 }
 
@@ -42,7 +42,7 @@ async fn a_worker_whose_log_has_no_room_works_on_and_stops_in_good_order() {
     std::os::unix::fs::symlink("/dev/full", stage.logs().join("w1.log")).expect("a link");
     let worker = stage.worker("w1");
     stage.send(20, 1).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -52,7 +52,7 @@ async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     let worker = stage.worker("w1");
     let load = stage.load(1_500, 11, 1_500).await;
     stage
-        .until(60, "all lanes to be at work", async || {
+        .until("all lanes to be at work", async || {
             let lanes = "select count(*) from lanes where owner_transactional_id is not null and last_seq > 0";
             Ok(stage.number(lanes).await == 4)
         })
@@ -62,7 +62,7 @@ async fn sigterm_under_load_drains_and_the_next_worker_goes_on_from_there() {
     assert_eq!(stage.number(OWNED).await, 0, "nobody has to end this worker's transactions");
     let next = stage.worker("w2");
     load.await.expect("nobody panics");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.check().await;
     next.stop(GOODBYE).await.expect("a good end");
     assert_eq!(stage.number(OWNED).await, 0);
@@ -80,7 +80,7 @@ async fn a_second_sigterm_ends_at_once() {
     says(&worker, "SIGTERM received").await;
     let began = Instant::now();
     // Signals close together are one, so it is said until it is heard as a second one.
-    wait::within(10, "the worker to end", async || {
+    patience::until("the worker to end", async || {
         _ = worker.terminate();
         Ok(worker.ended()?.is_some())
     })
@@ -140,7 +140,7 @@ async fn sigterm_while_a_server_is_waited_for_at_the_start_ends_at_once() {
 /// Nothing was lost by the way in which the worker before ended.
 async fn the_next_worker_goes_on(stage: Stage) {
     let next = stage.worker("w2");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.check().await;
     next.stop(GOODBYE).await.expect("a good end");
     stage.strike().await;

@@ -4,11 +4,11 @@ use orderstream_harness::otlp_receiver::{OtlpReceiver, Span};
 use orderstream_harness::produce::{Producer, RawRecord};
 use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics::Input;
-use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 use serde_json::{Value as Json, json};
 
 use crate::events::event;
+use crate::patience;
 use crate::stage::Stage;
 use crate::under_load::metric;
 
@@ -83,12 +83,12 @@ async fn an_order_is_told_from_the_record_that_came_to_the_records_that_were_pub
     let sampled = format!("00-{TRACE}-{CAUSE}-01");
     send(&stage, &mut producer, Input::Payment, &authorized("a"), &sampled);
     send(&stage, &mut producer, Input::Payment, &authorized("b"), UNSAMPLED);
-    stage.all_published(60).await;
+    stage.all_published().await;
     send(&stage, &mut producer, Input::Order, &event(Input::Order, "CANCEL_REQUESTED", "a", 1, &json!({})), UNSAMPLED);
     producer.send_raw(&record(&stage, Input::Payment, "c", b"no event".to_vec(), &sampled)).expect("sent");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
-    let awaited = wait::within(30, "three spans", async || Ok(receiver.spans().len() >= 3));
+    stage.all_published().await;
+    let awaited = patience::until("three spans", async || Ok(receiver.spans().len() >= 3));
     awaited
         .await
         .unwrap_or_else(|error| panic!("{error:#}: {:#?}\n{}", receiver.spans(), worker.log().expect("a log")));
@@ -151,8 +151,8 @@ async fn the_last_spans_are_pushed_when_a_worker_stops() {
     let worker = stage.worker("w");
     let mut producer = stage.producer().await;
     send(&stage, &mut producer, Input::Payment, &authorized("a"), &format!("00-{TRACE}-{CAUSE}-01"));
-    stage.all_published(60).await;
-    let pushed = wait::within(30, "a push", async || Ok(receiver.pushes() > 0));
+    stage.all_published().await;
+    let pushed = patience::until("a push", async || Ok(receiver.pushes() > 0));
     pushed.await.unwrap_or_else(|error| panic!("{error:#}"));
     receiver.answer(200);
     stage.finish([worker]).await;
@@ -162,7 +162,7 @@ async fn the_last_spans_are_pushed_when_a_worker_stops() {
 /// Waits until so many spans were counted.
 async fn counted(worker: &Worker, series: &str, at_least: f64) {
     let what = format!("{series} to be {at_least}");
-    let counted = wait::within(30, &what, async || Ok(metric(worker, series).await >= at_least));
+    let counted = patience::until(&what, async || Ok(metric(worker, series).await >= at_least));
     counted.await.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log().unwrap_or_default()));
 }
 
@@ -175,18 +175,18 @@ async fn a_receiver_that_takes_nothing_costs_spans_and_nothing_else() {
     let mut producer = stage.producer().await;
     let sampled = format!("00-{TRACE}-{CAUSE}-01");
     send(&stage, &mut producer, Input::Payment, &authorized("a"), &sampled);
-    stage.all_published(60).await;
+    stage.all_published().await;
     counted(&worker, "orderstream_spans_dropped_total{reason=\"unreachable\"", 2.0).await;
     assert!(metric(&worker, "orderstream_retries_total{cause=\"otlp\"").await >= 1.0);
 
     receiver.answer(401);
     send(&stage, &mut producer, Input::Payment, &authorized("b"), &sampled);
-    stage.all_published(60).await;
+    stage.all_published().await;
     counted(&worker, "orderstream_spans_dropped_total{reason=\"refused\"", 2.0).await;
 
     receiver.answer(200);
     send(&stage, &mut producer, Input::Payment, &authorized("c"), &sampled);
-    stage.all_published(60).await;
+    stage.all_published().await;
     counted(&worker, "orderstream_spans_exported_total", 2.0).await;
     let log = worker.log().expect("a log");
     assert_eq!(log.matches("spans are dropped: ").count(), 1, "once a minute:\n{log}");

@@ -17,10 +17,11 @@ use orderstream_harness::produce::Producer;
 use orderstream_harness::stack::Stack;
 use orderstream_harness::topic_log::LogReader;
 use orderstream_harness::topics::{self, Layout, Time};
-use orderstream_harness::wait;
 use orderstream_harness::worker::{Program, Worker};
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, FromRow};
+
+use crate::patience::{self, PATIENCE};
 
 /// How long a worker may take to stop.
 pub const GOODBYE: Duration = Duration::from_secs(20);
@@ -155,8 +156,13 @@ impl Stage {
     }
 
     /// Waits until everything that went in is applied, what was due by then is worked off, and all of it is published.
-    pub async fn all_published(&self, seconds: u64) {
-        wait::within(seconds, "all input to be applied and published", async || {
+    pub async fn all_published(&self) {
+        self.all_published_within(PATIENCE).await;
+    }
+
+    /// The same, for so long at most.
+    pub async fn all_published_within(&self, at_most: Duration) {
+        patience::until_within(at_most, "all input to be applied and published", async || {
             Ok(positions::lag(&self.deployment)? == 0 && self.is_at_rest().await?)
         })
         .await

@@ -58,7 +58,7 @@ async fn everything_that_went_in_and_came_out_is_shown_and_no_worker_notices() {
         sent += usize::from(producer.send(&planned).expect("sent"));
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let rebalances = metric(&worker, "orderstream_rebalances_total{").await;
 
     let lines = all(&stage, "");

@@ -66,7 +66,7 @@ async fn answers_are_coloured_on_a_terminal_and_neither_in_a_pipe_nor_where_nobo
     let mut producer = stage.producer().await;
     producer.send_json(&captured("ord-1", "cap-1")).expect("sent");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("a good end");
 
     for arguments in [&["check"][..], &["tap", "--until-end"], &["order", "show", "ord-1"]] {

@@ -25,13 +25,11 @@ async fn a_screen_says_what_the_workers_do_and_which_of_them_is_gone() {
         producer.send(&planned).expect("sent");
     }
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let orders = stage.rows::<(i64,)>("select count(*) from orders").await[0].0;
     #[expect(clippy::cast_precision_loss, reason = "some dozens")]
     let orders = orders as f64;
-    stage
-        .until(60, "the orders to be counted", async || Ok(metric(&worker, "orderstream_orders{").await == orders))
-        .await;
+    stage.until("the orders to be counted", async || Ok(metric(&worker, "orderstream_orders{").await == orders)).await;
 
     let here = format!("--url http://{}/metrics", worker.metrics());
     let screen = top(&stage, &format!("{here} --interval 200ms -o json")).json(0);

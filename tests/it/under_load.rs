@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use orderstream_harness::flow;
 use orderstream_harness::traffic::{Shape, Traffic};
-use orderstream_harness::wait;
 use orderstream_harness::worker::Worker;
 use sqlx::Row;
 use tokio::task::JoinHandle;
 
+use crate::patience::{self, PATIENCE};
 use crate::stage::{Stage, now_micros};
 
 /// Traffic on its way.
@@ -68,25 +68,35 @@ impl Stage {
     /// Waits until time has nothing more to do: all that is due has fired.
     pub async fn nothing_is_due(&self) {
         let due = "select count(*) from orders where next_deadline < now()";
-        self.until(60, "all that is due to fire", async || Ok(self.number(due).await == 0)).await;
+        self.until("all that is due to fire", async || Ok(self.number(due).await == 0)).await;
     }
 
     /// Waits until the database has so many journal rows, while these workers must run.
     pub async fn journal_reaches(&self, rows: i64, workers: &mut [&mut Worker]) {
-        self.until(60, &format!("{rows} journal rows"), async || Ok(self.journal_rows().await >= rows)).await;
+        self.until(&format!("{rows} journal rows"), async || Ok(self.journal_rows().await >= rows)).await;
         for worker in workers {
             worker.must_run().expect("nobody stopped it");
         }
     }
 
     /// Waits for a condition; when it does not come true, says where the logs are.
-    pub async fn until(&self, seconds: u64, what: &str, condition: impl AsyncFnMut() -> anyhow::Result<bool>) {
-        self.or_say(wait::within(seconds, what, condition).await);
+    pub async fn until(&self, what: &str, condition: impl AsyncFnMut() -> anyhow::Result<bool>) {
+        self.until_within(PATIENCE, what, condition).await;
+    }
+
+    /// The same, for so long at most.
+    pub async fn until_within(
+        &self,
+        at_most: Duration,
+        what: &str,
+        condition: impl AsyncFnMut() -> anyhow::Result<bool>,
+    ) {
+        self.or_say(patience::until_within(at_most, what, condition).await);
     }
 
     /// Waits until a worker has ended by itself, which must be with this code and a log that says all of this.
-    pub async fn ends(&self, worker: &mut Worker, seconds: u64, code: i32, words: &[&str]) {
-        let status = self.or_say(worker.wait(Duration::from_secs(seconds)).await);
+    pub async fn ends(&self, worker: &mut Worker, code: i32, words: &[&str]) {
+        let status = self.or_say(worker.wait(PATIENCE).await);
         let log = worker.log().expect("a log");
         assert_eq!(status.code(), Some(code), "{log}");
         words.iter().for_each(|word| assert!(log.contains(word), "`{word}` is not in the log:\n{log}"));
@@ -103,7 +113,7 @@ impl Stage {
 /// answers; a metric or a label that it does not know is a mistake of the test, and not 0.
 pub async fn metric(worker: &Worker, sample: &str) -> f64 {
     let (mut text, what) = (String::new(), format!("the metrics of worker `{}`", worker.name()));
-    let answered = wait::within(20, &what, async || {
+    let answered = patience::until(&what, async || {
         let answer = reqwest::get(format!("http://{}/metrics", worker.metrics())).await?.error_for_status()?;
         text = answer.text().await?;
         Ok(true)

@@ -43,7 +43,7 @@ async fn rows(stage: &Stage) -> (i64, i64, i64) {
 async fn says(stage: &Stage, worker: &mut Worker, words: &str) {
     let name = worker.name().to_owned();
     stage
-        .until(60, &format!("`{name}` to say `{words}`"), async || {
+        .until(&format!("`{name}` to say `{words}`"), async || {
             worker.must_run()?;
             Ok(worker.log()?.contains(words))
         })
@@ -56,7 +56,7 @@ async fn at_rest(test: &str) -> Stage {
     let worker = stage.worker("before");
     for seed in [71, 72, 73] {
         stage.send(40, seed).await;
-        stage.all_published(60).await;
+        stage.all_published().await;
     }
     stage.nothing_is_due().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
@@ -81,22 +81,22 @@ async fn an_old_day_of_the_journal_is_dropped_when_kafka_says_that_it_is_publish
     assert!(metric(&keeps, "orderstream_journal_oldest_age_seconds").await > 41.0 * 86_400.0);
     // Every lane publishes something, and its position is there again.
     stage.send(60, 74).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage
-        .until(60, "the database to know what is published", async || {
+        .until("the database to know what is published", async || {
             Ok(stage.number("select count(*) from lanes where published_seq < last_seq").await == 0)
         })
         .await;
     let drops = stage.worker("drops");
-    stage.until(60, "the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
-    stage.until(60, "the rows without a partition to go", async || Ok(rows(&stage).await.1 == 0)).await;
+    stage.until("the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
+    stage.until("the rows without a partition to go", async || Ok(rows(&stage).await.1 == 0)).await;
     assert!(rows(&stage).await.2 > 0, "today's rows stay");
-    stage.until(60, "the day to be counted", async || Ok(metric(&drops, DROPPED).await == 1.0)).await;
+    stage.until("the day to be counted", async || Ok(metric(&drops, DROPPED).await == 1.0)).await;
     assert_eq!(stage.number("select count(*) from pg_class where relname like 'journal_dropped_%'").await, 0);
     assert!(drops.log().expect("a log").contains("dropped a day of the journal"));
     // Everything goes on as before.
     stage.send(60, 75).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     for worker in [keeps, drops] {
         worker.stop(GOODBYE).await.expect("exit code 0");
     }
@@ -117,13 +117,13 @@ async fn whoever_reads_the_journal_for_long_holds_up_neither_the_workers_nor_the
     says(&stage, &mut worker, "an old day of it is dropped later").await;
     says(&stage, &mut worker, "its coming days are made later").await;
     stage.send(60, 76).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert!(rows(&stage).await.0 > 0, "nothing is dropped under a reader's hands");
     reader.close().await.expect("it ends");
     let next = stage.worker("next");
-    stage.until(60, "the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
+    stage.until("the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
     let tomorrow = "select count(to_regclass('journal_' || to_char(current_date + 7, 'YYYYMMDD')))";
-    stage.until(60, "the coming day to be made", async || Ok(stage.number(tomorrow).await == 1)).await;
+    stage.until("the coming day to be made", async || Ok(stage.number(tomorrow).await == 1)).await;
     for worker in [worker, next] {
         worker.stop(GOODBYE).await.expect("exit code 0");
     }
@@ -142,7 +142,7 @@ async fn what_a_process_detached_before_it_died_is_dropped_and_what_an_operator_
         .await;
     // Two that look at once do not get in each other's way.
     let workers = [stage.worker("one"), stage.worker("other")];
-    stage.until(60, "the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
+    stage.until("the old day to go", async || Ok(rows(&stage).await.0 == 0)).await;
     let left: Vec<(String,)> =
         stage.rows("select relname::text from pg_class where relname ~ '^journal.*_2020' order by 1").await;
     assert_eq!(left, [("journal_20200102".to_owned(),), ("journal_kept_20200102".to_owned(),)]);
@@ -173,7 +173,7 @@ async fn dead_letters_go_long_after_they_were_resolved_and_stay_while_they_are_n
         .await;
     let worker = stage.worker("worker");
     let removed = "orderstream_dead_letters_removed_total";
-    stage.until(60, "1400 letters to go", async || Ok(metric(&worker, removed).await == 1_400.0)).await;
+    stage.until("1400 letters to go", async || Ok(metric(&worker, removed).await == 1_400.0)).await;
     let left: Vec<(String, i64, i64)> = stage
         .rows(
             "select d.state::text, count(*), count(a.id) from dead_letters d

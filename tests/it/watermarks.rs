@@ -11,7 +11,8 @@ use orderstream_harness::config_file::ConfigFile;
 use orderstream_harness::servers::{Cluster, Plan};
 use orderstream_harness::stack::Stack;
 use orderstream_harness::topics::{self, Topics};
-use orderstream_harness::wait;
+
+use crate::patience;
 
 const TOPIC: &str = "payments";
 const PARTITIONS: i32 = 6;
@@ -29,14 +30,14 @@ async fn a_partition_that_had_no_leader_when_it_was_asked_for_is_seen_once_it_ha
 
     let watermarks = Watermarks::open(&config(&brokers).kafka, "looks").expect("a client");
     let all: BTreeSet<Lane> = (0..PARTITIONS).map(Lane).collect();
-    wait::within(60, "the other brokers' partitions alone to be seen", async || {
+    patience::until("the other brokers' partitions alone to be seen", async || {
         let seen = seen(&watermarks)?;
         Ok(!seen.is_empty() && seen.len() < all.len())
     })
     .await
     .expect("those of a dead broker have no leader");
     cluster.broker(3).expect("the third").start().await.expect("up again");
-    wait::within(30, "all partitions to be seen again", async || Ok(seen(&watermarks)? == all))
+    patience::until("all partitions to be seen again", async || Ok(seen(&watermarks)? == all))
         .await
         .expect("a leader that is back is found");
     drop(cluster);

@@ -131,7 +131,7 @@ async fn worked_examples_come_out_of_real_servers_as_they_say() {
     // All cases go one event further at a time, so that the events of each arrive in the order given.
     for step in 0..cases.iter().map(|case| case.events.len()).max().unwrap_or(0) {
         send(&mut producer, cases.iter().filter_map(|case| case.events.get(step)));
-        stage.all_published(60).await;
+        stage.all_published().await;
     }
 
     let mut told: BTreeMap<String, Vec<StatusChanged>> = BTreeMap::new();
@@ -194,7 +194,7 @@ async fn with_deadlines(test: &str, written: &Json, policy: Policy, at_least: us
     send(&mut producer, cases.iter().flat_map(|(case, _)| &case.events));
     let worker = stage.worker("w");
     stage
-        .until(60, "everything to fire that is due", async || {
+        .until("everything to fire that is due", async || {
             let stored = stored_views(&stage).await;
             let is_there =
                 |(case, fired): &(Case, View)| stored.get(event(&case.events[0]).order_id.as_str()) == Some(fired);
@@ -205,7 +205,7 @@ async fn with_deadlines(test: &str, written: &Json, policy: Policy, at_least: us
         })
         .await;
     send(&mut producer, cases.iter().flat_map(|(case, _)| &case.after));
-    stage.all_published(60).await;
+    stage.all_published().await;
     let stored = stored_views(&stage).await;
     for (case, _) in &cases {
         let order = event(&case.events[0]).order_id;

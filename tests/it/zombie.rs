@@ -22,13 +22,13 @@ async fn a_worker_that_was_frozen_past_its_session_writes_nothing_publishes_noth
     stage.journal_reaches(20, &mut [&mut zombie]).await;
     zombie.freeze().expect("it runs");
     let mut other = stage.worker("other");
-    stage.until(60, "the other worker to have all lanes", async || Ok(lanes_of(&other).await == LANES)).await;
+    stage.until("the other worker to have all lanes", async || Ok(lanes_of(&other).await == LANES)).await;
     stage.journal_reaches(stage.journal_rows().await + 20, &mut [&mut other]).await;
 
     zombie.thaw().expect("it is frozen");
     they_share_again(&stage, &zombie, &other).await;
     flow.end().await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     no_row_of_an_older_epoch_follows_a_newer_one(&stage).await;
     all_is_well(stage, [zombie, other]).await;
 }
@@ -43,30 +43,24 @@ async fn a_frozen_process_that_holds_a_lanes_lock_is_relieved_of_it_within_secon
     holds.hold(Step::Checkpointed).await;
     stage.send(60, 32).await;
     let mut zombie = stage.worker("zombie");
-    stage
-        .until(60, "the writer to be in mid-transaction", async || Ok(holds.waiting(Step::Checkpointed).await > 0))
-        .await;
+    stage.until("the writer to be in mid-transaction", async || Ok(holds.waiting(Step::Checkpointed).await > 0)).await;
     zombie.must_run().expect("it is held");
     zombie.freeze().expect("it runs");
     holds.let_go(Step::Checkpointed).await;
-    stage
-        .until(60, "its session to be idle in its transaction", async || Ok(idle_in_transaction(&stage).await == 1))
-        .await;
+    stage.until("its session to be idle in its transaction", async || Ok(idle_in_transaction(&stage).await == 1)).await;
 
     let mut other = stage.worker("other");
-    stage
-        .until(60, "the lanes to be insisted on", async || Ok(other.log()?.contains("locked by another session")))
-        .await;
+    stage.until("the lanes to be insisted on", async || Ok(other.log()?.contains("locked by another session"))).await;
     let since = Instant::now();
-    stage.until(60, "the lanes to be taken over", async || Ok(lanes_of(&other).await == LANES)).await;
+    stage.until("the lanes to be taken over", async || Ok(lanes_of(&other).await == LANES)).await;
     assert!(since.elapsed() < Duration::from_secs(2), "it took {:?} more", since.elapsed());
-    stage.all_published(60).await;
+    stage.all_published().await;
     other.must_run().expect("nobody stopped it");
 
     zombie.thaw().expect("it is frozen");
     they_share_again(&stage, &zombie, &other).await;
     stage.send(60, 33).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     no_row_of_an_older_epoch_follows_a_newer_one(&stage).await;
     all_is_well(stage, [zombie, other]).await;
 }
@@ -76,7 +70,7 @@ async fn a_lock_of_another_application_is_waited_for_and_its_session_left_alone(
     let stage = Stage::new("zombie_foreign", LANES).await.with_short_sessions();
     stage.send(60, 34).await;
     let first = stage.worker("first");
-    stage.all_published(60).await;
+    stage.all_published().await;
     first.stop(GOODBYE).await.expect("exit code 0");
 
     let mut foreign: PgConnection = stage.database.connect().await.expect("postgres answers");
@@ -86,20 +80,20 @@ async fn a_lock_of_another_application_is_waited_for_and_its_session_left_alone(
     stage.send(60, 35).await;
     let mut second = stage.worker("second");
     stage
-        .until(60, "the worker to have insisted twice", async || {
+        .until("the worker to have insisted twice", async || {
             Ok(second.log()?.matches("locked by another session").count() >= 2)
         })
         .await;
     second.must_run().expect("it waits");
     assert_eq!(lanes_of(&second).await, 0);
     foreign.execute("commit").await.expect("the session was left alone");
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([second]).await;
 }
 
 async fn they_share_again(stage: &Stage, zombie: &Worker, other: &Worker) {
     stage
-        .until(60, "both workers to share the lanes", async || {
+        .until("both workers to share the lanes", async || {
             let ended = metric(zombie, "orderstream_tenures_ended_total").await > 0.0;
             Ok(ended && lanes_of(zombie).await == LANES / 2 && lanes_of(other).await == LANES / 2)
         })

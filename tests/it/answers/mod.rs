@@ -36,14 +36,14 @@ async fn stage_with_orders(test: &str) -> Stage {
             producer.send_json(&event).expect("sent");
         }
         producer.flush().expect("flushed");
-        stage.all_published(60).await;
+        stage.all_published().await;
     }
     for order in ["ord-letter", "ord-nobody"] {
         let topic = stage.deployment.topics.payment.clone();
         producer.send_raw(&RawRecord { topic, ..raw(order, Some(b"no avro".to_vec())) }).expect("sent");
     }
     producer.flush().expect("flushed");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("a good end");
     stage
 }

@@ -49,12 +49,12 @@ fn minutes_become_seconds_and_nothing_else_changes() {
 
 /// Waits until an alert with these labels has fired.
 async fn fires(stage: &Stage, prometheus: &Prometheus, alert: &str, labels: &str) {
-    stage.until(60, &format!("{alert} to fire"), async || prometheus.has_fired(alert, labels).await).await;
+    stage.until(&format!("{alert} to fire"), async || prometheus.has_fired(alert, labels).await).await;
 }
 
 async fn ends(stage: &Stage, prometheus: &Prometheus, alert: &str) {
     let is_over = async || Ok(prometheus.state_of(alert).await? == "inactive");
-    stage.until(60, &format!("{alert} to end"), is_over).await;
+    stage.until(&format!("{alert} to end"), is_over).await;
 }
 
 async fn assert_silent(prometheus: &Prometheus, alerts: &[&str]) {
@@ -96,7 +96,7 @@ async fn alerts_fire_when_something_really_goes_wrong_and_end_when_it_is_over() 
     std::fs::write(&rules, hurried(&text_of(RULES))).expect("the test's folder");
     let (stays, mut goes) = (stage.worker("stays"), stage.worker("goes"));
     let share = async || Ok(lanes_of(&stays).await == 1 && lanes_of(&goes).await == 1);
-    stage.until(60, "each worker to have a lane", share).await;
+    stage.until("each worker to have a lane", share).await;
     let (address, lost) = (stays.metrics(), format!(", instance=\"{}\"", goes.metrics()));
     let prometheus = Prometheus::start(&stage.logs(), &rules, &[address, goes.metrics()]).await;
 
@@ -108,19 +108,19 @@ async fn alerts_fire_when_something_really_goes_wrong_and_end_when_it_is_over() 
     send_in_two_lanes(&stage).await;
     fires(&stage, &prometheus, OFF_LANE, "").await;
     ends(&stage, &prometheus, LETTERS).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
 
     assert_silent(&prometheus, &[DOWN, POSITIONS]).await;
     goes.kill().expect("it is killed");
     fires(&stage, &prometheus, DOWN, &lost).await;
-    stage.until(60, "the other to have its lane", async || Ok(lanes_of(&stays).await == LANES)).await;
+    stage.until("the other to have its lane", async || Ok(lanes_of(&stays).await == LANES)).await;
     let is_named = prometheus.has_fired(DOWN, &format!(", instance=\"{address}\"")).await.expect("an answer");
     assert!(!is_named, "the worker that stays is not down");
 
     ends(&stage, &prometheus, NO_WORKER).await;
     stays.stop(GOODBYE).await.expect("a good end");
     let fires_now = async || Ok(prometheus.state_of(NO_WORKER).await? == "firing");
-    stage.until(60, "nobody to own a lane, and to be told", fires_now).await;
+    stage.until("nobody to own a lane, and to be told", fires_now).await;
 
     assert_silent(&prometheus, &[POSITIONS]).await;
     let admin = topics::admin(&stage.deployment.stack.brokers).expect("kafka answers");

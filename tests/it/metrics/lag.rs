@@ -32,7 +32,7 @@ async fn metric_is_absent(worker: &Worker, name: &str) -> bool {
 
 async fn has_caught_up(stage: &Stage, worker: &Worker) {
     stage
-        .until(60, "the lag to be gone", async || {
+        .until("the lag to be gone", async || {
             Ok(of_lane(worker, RECORDS).await == 0.0 && of_lane(worker, SECONDS).await == 0.0)
         })
         .await;
@@ -51,7 +51,7 @@ async fn a_lane_that_applies_nothing_since_its_take_over_is_as_late_as_its_oldes
     // The record is in memory and tells its own age, which is more than this owner has had it.
     let mut seen = (0.0, 0.0, 0);
     stage
-        .until(60, "the lag of the record", async || {
+        .until("the lag of the record", async || {
             seen = (of_lane(&worker, RECORDS).await, of_lane(&worker, SECONDS).await, now_micros());
             Ok(seen.0 == 1.0 && seen.1 > 3.0)
         })
@@ -70,7 +70,7 @@ async fn a_lane_that_applies_nothing_since_its_take_over_is_as_late_as_its_oldes
     upstream.send_json(&sound(Input::Inventory, "ord-1")).expect("an event");
     upstream.flush().expect("kafka has it");
     stage
-        .until(60, "the lag of the open transaction", async || {
+        .until("the lag of the open transaction", async || {
             seen = (of_lane(&worker, RECORDS).await, of_lane(&worker, SECONDS).await, now_micros());
             Ok(seen.0 == 1.0 && seen.1 > 1.5)
         })

@@ -8,11 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use orderstream_harness::servers::{Process, free_port};
-use orderstream_harness::wait;
 use reqwest::Url;
 use serde_json::Value as Json;
 
 use super::text_of;
+
+use crate::patience;
 
 /// A Prometheus that scrapes workers.
 pub struct Prometheus {
@@ -48,7 +49,7 @@ impl Prometheus {
             let up = started.ask("query", &[("query", "up == 1")]).await?;
             Ok(up.as_array().is_some_and(|up| up.len() == workers.len()))
         };
-        wait::within(30, "prometheus to have scraped every worker", up)
+        patience::until("prometheus to have scraped every worker", up)
             .await
             .unwrap_or_else(|error| panic!("{error:#}"));
         started

@@ -68,7 +68,7 @@ async fn move_everything(stage: &Stage) {
     producer.send_json(&sound(Input::Payment, "owed")).expect("an event");
     producer.send_json(&event(Input::Order, "CANCEL_REQUESTED", "owed", 9, &json!({}))).expect("an event");
     producer.flush().expect("kafka has it");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let refused = stage.number("select min(id) from dead_letters where state = 'open'").await;
     // What is wrong with it is so still: the answer says that, and does not matter here.
     let said = letters(stage, &format!("replay {refused} --yes"));
@@ -108,7 +108,7 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     let excused = OF_FAULTS.map(|(name, _)| format!("orderstream_{name}"));
     let mut missing = Vec::new();
     stage
-        .until(60, "every metric to show something", async || {
+        .until("every metric to show something", async || {
             missing = unmoved(&scrape(&worker).await);
             missing.retain(|name| !excused.iter().any(|excused| excused == name));
             ensure!(missing.is_empty(), "{missing:?}");
@@ -121,14 +121,14 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     assert_eq!(text.lines().filter(|line| line.starts_with("process_")).count(), PROCESS_METRICS.len());
     lint(&text);
 
-    stage.until(60, "all rules to be evaluated", async || all_healthy(&prometheus.rules().await?)).await;
+    stage.until("all rules to be evaluated", async || all_healthy(&prometheus.rules().await?)).await;
     for (query, expected) in [
         ("sum(orderstream_lanes_owned)", f64::from(LANES)),
         ("count(max by (job, lane) (orderstream_lane_owned) == 1)", f64::from(LANES)),
         ("max by (job) (orderstream_lanes) - on (job) sum by (job) (orderstream_lanes_owned)", 0.0),
         ("sum(orderstream_obligations{kind=\"REFUND_PAYMENT\"}) > bool 0", 1.0),
     ] {
-        stage.until(60, query, async || Ok((prometheus.number(query).await? - expected).abs() < 1e-9)).await;
+        stage.until(query, async || Ok((prometheus.number(query).await? - expected).abs() < 1e-9)).await;
     }
     for (place, expression) in DASHBOARDS.into_iter().flat_map(expressions_of) {
         let expression =
@@ -141,7 +141,7 @@ async fn a_real_prometheus_scrapes_a_worker_and_evaluates_every_rule_and_every_p
     worker.stop(GOODBYE).await.expect("a good end");
     // It fires after two minutes; `super::firing` waits for that, with hurried rules.
     stage
-        .until(60, "the missing worker to be noticed", async || {
+        .until("the missing worker to be noticed", async || {
             Ok(prometheus.state_of("OrderstreamNoWorker").await? == "pending")
         })
         .await;

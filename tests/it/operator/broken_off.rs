@@ -45,7 +45,7 @@ pub async fn killed_at(stage: &Stage, arguments: &[&str], moment: Moment) -> i64
     let mut command = stage.program.begin(&stage.config_path(), arguments).expect("it starts");
     let what = format!("{arguments:?} to be held where it {moment:?}");
     stage
-        .until(60, &what, async || {
+        .until(&what, async || {
             let ended = command.try_wait()?;
             assert!(ended.is_none(), "{arguments:?} came to its end before it {moment:?}: {ended:?}");
             Ok(stage.number(WAITS).await == 1)
@@ -59,13 +59,13 @@ pub async fn killed_at(stage: &Stage, arguments: &[&str], moment: Moment) -> i64
             let severed = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                             where datname = current_database() and wait_event_type = 'Lock'";
             assert_eq!(stage.number(severed).await, 1);
-            stage.until(60, "its session to end", async || Ok(stage.number(WAITS).await == 0)).await;
+            stage.until("its session to end", async || Ok(stage.number(WAITS).await == 0)).await;
             holds.execute("rollback").await.expect("given back");
         }
         Moment::Begins => {
             holds.execute("select pg_advisory_unlock(4712)").await.expect("given back");
             let committed = async || Ok(stage.number(BEGUN).await == before + 1);
-            stage.until(60, "the server to commit what nobody hears of", committed).await;
+            stage.until("the server to commit what nobody hears of", committed).await;
             holds.execute("drop function it_begins() cascade").await.expect("dropped");
         }
     }

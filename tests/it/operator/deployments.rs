@@ -17,14 +17,14 @@ async fn a_worker_on_the_wrong_database_stops_before_it_writes_and_harms_nobody(
     let other = other_database(&stage).await;
     stage.send(60, 122).await;
     let mut wrong = stage.worker_with("wrong", at(&other));
-    stage.ends(&mut wrong, 40, CONFIG, &["published from another database", "point `database.url` at that one"]).await;
+    stage.ends(&mut wrong, CONFIG, &["published from another database", "point `database.url` at that one"]).await;
     assert_eq!(written(&other).await, 0);
 
     // The same beside the right one: two deployments with one group.
     let mut right = stage.worker("right");
     let mut wrong = stage.worker_with("wrong-again", at(&other));
-    stage.ends(&mut wrong, 60, CONFIG, &["published from another database"]).await;
-    stage.all_published(60).await;
+    stage.ends(&mut wrong, CONFIG, &["published from another database"]).await;
+    stage.all_published().await;
     right.must_run().expect("the right one is not disturbed");
     right.stop(GOODBYE).await.expect("exit code 0");
     assert_eq!(written(&other).await, 0);
@@ -46,18 +46,18 @@ async fn a_group_that_another_deployment_used_by_mistake_is_taken_back_on_reques
         at(&other)(config);
     });
     let has_read = async || Ok(positions::lag(&stage.deployment)? == 0 && written(&other).await > 0);
-    stage.until(60, "the other deployment to have read all", has_read).await;
+    stage.until("the other deployment to have read all", has_read).await;
     intruder.stop(GOODBYE).await.expect("exit code 0");
 
     let mut worker: Worker = stage.worker("refused");
-    stage.ends(&mut worker, 40, CONFIG, &["published from another database"]).await;
+    stage.ends(&mut worker, CONFIG, &["published from another database"]).await;
     let (_, said) = command(&stage, &["recover", "--yes"], CONFIG);
     says(&said, &["published from another database", "--foreign-positions"]);
     command(&stage, &["recover", "--foreign-positions", "--yes"], 0);
     let worker = stage.worker("after");
     stage.send(60, 124).await;
-    stage.until(60, "all to be told", async || Ok(stage.number("select count(*) from marks").await == 0)).await;
-    stage.all_published(60).await;
+    stage.until("all to be told", async || Ok(stage.number("select count(*) from marks").await == 0)).await;
+    stage.all_published().await;
     let after = stored(&stage).await;
     assert!(before.iter().all(|(order, version)| after[order] > *version));
     worker.stop(GOODBYE).await.expect("exit code 0");

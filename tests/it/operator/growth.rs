@@ -23,8 +23,8 @@ async fn an_input_topic_that_half_the_workers_know_is_refused_to_them_and_added_
     let mut new = stage.worker_with("new", |config| {
         config.set("topics.order", name.as_str());
     });
-    stage.ends(&mut new, 40, CONFIG, &["was filled from the input topics", "orderstream topics add"]).await;
-    stage.all_published(60).await;
+    stage.ends(&mut new, CONFIG, &["was filled from the input topics", "orderstream topics add"]).await;
+    stage.all_published().await;
     old.must_run().expect("those who know the old topics go on");
 
     stage.reconfigure(|config| {
@@ -46,10 +46,10 @@ async fn an_input_topic_that_half_the_workers_know_is_refused_to_them_and_added_
     let mut old = stage.worker_with("old-again", |config| {
         config.unset("topics.order");
     });
-    stage.ends(&mut old, 40, CONFIG, &["cannot be taken away", "set `topics.order` to"]).await;
+    stage.ends(&mut old, CONFIG, &["cannot be taken away", "set `topics.order` to"]).await;
     let worker = stage.worker("all");
     stage.send(60, 132).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.finish([worker]).await;
 }
 
@@ -58,13 +58,13 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
     let stage = Stage::new("wider", 2).await.with_short_sessions();
     stage.send(80, 133).await;
     let mut worker = stage.worker("before");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let inputs: Vec<String> = stage.deployment.topics.inputs().map(|(_, topic)| topic.to_owned()).collect();
     widen(&stage, &inputs[..1], 5).await;
-    stage.ends(&mut worker, 60, CONFIG, &["give all input topics the same number"]).await;
+    stage.ends(&mut worker, CONFIG, &["give all input topics the same number"]).await;
     widen(&stage, &inputs[1..], 5).await;
     let mut worker = stage.worker("refused");
-    stage.ends(&mut worker, 40, CONFIG, &["have 5 partitions and had 2", "orderstream repartition"]).await;
+    stage.ends(&mut worker, CONFIG, &["have 5 partitions and had 2", "orderstream repartition"]).await;
 
     let homes = "select order_id, home_lane from orders order by 1";
     let homes_before: Vec<(String, i32)> = stage.rows(homes).await;
@@ -83,7 +83,7 @@ async fn partitions_added_to_the_inputs_stop_the_workers_and_orders_are_moved_wh
 
     stage.send(80, 134).await;
     let worker = stage.worker("after");
-    stage.all_published(60).await;
+    stage.all_published().await;
     // Its producers know all partitions: what they send goes where the orders went.
     let astray = stage.number("select count(*) from orders where off_lane").await;
     assert_eq!(Some(astray), moved, "only those that were moved");
@@ -121,7 +121,7 @@ async fn widen(stage: &Stage, names: &[String], partitions: i32) {
     let widened = admin.create_partitions(&wider, &AdminOptions::new()).await.expect("kafka answers");
     assert!(widened.iter().all(Result::is_ok), "{widened:?}");
     stage
-        .until(60, "everybody to know it", async || {
+        .until("everybody to know it", async || {
             let reader = LogReader::on(brokers)?;
             Ok(names.iter().all(|name| reader.partitions(name).is_ok_and(|all| all.len() == count)))
         })

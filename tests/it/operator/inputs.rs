@@ -23,7 +23,7 @@ async fn records_that_retention_took_before_they_were_read_are_counted_and_skipp
     let gone = delete_all_but_the_last(&stage, &topic).await;
     stage.send(20, 103).await;
     let mut worker = stage.worker("stops");
-    stage.ends(&mut worker, 40, CONFIG, &["were deleted before they were read", &topic, "--input-topic"]).await;
+    stage.ends(&mut worker, CONFIG, &["were deleted before they were read", &topic, "--input-topic"]).await;
     // The other topics were read meanwhile, or not; the one with the hole was not.
     assert!(stage.number("select sum(next_offset)::bigint from checkpoints").await >= applied);
 
@@ -36,7 +36,7 @@ async fn records_that_retention_took_before_they_were_read_are_counted_and_skipp
     assert_eq!(done["version_floor"], serde_json::Value::Null, "nothing was published that the database does not know");
 
     let worker = stage.worker("goes-on");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.run_command(&["verify"]);
     stage.strike().await;
@@ -55,32 +55,32 @@ async fn an_input_topic_that_was_made_again_is_refused_and_read_from_its_beginni
     producer.send_json(&captured("ord-1", "cap-1")).expect("an event");
     producer.flush().expect("kafka has it");
     let worker = stage.worker("before");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     // As if Kafka had not said the topics' ids when the checkpoints were made: they are filled in, so the change is noticed.
     stage.execute("update checkpoints set topic_id = null").await;
     let mut worker = stage.worker("fills-in");
     stage
-        .until(60, "the topics' ids", async || {
+        .until("the topics' ids", async || {
             Ok(stage.number("select count(*) from checkpoints where topic_id is null").await == 0)
         })
         .await;
     // Under a running worker: it is missed, not guessed at.
     topics::delete(&brokers, &[&topic]).await.expect("deleted");
-    stage.ends(&mut worker, 60, CONFIG, &[&topic, "does not exist"]).await;
+    stage.ends(&mut worker, CONFIG, &[&topic, "does not exist"]).await;
     topics::create_named(&brokers, &[(&topic, 1)], 1).await.expect("made again");
     let mut producer = stage.producer().await;
     producer.send_raw(&refused(b"another")).expect("sent");
     producer.send_json(&captured("ord-2", "cap-2")).expect("an event");
     producer.flush().expect("kafka has it");
     let mut worker = stage.worker("refused");
-    stage.ends(&mut worker, 40, CONFIG, &["was deleted and made again", "orderstream recover --input-topic"]).await;
+    stage.ends(&mut worker, CONFIG, &["was deleted and made again", "orderstream recover --input-topic"]).await;
 
     let found = answer(&stage, &["recover", "--input-topic", &topic, "--from", "earliest"], 0);
     assert_eq!(found["checkpoints_set"][0]["state"], "made_again", "{found}");
     command(&stage, &["recover", "--input-topic", &topic, "--from", "earliest", "--yes"], 0);
     let worker = stage.worker("after");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let letters = "select record_offset, convert_from(value, 'UTF8'), made_again::bigint from dead_letters order by id";
     let kept = [(0, "one".to_owned(), 1), (0, "another".to_owned(), 0)];
     assert_eq!(stage.rows::<(i64, String, i64)>(letters).await, kept, "the old letter stays beside the new one");

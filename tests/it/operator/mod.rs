@@ -58,7 +58,7 @@ async fn at_rest(test: &str, partitions: i32, seed: u64) -> Stage {
     let stage = Stage::new(test, partitions).await.with_short_sessions();
     stage.send(100, seed).await;
     let worker = stage.worker("before");
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage
 }
@@ -66,7 +66,7 @@ async fn at_rest(test: &str, partitions: i32, seed: u64) -> Stage {
 /// Waits until a worker has logged something.
 async fn logs(stage: &Stage, worker: &mut Worker, word: &str) {
     stage
-        .until(60, &format!("the log to say `{word}`"), async || {
+        .until(&format!("the log to say `{word}`"), async || {
             worker.must_run()?;
             Ok(worker.log()?.contains(word))
         })
@@ -115,7 +115,7 @@ async fn meanings_afresh(stage: &Stage) -> BTreeSet<(String, String)> {
     twin.run_command(&["migrate"]);
     twin.run_command(&["schema", "register"]);
     let worker = twin.worker("twin");
-    twin.all_published(60).await;
+    twin.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let meanings = meanings(&twin).await;
     let names: Vec<&str> = outputs.iter().map(|(topic, _)| *topic).collect();
@@ -126,8 +126,8 @@ async fn meanings_afresh(stage: &Stage) -> BTreeSet<(String, String)> {
 
 /// Nobody marked anything any more, and every order's last word is what the database has.
 async fn all_told(stage: &Stage) {
-    stage.until(60, "every mark to be taken", async || Ok(stage.number("select count(*) from marks").await == 0)).await;
-    stage.all_published(60).await;
+    stage.until("every mark to be taken", async || Ok(stage.number("select count(*) from marks").await == 0)).await;
+    stage.all_published().await;
     assert_eq!(published(stage).await, stored(stage).await);
     stage.run_command(&["verify"]);
 }

@@ -14,6 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use super::{GOODBYE, at_rest, logs};
+use crate::patience::PATIENCE;
 use crate::stage::Stage;
 use crate::under_load::{lanes_of, metric};
 
@@ -50,7 +51,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     let stage = Stage::new("reader", LANES).await.with_short_sessions();
     stage.send(60, 95).await;
     let mut worker = stage.worker("ours");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let (brokers, group) = (stage.deployment.stack.brokers.clone(), stage.deployment.group.clone());
     let names: Vec<String> = stage.deployment.topics.inputs().map(|(_, topic)| topic.to_owned()).collect();
     let traffic = stage.load(200, 96, 400).await;
@@ -63,7 +64,7 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
         config.set("enable.auto.commit", "false");
         let stranger: BaseConsumer = config.create().expect("a consumer");
         stranger.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>()).expect("a subscription");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         let mut read = 0;
         while (read < 100 || !seen.load(Ordering::SeqCst)) && Instant::now() < deadline {
             if let Some(Ok(_)) = stranger.poll(Duration::from_millis(100)) {
@@ -79,8 +80,8 @@ async fn a_stranger_that_reads_all_our_topics_and_commits_is_named_and_takes_not
     named.store(true, Ordering::SeqCst);
     stranger.await.expect("it read");
     traffic.await.expect("nobody panics");
-    stage.until(60, "all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
-    stage.all_published(60).await;
+    stage.until("all lanes to be ours again", async || Ok(lanes_of(&worker).await == LANES)).await;
+    stage.all_published().await;
     worker.must_run().expect("nobody stopped it");
     stage.finish([worker]).await;
 }
@@ -105,7 +106,7 @@ fn reset(stage: &Stage, to: impl Fn(i64, i64) -> i64, of: impl Fn(&str) -> bool)
 /// A worker applies and publishes what is there, having missed so many positions.
 async fn goes_on(stage: &Stage, name: &str, positions_lost: f64) {
     let mut worker: Worker = stage.worker(name);
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.must_run().expect("nobody stopped it");
     assert_eq!(metric(&worker, "orderstream_positions_lost_total").await, positions_lost, "{name}");
     worker.stop(GOODBYE).await.expect("exit code 0");

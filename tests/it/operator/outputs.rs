@@ -15,13 +15,13 @@ async fn an_output_topic_that_was_made_again_is_published_to_and_filled_again_on
     let (brokers, status) = (stage.deployment.stack.brokers.clone(), stage.deployment.topics.status.clone());
     stage.send(60, 111).await;
     let mut worker = stage.worker("under-way");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let before = stored(&stage).await;
     topics::delete(&brokers, &[&status]).await.expect("deleted");
     stage.send(40, 112).await;
     logs(&stage, &mut worker, "publishing failed").await;
     topics::create_named(&brokers, &[(&status, 2)], 1).await.expect("made again");
-    stage.all_published(60).await;
+    stage.all_published().await;
     // What changed since is complete; what was published before is gone with the topic.
     let told = output::status_events(&stage.deployment).await.expect("the topic can be read").len();
     assert!(told > 0);
@@ -55,7 +55,7 @@ async fn partitions_added_to_an_output_topic_are_told_once_and_lose_nothing() {
     let widened = admin.create_partitions(&wider, &AdminOptions::new()).await.expect("kafka answers");
     assert!(widened.iter().all(Result::is_ok), "{widened:?}");
     stage
-        .until(60, "all to know it", async || {
+        .until("all to know it", async || {
             let reader = orderstream_harness::topic_log::LogReader::on(&stage.deployment.stack.brokers)?;
             Ok(reader.partitions(&status)?.len() == 5)
         })
@@ -63,10 +63,10 @@ async fn partitions_added_to_an_output_topic_are_told_once_and_lose_nothing() {
     stage.send(60, 114).await;
     let mut worker = stage.worker("told");
     logs(&stage, &mut worker, "has 5 partitions and had 2").await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     let worker = stage.worker("not-again");
-    stage.all_published(60).await;
+    stage.all_published().await;
     assert!(!worker.log().expect("a log").contains("partitions and had"));
     worker.stop(GOODBYE).await.expect("exit code 0");
     assert_eq!(super::published(&stage).await, stored(&stage).await);

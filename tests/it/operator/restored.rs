@@ -20,7 +20,7 @@ async fn a_database_restored_from_a_backup_is_refused_and_recovered_above_everyt
     // Started again and again, as a supervisor does, it writes nothing that would hide the loss.
     for attempt in 0..3 {
         let mut worker = stage.worker(&format!("refused-{attempt}"));
-        stage.ends(&mut worker, 40, CONFIG, &["restored from a backup", "use `orderstream recover`"]).await;
+        stage.ends(&mut worker, CONFIG, &["restored from a backup", "use `orderstream recover`"]).await;
     }
     assert_eq!(stage.journal_rows().await, rows);
 
@@ -31,7 +31,7 @@ async fn a_database_restored_from_a_backup_is_refused_and_recovered_above_everyt
     says(&text, &["the database is behind what was published", "nothing was changed: add --yes"]);
     assert_eq!(stage.number("select sum(version_floor)::bigint from lanes").await, 0);
     let mut worker = stage.worker("refused-still");
-    stage.ends(&mut worker, 40, CONFIG, &["use `orderstream recover`"]).await;
+    stage.ends(&mut worker, CONFIG, &["use `orderstream recover`"]).await;
 
     let (text, _) = command(&stage, &["recover", "--yes", "--as", "on-call", "--note", "INC-1"], 0);
     says(&text, &["done: start the workers"]);
@@ -72,7 +72,7 @@ async fn a_recovery_is_refused_while_anybody_works() {
     let stage = Stage::new("at_work", 1).await.with_short_sessions();
     stage.send(10, 87).await;
     let mut worker = stage.worker("works");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let group = stage.deployment.group.clone();
     let (_, said) = command(&stage, &["recover", "--yes"], TRY_AGAIN);
     says(&said, &[&group, "has 1 members", "stop all workers first"]);
@@ -89,10 +89,10 @@ async fn a_database_that_loses_commits_under_a_worker_stops_it() {
     let backup = stage.logs().join("backup");
     let mut worker = stage.worker("fooled");
     stage.send(60, 88).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     stage.database.back_up(&backup).expect("a backup");
     stage.send(60, 89).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     // As after a failover to a standby that lacked the last commits: the sessions end, and the rows are those of before.
     stage
         .execute(
@@ -101,9 +101,7 @@ async fn a_database_that_loses_commits_under_a_worker_stops_it() {
               where datname = current_database() and application_name like '%/writer-%'",
         )
         .await;
-    stage
-        .ends(&mut worker, 40, CONFIG, &["the database lost commits that it had confirmed", "orderstream recover"])
-        .await;
+    stage.ends(&mut worker, CONFIG, &["the database lost commits that it had confirmed", "orderstream recover"]).await;
     stage.database.restore(&backup).await.expect("restored");
     let before = published(&stage).await;
     command(&stage, &["recover", "--yes"], 0);
@@ -116,11 +114,11 @@ async fn published_beyond_a_backup(test: &str, seed: u64) -> Stage {
     let stage = Stage::new(test, LANES).await.with_short_sessions();
     stage.send(120, seed).await;
     let worker: Worker = stage.worker("before");
-    stage.all_published(60).await;
+    stage.all_published().await;
     let backup = stage.logs().join("backup");
     stage.database.back_up(Path::new(&backup)).expect("a backup");
     stage.send(120, seed + 1).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     worker.stop(GOODBYE).await.expect("exit code 0");
     stage.database.restore(&backup).await.expect("restored");
     stage
@@ -131,7 +129,7 @@ async fn published_beyond_a_backup(test: &str, seed: u64) -> Stage {
 async fn recovered(stage: &Stage, before: &std::collections::BTreeMap<String, i64>) {
     let worker = stage.worker("after");
     stage.send(60, 99).await;
-    stage.all_published(60).await;
+    stage.all_published().await;
     all_told(stage).await;
     let after = stored(stage).await;
     for (order, version) in before {

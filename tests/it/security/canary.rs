@@ -44,14 +44,14 @@ pub async fn no_secret_is_shown_anywhere(secured: &Secured) {
         let mut worker = secured.stage.worker_with(&format!("canary-{name}"), |usual| *usual = config.clone());
         secured
             .stage
-            .until(60, "a worker's first words", async || {
+            .until("a worker's first words", async || {
                 Ok(worker.log()?.contains("starting") || worker.ended()?.is_some())
             })
             .await;
         if name == "good" {
             secured
                 .stage
-                .until(60, "the worker to have its lane", async || {
+                .until("the worker to have its lane", async || {
                     worker.must_run()?;
                     Ok(worker.log()?.contains("lanes taken over"))
                 })

@@ -24,7 +24,7 @@ pub async fn refusals(secured: &Secured) {
             .collect();
         for ((_, _, words), mut worker) in some.iter().zip(workers) {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            secured.stage.ends(&mut worker, 40, CONFIG, &words).await;
+            secured.stage.ends(&mut worker, CONFIG, &words).await;
         }
     }
 }

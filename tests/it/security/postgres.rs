@@ -57,11 +57,11 @@ async fn certificates(secured: &Secured) {
     secured.install("expired").await;
     secured
         .stage
-        .until(60, "the new certificate to be shown", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 != 0))
+        .until("the new certificate to be shown", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 != 0))
         .await;
     secured.says(&of(secured, "reader"), &ASK, CONFIG, &["certificate has expired", "give the server a new one"]);
     secured.install("server").await;
-    secured.stage.until(60, "the good one again", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 == 0)).await;
+    secured.stage.until("the good one again", async || Ok(secured.run(&of(secured, "reader"), &ASK).0 == 0)).await;
 }
 
 async fn each_role_does_its_part(secured: &Secured) {
@@ -70,15 +70,12 @@ async fn each_role_does_its_part(secured: &Secured) {
         secured.says(&of(secured, "reader"), read, 0, &[]);
     }
     let mut worker = secured.stage.worker_with("as-reader", |config| *config = of(secured, "reader"));
-    secured.stage.ends(&mut worker, 30, CONFIG, &["permission denied", "deploy/postgres/role.sql"]).await;
+    secured.stage.ends(&mut worker, CONFIG, &["permission denied", "deploy/postgres/role.sql"]).await;
     secured.says(&of(secured, "worker"), &["archive", "--older-than", "90d", "--yes"], 0, &[]);
     // A worker without one right says which table; here where Kafka is the harness's.
     secured.administer("revoke insert on lanes from orderstream_worker").await;
     let mut worker = secured.stage.worker_with("without-lanes", |config| *config = of(secured, "worker"));
-    secured
-        .stage
-        .ends(&mut worker, 30, CONFIG, &["permission denied for table lanes", "deploy/postgres/role.sql"])
-        .await;
+    secured.stage.ends(&mut worker, CONFIG, &["permission denied for table lanes", "deploy/postgres/role.sql"]).await;
     secured.administer("grant insert on lanes to orderstream_worker").await;
 }
 

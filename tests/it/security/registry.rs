@@ -36,7 +36,7 @@ pub async fn refusals(secured: &Secured) {
     secured.says(&user, &REGISTER, 0, &["OrderStatusChanged"]);
     // A worker is told the same.
     let mut worker = secured.stage.worker_with("registry-401", |config| *config = front.clone());
-    secured.stage.ends(&mut worker, 30, CONFIG, &["401", "correct registry.username and registry.password"]).await;
+    secured.stage.ends(&mut worker, CONFIG, &["401", "correct registry.username and registry.password"]).await;
 }
 
 fn at(secured: &Secured, host: &str, port: u16) -> ConfigFile {

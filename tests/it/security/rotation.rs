@@ -27,7 +27,7 @@ pub async fn under_a_running_worker(secured: &Secured) {
 /// An event goes all the way.
 async fn send(secured: &Secured, number: u32) {
     offer(secured, number).await;
-    secured.stage.all_published(60).await;
+    secured.stage.all_published().await;
 }
 
 async fn offer(secured: &Secured, number: u32) {
@@ -39,7 +39,7 @@ async fn offer(secured: &Secured, number: u32) {
 async fn says(secured: &Secured, worker: &mut Worker, word: &str) {
     secured
         .stage
-        .until(60, &format!("the worker to say `{word}`"), async || {
+        .until(&format!("the worker to say `{word}`"), async || {
             worker.must_run()?;
             Ok(worker.log()?.contains(word))
         })
@@ -65,7 +65,7 @@ async fn postgres_password(secured: &Secured, worker: &mut Worker) {
     says(secured, worker, "28P01").await;
     assert!(metric(worker, "orderstream_retries_total{cause=\"database_access\"}").await > 0.0);
     secured.write("postgres.secret", &canary("worker2"));
-    secured.stage.all_published(60).await;
+    secured.stage.all_published().await;
 }
 
 /// Another authority signs the server's certificate; the worker's file follows.
@@ -78,7 +78,7 @@ async fn postgres_authority(secured: &Secured, worker: &mut Worker) {
     offer(secured, 4).await;
     says(secured, worker, "name the one that signed it in database.ssl_ca_file").await;
     secured.write("postgres-ca.pem", &next.pem().expect("PEM"));
-    secured.stage.all_published(60).await;
+    secured.stage.all_published().await;
     secured.install("server").await;
     secured.write("postgres-ca.pem", &secured.authority.pem().expect("PEM"));
 }
@@ -93,7 +93,7 @@ async fn registrys_password(secured: &Secured, worker: &mut Worker) {
     assert!(metric(worker, "orderstream_retries_total{cause=\"registry_access\"}").await > 0.0);
     assert_eq!(secured.stage.number("select count(*) from dead_letters").await, 0);
     secured.write("registry.secret", &canary("registry2"));
-    secured.stage.all_published(60).await;
+    secured.stage.all_published().await;
 }
 
 async fn end_sessions(secured: &Secured) {

@@ -15,10 +15,10 @@ use orderstream_harness::servers::{
 };
 use orderstream_harness::stack::Stack;
 use orderstream_harness::tls_front::TlsFront;
-use orderstream_harness::wait;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::Mutex;
 
+use crate::patience;
 use crate::stage::Stage;
 
 /// Users of Kafka that each lack one right, at most.
@@ -304,7 +304,7 @@ async fn registry(directory: &Path, tls_port: u16) -> anyhow::Result<Registry> {
         ("quarkus.http.insecure-requests", "enabled"),
     ];
     let registry = Registry::start_in(directory, &properties).await?;
-    wait::within(10, "the registry to serve TLS", async || {
+    patience::until("the registry to serve TLS", async || {
         Ok(std::net::TcpStream::connect(("127.0.0.1", tls_port)).is_ok())
     })
     .await?;

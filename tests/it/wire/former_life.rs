@@ -28,10 +28,7 @@ async fn what_a_killed_worker_sent_arrives_late_and_touches_nothing_of_its_succe
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_nobody_could_refuse_is_waited_for_and_counts() {
     let wired = Wired::broker().await;
-    let mut stage = wired.stage("unrefused").await;
-    // Nor does the broker end it.
-    stage.config.set("kafka.transaction_timeout", "2m");
-    stage.configure();
+    let stage = wired.stage("unrefused").await;
     let flow = stage.flow(92, 300).await;
     let mut killed = stage.worker("killed");
     publishes(&stage, &killed).await;
@@ -41,10 +38,10 @@ async fn a_commit_that_nobody_could_refuse_is_waited_for_and_counts() {
     // As if nobody knew whose transaction may be open.
     stage.execute("update lanes set owner_transactional_id = null").await;
     let next = stage.worker("next");
-    stage.until(60, "the successor to have the lanes", async || Ok(lanes_of(&next).await == LANES)).await;
+    stage.until("the successor to have the lanes", async || Ok(lanes_of(&next).await == LANES)).await;
     // It has asked where the lanes stand, for as long as it may, and was not told.
     let waits = "orderstream_retries_total{cause=\"kafka_publish\"}";
-    stage.until(60, "the successor to wait", async || Ok(metric(&next, waits).await >= 1.0)).await;
+    stage.until("the successor to wait", async || Ok(metric(&next, waits).await >= 1.0)).await;
     assert_eq!(published(&next).await, 0.0, "it does not know what is published, and waits");
     late.release();
     assert_eq!(answered(&stage, &late).await, 0, "the commit is as good as on time");
@@ -99,7 +96,7 @@ const REFUSED_BY_THE_GROUP: [i16; 2] = [22, 25];
 
 async fn they_share(stage: &Stage, workers: [&Worker; 2]) {
     stage
-        .until(60, "both to share the lanes", async || {
+        .until("both to share the lanes", async || {
             Ok(lanes_of(workers[0]).await == LANES / 2 && lanes_of(workers[1]).await == LANES / 2)
         })
         .await;

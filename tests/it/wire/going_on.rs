@@ -96,7 +96,10 @@ const CONCURRENT_TRANSACTIONS: i16 = 51;
 /// A worker that publishes what comes and comes.
 async fn under_way(test: &str, seed: u64) -> (Arc<Wired>, Stage, Worker, Flow) {
     let wired = Wired::broker().await;
-    let stage = wired.stage(test).await;
+    let mut stage = wired.stage(test).await;
+    // So that a lost answer is given up soon.
+    stage.config.set("kafka.transaction_timeout", "5s");
+    stage.configure();
     let worker = stage.worker("worker");
     let flow = stage.flow(seed, 300).await;
     publishes(&stage, &worker).await;

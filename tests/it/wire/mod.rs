@@ -72,8 +72,8 @@ impl Wired {
         let stack = Stack { brokers, ..local_stack() };
         let mut stage = Stage::on(&stack, test, LANES).await.with_short_sessions();
         stage.config.set("kafka.brokers", self.wire.address().to_string());
-        // So that a lost answer is given up soon.
-        stage.config.set("kafka.transaction_timeout", "5s");
+        // So long that nobody ends a transaction because of its age, which would refuse what comes late as well.
+        stage.config.set("kafka.transaction_timeout", "10m");
         stage.configure();
         stage
     }
@@ -100,20 +100,20 @@ impl Drop for Wired {
 
 /// Waits until a rule has caught something.
 async fn caught(stage: &Stage, rule: &Rule) -> Request {
-    stage.until(60, &format!("a request for {rule:?}"), async || Ok(!rule.caught().is_empty())).await;
+    stage.until(&format!("a request for {rule:?}"), async || Ok(!rule.caught().is_empty())).await;
     rule.caught().remove(0)
 }
 
 /// Waits until the broker has answered what a rule caught, or its copy.
 async fn answered(stage: &Stage, rule: &Rule) -> i16 {
-    stage.until(60, &format!("an answer for {rule:?}"), async || Ok(!rule.errors().is_empty())).await;
+    stage.until(&format!("an answer for {rule:?}"), async || Ok(!rule.errors().is_empty())).await;
     rule.errors()[0]
 }
 
 /// Waits until a worker has committed one more transaction.
 async fn publishes(stage: &Stage, worker: &Worker) {
     let before = published(worker).await;
-    stage.until(60, "a transaction more", async || Ok(published(worker).await > before)).await;
+    stage.until("a transaction more", async || Ok(published(worker).await > before)).await;
 }
 
 async fn published(worker: &Worker) -> f64 {
@@ -135,7 +135,7 @@ async fn arrives_in_the_midst(wired: &Wired, stage: &Stage, late: &Rule) -> (i16
 
 /// Waits until all is published, and checks everything from outside.
 async fn all_is_well(stage: Stage, workers: Vec<Worker>) {
-    stage.all_published(60).await;
+    stage.all_published().await;
     for mut worker in workers {
         worker.must_run().expect("nobody stopped it");
         worker.stop(GOODBYE).await.expect("exit code 0");
