@@ -2,7 +2,7 @@
 //!
 //! Invariant: the command of an obligation has the same id at every attempt, so whoever meets it twice knows.
 
-use super::encode::{OrderCommand, Symbol};
+use super::encode::{Hyphenated, OrderCommand, Symbol};
 use super::names;
 use super::status_event::{Fact, cause, pieces};
 use crate::ids::{OrderId, Timestamp};
@@ -20,7 +20,7 @@ pub fn command<'a>(
 ) -> OrderCommand<'a> {
     let money = obligation.money();
     OrderCommand {
-        command_id: names::command_id(order_id.as_str(), obligation.kind().as_str(), obligation.id()),
+        command_id: Hyphenated(names::command_id(order_id.as_str(), obligation.kind().as_str(), obligation.id())),
         order_id: order_id.as_str(),
         kind: Symbol(obligation.kind().as_str()),
         entity_id: obligation.id(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::decode::framing;
 use crate::ids::SchemaId;
 
-pub use super::values::{Cause, OrderCommand, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
+pub use super::values::{Cause, Hyphenated, OrderCommand, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
 
 /// The schema of what goes to the status topic, as it is registered.
 pub const STATUS_SCHEMA: &str = include_str!("../../schemas/OrderStatusChanged.avsc");
@@ -98,7 +98,7 @@ mod tests {
 
     fn told() -> OrderStatusChanged<'static> {
         OrderStatusChanged {
-            event_id: uuid!("4a87d2e7-b9d8-5cd5-a1c7-c16f2d9a5d61"),
+            event_id: Hyphenated(uuid!("4a87d2e7-b9d8-5cd5-a1c7-c16f2d9a5d61")),
             order_id: "order-1",
             order_version: 1,
             status: Symbol("AWAITING_STOCK"),
@@ -127,7 +127,7 @@ mod tests {
 
     fn release() -> OrderCommand<'static> {
         OrderCommand {
-            command_id: uuid!("0b5a1d27-7b5c-5a4d-9d0c-5a2b8f3e6c11"),
+            command_id: Hyphenated(uuid!("0b5a1d27-7b5c-5a4d-9d0c-5a2b8f3e6c11")),
             order_id: "order-1",
             kind: Symbol("RELEASE_INVENTORY"),
             entity_id: "res-1",

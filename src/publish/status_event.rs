@@ -3,7 +3,7 @@
 //! The one place where the core's view meets the wire form of [`super::encode`]. Invariant: the event says the view that the
 //! order holds after its cause, and nothing of what the rest of the batch will do to it.
 
-use super::encode::{Cause, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
+use super::encode::{Cause, Hyphenated, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
 use super::names;
 use crate::ids::{OrderId, Timestamp};
 use crate::order::decision::{Change, Order};
@@ -34,7 +34,7 @@ pub fn status_event<'a>(
 ) -> OrderStatusChanged<'a> {
     let event = fact.map(|(event, _)| event);
     OrderStatusChanged {
-        event_id: names::event_id(order_id.as_str(), order.version),
+        event_id: Hyphenated(names::event_id(order_id.as_str(), order.version)),
         order_id: order_id.as_str(),
         order_version: order.version,
         status: Symbol(view.status.as_str()),

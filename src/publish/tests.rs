@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::dead_letter::{Origin, dead_letter};
 use super::encode::{COMMAND_SCHEMA, Encoder, STATUS_SCHEMA};
 use super::names;
-use super::values::{Cause, OrderCommand, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
+use super::values::{Cause, Hyphenated, OrderCommand, OrderLine, OrderStatusChanged, Owed, OwedLine, Symbol};
 use crate::consume::record::{Header, Record};
 use crate::decode::{Reason, Refusal};
 use crate::ids::{Lane, SchemaId, Timestamp};
@@ -54,7 +54,7 @@ fn status(fields: &Json) -> OrderStatusChanged<'_> {
     let symbol = |name: &str| Symbol(code(&fields[name]));
     let amount = |name: &str| number(&fields[name]);
     OrderStatusChanged {
-        event_id: names::event_id(text(&fields["order_id"]), amount("order_version")),
+        event_id: Hyphenated(names::event_id(text(&fields["order_id"]), amount("order_version"))),
         order_id: text(&fields["order_id"]),
         order_version: amount("order_version"),
         status: symbol("status"),
@@ -120,7 +120,7 @@ fn cause(cause: &Json) -> Option<Cause<'_>> {
 fn command(fields: &Json) -> OrderCommand<'_> {
     let (order_id, kind, entity_id) = (text(&fields["order_id"]), code(&fields["kind"]), text(&fields["entity_id"]));
     OrderCommand {
-        command_id: names::command_id(order_id, kind, entity_id),
+        command_id: Hyphenated(names::command_id(order_id, kind, entity_id)),
         order_id,
         kind: Symbol(kind),
         entity_id,

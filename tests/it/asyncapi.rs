@@ -14,7 +14,7 @@ use orderstream::publish::cloud_events::CloudEvents;
 use orderstream::publish::dead_letter::{Origin, dead_letter};
 use orderstream::publish::names;
 use orderstream::publish::trace::{TRACEPARENT, TRACESTATE};
-use orderstream::publish::values::{OrderCommand, Symbol};
+use orderstream::publish::values::{Hyphenated, OrderCommand, Symbol};
 
 fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -158,7 +158,7 @@ fn the_headers_of_events_and_commands_are_those_that_the_code_reads_and_writes()
     let inputs = document.below("components/messageTraits/input/headers/properties");
     assert_eq!(inputs, [framing::SCHEMA_ID_HEADER, TRACEPARENT, TRACESTATE].into());
     let command = OrderCommand {
-        command_id: names::command_id("o", "VOID_PAYMENT", "a"),
+        command_id: Hyphenated(names::command_id("o", "VOID_PAYMENT", "a")),
         order_id: "o",
         kind: Symbol("VOID_PAYMENT"),
         entity_id: "a",
