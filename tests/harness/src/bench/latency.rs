@@ -19,6 +19,7 @@ use super::kafka_to_kafka::passage::Passage;
 use super::pace::Pace;
 use super::percentiles::Percentiles;
 use super::plot::latency::{self as plot, AtRate};
+use super::slowest::Slowest;
 use super::workload::Workload;
 use super::{Extra, Options};
 use crate::stage::Stage;
@@ -44,7 +45,8 @@ struct Times {
 
 impl Times {
     fn of(quick: bool) -> Self {
-        let (warm_up, measured) = if quick { (3, 8) } else { (10, 30) };
+        // At 100 a second the slowest hundredth is sixty records then.
+        let (warm_up, measured) = if quick { (3, 8) } else { (10, 60) };
         Self { warm_up: Duration::from_secs(warm_up), measured: Duration::from_secs(measured) }
     }
 }
@@ -66,6 +68,8 @@ struct Measured {
     until_handed: Percentiles,
     /// From there until it was visible.
     until_visible: Percentiles,
+    /// The slowest hundredth by the same parts.
+    slowest: Slowest,
 }
 
 /// Measures a worker at all rates, then the passage without a database, and draws both.
@@ -146,6 +150,7 @@ async fn at_rate(
         until_begun: of(|way| way.begun - way.appointed)?,
         until_handed: of(|way| way.handed - way.begun)?,
         until_visible: of(|way| way.visible - way.handed)?,
+        slowest: Slowest::of(&ways).context("of one way at least one is the slowest")?,
     })
 }
 
@@ -162,7 +167,10 @@ fn told(ours: &[Measured], floor: &[Measured]) -> Extra {
     extra.line(
         "latency in ms, from a record's time to its visible status event; in brackets with the database left out",
     );
-    extra.line("behind that, p50 of its parts: until Postgres began, until handed to Kafka, until visible");
+    extra.line(
+        "behind that, p50 of its parts: until Postgres began, until handed to Kafka, until visible; then the same for the slowest \
+         hundredth, in means, and in how many pauses these came",
+    );
     let (names, parts) = (["p50", "p99", "p99.9", "max"], ["begun", "handed", "visible"]);
     let names: String = names.iter().map(|name| format!("{name:>15}")).collect();
     let parts: String = parts.iter().map(|part| format!("{part:>8}")).collect();
@@ -181,6 +189,8 @@ fn told(ours: &[Measured], floor: &[Measured]) -> Extra {
         for part in [&ours.until_begun, &ours.until_handed, &ours.until_visible] {
             _ = write!(line, " {:>7.1}", part.p50);
         }
+        let Slowest { until_begun, until_handed, until_visible, pauses, .. } = ours.slowest;
+        _ = write!(line, "   {until_begun:>7.1} {until_handed:>7.1} {until_visible:>7.1} {pauses:>4}");
         extra.line(line);
     }
     extra
@@ -193,7 +203,9 @@ mod tests {
     fn measured(rate: u32, p99: f64) -> Measured {
         let visible = Percentiles { count: 9, p50: p99 / 2.0, p99, p999: p99, max: p99 };
         let (until_begun, until_handed, until_visible) = (visible, visible, visible);
-        Measured { rate, sent: 9, sender_behind: 0.1, visible, until_begun, until_handed, until_visible }
+        let slowest =
+            Slowest { count: 1, pauses: 1, total: p99, until_begun: p99, until_handed: 0.0, until_visible: 0.0 };
+        Measured { rate, sent: 9, sender_behind: 0.1, visible, until_begun, until_handed, until_visible, slowest }
     }
 
     #[test]

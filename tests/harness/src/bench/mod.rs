@@ -37,6 +37,7 @@ pub mod product;
 pub mod report;
 pub mod round;
 pub mod run;
+mod slowest;
 pub mod sweep;
 pub mod takeover;
 pub mod visible;
