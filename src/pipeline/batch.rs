@@ -206,6 +206,12 @@ impl Batch {
         self.lanes.iter().flat_map(|lane| lane.advances(topics)).collect()
     }
 
+    /// Takes the parts of these lanes out of it.
+    #[must_use]
+    pub fn take(&mut self, lanes: &[Lane]) -> Self {
+        Self { lanes: self.lanes.extract_if(.., |part| lanes.contains(&part.lane())).collect() }
+    }
+
     /// Cuts the batch in two of about the same work. The second part starts where the first ends.
     ///
     /// # Errors

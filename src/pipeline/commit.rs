@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::batch::{Batch, LaneBatch};
 use super::decided::Decided;
+use super::lane::LaneState;
 use super::quarantine::{Quarantine, quarantine};
-use super::writer::{LaneState, Writer};
+use super::writer::Writer;
 use super::{Attempt, Failed};
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
@@ -38,6 +39,8 @@ pub struct Session {
 enum Outcome {
     Committed(Box<Decided>),
     Halves(Batch, Batch),
+    /// It failed, and has lanes of other writers in it: each tries its own again.
+    Apart,
     GivenUp,
 }
 
@@ -49,6 +52,10 @@ impl Writer {
             match self.apply_part(&mut part).await {
                 Outcome::Committed(decided) => self.committed(part, decided).await,
                 Outcome::Halves(first, second) => parts.extend([second, first]),
+                Outcome::Apart => {
+                    parts.push(part);
+                    self.dismiss(&mut parts);
+                }
                 Outcome::GivenUp => self.abandon(&part),
             }
         }
@@ -114,6 +121,10 @@ impl Writer {
                     self.session = None;
                     self.doubt(true);
                     in_doubt = decided;
+                    if in_doubt.is_none() && !self.guests.is_empty() {
+                        tracing::info!(%error, writer = self.name, "a batch of several writers failed: each tries its own again");
+                        return Outcome::Apart;
+                    }
                     if in_doubt.is_none() && error.fate() == Fate::Quarantine {
                         match quarantine(part, &error) {
                             Quarantine::Halve => return halves(part),

@@ -1,7 +1,7 @@
 //! The guarantee on one screen: `apply` is one batch in one transaction, step by step.
 //!
 //! Around it: `batch` is what it applies, `decide` what follows from it, `commit` what its end means, `writer` and `visiting` where
-//! batches come from, `spacing` how often, `lookout` how far lanes can see, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
+//! batches come from, `spacing` how often, `turns` who works for whom, `lookout` how far lanes can see, `handover` how lanes come and go, `start` what is checked first, [`run`] how it all begins and ends.
 //! Invariant: orders, checkpoints and journal move together or not at all, and only under the claim that the fence compared.
 
 mod batch;
@@ -12,6 +12,7 @@ mod decide;
 mod decided;
 mod handover;
 mod journal_reader;
+mod lane;
 mod lookout;
 mod meaning;
 mod observe;
@@ -24,6 +25,7 @@ mod run;
 mod spacing;
 mod start;
 mod topic_watch;
+mod turns;
 mod upkeep;
 mod visiting;
 mod watchdog;

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::decide::Rules;
+use super::turns::Turns;
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
 use crate::decode::Decoder;
@@ -59,6 +60,8 @@ pub struct Process {
     pub shutdown: Shutdown,
     /// What its threads leave behind as they come round.
     pub pulse: Arc<Pulse>,
+    /// Whose turn it is to apply the little that there is.
+    pub turns: Turns,
     clock: RwLock<DatabaseClock>,
     relay_room: Arc<Semaphore>,
     relay_room_units: u32,
@@ -110,6 +113,7 @@ impl Process {
             rejoin: AtomicBool::new(false),
             shutdown: parts.shutdown,
             pulse: parts.pulse,
+            turns: Turns::default(),
             clock: RwLock::new(parts.clock),
             relay_room: Arc::new(Semaphore::new(relay_room)),
             relay_room_units: u32::try_from(relay_room).unwrap_or(u32::MAX),

@@ -4,123 +4,41 @@
 //! up to the limits. What comes in later than that does not wait. Invariant: a lane's state here moves only when the database
 //! confirmed the batch, or said so when it was asked afterwards.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::mpsc::error::TryRecvError;
 
-use super::batch::{Batch, Item, LaneBatch, step};
+use super::batch::{Batch, Item, LaneBatch};
 use super::commit::Session;
-use super::meaning::{self, Patience};
+use super::lane::LaneState;
+use super::meaning;
 use super::process::Process;
-use super::queue::{Queue, Waiting};
 use super::spacing;
+use super::turns::{Guest, Had, Lanes};
 use super::visiting::Resting;
-use crate::consume::horizon::Horizon;
-use crate::consume::inlet::{Opening, ToWriter};
+use crate::consume::inlet::ToWriter;
 use crate::consume::tenure::{End, Tenure};
 use crate::crash::{self, Point};
-use crate::ids::{Lane, NextOffset, Seq, Timestamp};
-use crate::order::Source;
+use crate::ids::{Lane, Timestamp};
 use crate::persist::connection;
 use crate::persist::lanes::{self, Step};
-
-/// How often a lane is looked at whose position is not judged yet: at a take-over, for some milliseconds.
-const LOOK_AT_POSITION: Duration = Duration::from_millis(5);
-
-/// What a writer remembers of a lane.
-#[derive(Debug)]
-pub struct LaneState {
-    /// The lane's tenure.
-    pub tenure: Arc<Tenure>,
-    /// The last journal row that the database confirmed.
-    pub last_seq: Seq,
-    /// The checkpoints that the database confirmed.
-    pub checkpoints: Vec<(Source, NextOffset)>,
-    queue: Queue,
-    passed: Vec<(Source, NextOffset)>,
-    /// How far the lane has seen.
-    pub horizon: Horizon,
-    horizon_noted: Option<Timestamp>,
-    patience: Patience,
-    published_noted: Seq,
-}
-
-impl LaneState {
-    fn open(opening: Opening) -> Self {
-        Self {
-            published_noted: opening.tenure.published(),
-            tenure: opening.tenure,
-            last_seq: opening.last_seq,
-            queue: Queue::of(&opening.checkpoints),
-            checkpoints: opening.checkpoints,
-            passed: Vec::new(),
-            horizon: Horizon::default(),
-            horizon_noted: None,
-            patience: Patience::default(),
-        }
-    }
-
-    fn pass(&mut self, source: Source, position: NextOffset) {
-        self.queue.pass(source, position);
-        self.passed.retain(|(other, _)| *other != source);
-        self.passed.push((source, position));
-    }
-
-    /// Looks how far the lane has seen by now.
-    fn look(&mut self) {
-        self.horizon.look(&self.checkpoints);
-        self.tenure.set_horizon(self.horizon.at());
-    }
-
-    /// Where the consumer stands in partitions of which no earlier record waits: transaction markers that can be passed.
-    fn take_passed(&mut self) -> Vec<(Source, NextOffset)> {
-        let queue = &self.queue;
-        let waits = |(source, position): &(Source, NextOffset)| queue.has_before(*source, *position);
-        let (waiting, passed) = self.passed.drain(..).partition(waits);
-        self.passed = waiting;
-        passed
-    }
-
-    /// Whether the lane has something to write down that no batch wrote: how far it is published, or how far it has seen where
-    /// others wait for it until `wanted`.
-    fn has_news(&self, wanted: Option<Timestamp>) -> bool {
-        let waits = wanted.is_some_and(|wanted| self.horizon_noted < Some(wanted));
-        self.tenure.published() > self.published_noted || (waits && self.horizon.at() > self.horizon_noted)
-    }
-
-    /// The record at the head of the queue, unless the lane waits for a schema, or for older records.
-    fn next_ready(&mut self) -> Option<Waiting> {
-        (self.tenure.is_placed() && self.patience.left().is_zero()).then(|| self.queue.pop()).flatten()
-    }
-
-    /// How long until the head of the queue can be worked on; `None` when the queue is empty.
-    fn ready_in(&mut self) -> Option<Duration> {
-        if !self.tenure.is_placed() {
-            return (!self.queue.is_empty()).then_some(LOOK_AT_POSITION);
-        }
-        self.queue.held_for(Instant::now()).map(|held| held.max(self.patience.left()))
-    }
-
-    /// The lane's step of the fence as it stands.
-    #[must_use]
-    pub fn step(&self) -> Step {
-        step(&self.tenure, self.last_seq, self.horizon.passed())
-    }
-}
 
 /// One of the process's writers.
 pub struct Writer {
     pub(super) process: Arc<Process>,
+    pub(super) number: usize,
     pub(super) name: String,
     pub(super) session: Option<Session>,
-    pub(super) lanes: BTreeMap<Lane, LaneState>,
+    /// Its own, and those of the writers for which it works.
+    pub(super) lanes: Lanes,
+    pub(super) guests: Vec<Guest>,
     inbox: UnboundedReceiver<ToWriter>,
-    turn: usize,
+    round: usize,
     /// Until when nothing begins after the last batch.
     rests_until: Option<Instant>,
+    /// The turn, while it rests and until it waits for the next: then its own lanes are among those that whoever is next works for.
+    pub(super) turn: Option<Had>,
     flushed_at: Instant,
     /// Whether to look for what is due: the second is over, or there was more than one batch takes.
     pub(super) look_again: bool,
@@ -136,12 +54,15 @@ impl Writer {
     pub fn new(process: Arc<Process>, number: usize, inbox: UnboundedReceiver<ToWriter>) -> Self {
         Self {
             process,
+            number,
             name: format!("writer-{number}"),
             session: None,
-            lanes: BTreeMap::new(),
+            lanes: Lanes::new(),
+            guests: Vec::new(),
             inbox,
-            turn: number,
+            round: number,
             rests_until: None,
+            turn: None,
             flushed_at: Instant::now(),
             look_again: false,
             resting: Resting::default(),
@@ -152,13 +73,12 @@ impl Writer {
     /// Applies what comes in until nobody can send any more.
     pub async fn run(mut self) {
         while self.receive().await {
-            let began = Instant::now();
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
-            if let Some(batch) = self.take_batch(idle).await {
-                let records = batch.lanes.iter().map(|lane| lane.items.len()).sum();
-                self.apply(batch).await;
-                let has_backlog = self.lanes.values().any(|lane| lane.queue.has_backlog());
-                self.rests_until = Some(Instant::now() + spacing::rest(records, has_backlog, began.elapsed()));
+            if self.has_little() {
+                self.work_in_turn(idle).await;
+            } else {
+                self.turn = None;
+                self.work(idle).await;
             }
             if self.look_again
                 && let Some(batch) = self.take_visits().await
@@ -173,29 +93,51 @@ impl Writer {
         }
     }
 
+    /// One batch of what the lanes have, if they have anything, and a rest after it.
+    pub(super) async fn work(&mut self, idle: bool) {
+        let began = Instant::now();
+        let Some(batch) = self.take_batch(idle).await else { return };
+        let records = batch.len();
+        self.apply(batch).await;
+        self.rests_until = Some(Instant::now() + spacing::rest(records, self.has_backlog(), began.elapsed()));
+    }
+
+    fn has_backlog(&self) -> bool {
+        self.lanes.values().any(|lane| lane.queue.has_backlog())
+    }
+
+    /// Whether there is something to be worked on now, no backlog, and a connection on which its lanes were compared with memory.
+    fn has_little(&mut self) -> bool {
+        let is_ready = |lane: &mut LaneState| lane.ready_in().is_some_and(|held| held.is_zero());
+        self.session.is_some() && !self.has_backlog() && self.lanes.values_mut().any(is_ready)
+    }
+
     /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
     async fn receive(&mut self) -> bool {
         if let Some(until) = self.rests_until.take() {
             tokio::time::sleep_until(until.into()).await;
         }
+        self.take_all();
         let until_flush = self.process.idle_flush.saturating_sub(self.flushed_at.elapsed());
         let pause = self.lanes.values_mut().filter_map(LaneState::ready_in).fold(until_flush, Duration::min);
         if !pause.is_zero() && !self.look_again {
+            self.turn = None;
             match tokio::time::timeout(pause, self.inbox.recv()).await {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => return false,
                 Err(_) => {}
             }
+            self.take_all();
         }
-        loop {
-            match self.inbox.try_recv() {
-                Ok(message) => self.take(message),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return false,
-            }
+        !(self.inbox.is_closed() && self.inbox.is_empty())
+    }
+
+    /// Takes all that is in the inbox by now.
+    pub(super) fn take_all(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message);
         }
         self.lanes.retain(|_, lane| !lane.tenure.is_ended());
-        true
     }
 
     fn take(&mut self, message: ToWriter) {
@@ -233,8 +175,8 @@ impl Writer {
     /// What all lanes have, up to the limits, beginning with another lane each time; positions alone only when `idle`.
     async fn take_batch(&mut self, idle: bool) -> Option<Batch> {
         let (mut records, mut bytes) = (self.process.batch_max_records, self.process.batch_max_bytes);
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn % self.lanes.len().max(1);
+        self.round = self.round.wrapping_add(1);
+        let first = self.round % self.lanes.len().max(1);
         let numbers: Vec<Lane> = self.lanes.keys().copied().collect();
         let mut lanes = Vec::new();
         for number in numbers.iter().cycle().skip(first).take(numbers.len()) {

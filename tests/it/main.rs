@@ -65,6 +65,7 @@ mod tap;
 mod terminal;
 mod top;
 mod trial;
+mod turns;
 mod under_load;
 mod upkeep;
 mod watermarks;

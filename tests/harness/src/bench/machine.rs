@@ -15,6 +15,8 @@ use crate::stack::Stack;
 
 /// The repository that this was built from.
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// What our scripts fetch and start.
+const POM: &str = include_str!("../../../../deploy/local/pom.xml");
 
 /// The sources, the machine and its servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Machine {
     pub memory_mib: Option<u64>,
     /// The release of Postgres.
     pub postgres: String,
+    /// The release of Kafka that our scripts start.
+    pub kafka: Option<String>,
 }
 
 impl Machine {
@@ -45,6 +49,7 @@ impl Machine {
             processor: told("/proc/cpuinfo", model_name),
             memory_mib: told("/proc/meminfo", total_mib),
             postgres,
+            kafka: kafka_version(POM),
         })
     }
 
@@ -59,13 +64,14 @@ impl Machine {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Map<String, Json> {
-        let Self { commit, processors, processor, memory_mib, postgres } = self;
+        let Self { commit, processors, processor, memory_mib, postgres, kafka } = self;
         known([
             ("commit", commit.clone().map(Json::from)),
             ("processors", Some((*processors).into())),
             ("processor", processor.clone().map(Json::from)),
             ("memory_mib", memory_mib.map(Json::from)),
             ("postgres", Some(postgres.clone().into())),
+            ("kafka", kafka.clone().map(Json::from)),
         ])
     }
 }
@@ -164,6 +170,11 @@ fn total_mib(meminfo: &str) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
 }
 
+fn kafka_version(pom: &str) -> Option<String> {
+    let (version, _) = pom.split_once("<kafka.version>")?.1.split_once('<')?;
+    Some(version.to_owned())
+}
+
 /// What git says; nothing where there is no git or no repository of it.
 fn commit() -> Option<String> {
     let mut git = Command::new("git");
@@ -194,9 +205,11 @@ mod tests {
             processor: None,
             memory_mib: Some(24_105),
             postgres: "15".to_owned(),
+            kafka: kafka_version("<a><kafka.version>4.0</kafka.version></a>"),
         };
+        assert!(kafka_version(POM).is_some() && kafka_version("<a/>").is_none());
         assert_eq!(machine.words(), ["24,105 MiB"]);
-        assert_eq!(machine.json().keys().collect::<Vec<_>>(), ["memory_mib", "postgres", "processors"]);
+        assert_eq!(machine.json().keys().collect::<Vec<_>>(), ["kafka", "memory_mib", "postgres", "processors"]);
     }
 
     #[test]

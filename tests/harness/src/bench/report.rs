@@ -52,9 +52,11 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let Machine { processors, postgres, .. } = &self.machine;
+        let Machine { processors, postgres, kafka, .. } = &self.machine;
         let rounds = self.options.rounds;
-        let title = format!("orderstream: median of {rounds} rounds, {processors} processors, Postgres {postgres}");
+        let kafka = kafka.as_ref().map_or_else(String::new, |kafka| format!(", Kafka {kafka}"));
+        let title =
+            format!("orderstream: median of {rounds} rounds, {processors} processors, Postgres {postgres}{kafka}");
         _ = writeln!(text, "\n{}", style(title).bold());
         _ = writeln!(text, "  {}", [self.machine.words(), self.course.words()].concat().join(", "));
         let Rounds { local, scattered, limit_local, limit_scattered, naive } = &self.rounds;
@@ -218,7 +220,7 @@ mod tests {
         let (parts, sweep_of) = (Vec::new(), Vec::new());
         let options = Options { parts, quick: false, rounds: 3, events: None, partitions: 8, sweep_of, directory };
         let (commit, postgres) = (Some("0123abc-dirty".to_owned()), "15".to_owned());
-        let machine = Machine { commit, processors: 2, processor: None, memory_mib: None, postgres };
+        let machine = Machine { commit, processors: 2, processor: None, memory_mib: None, postgres, kafka: None };
         Report { rounds, ..Report::begin(options, machine) }
     }
 

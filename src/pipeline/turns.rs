@@ -1,0 +1,241 @@
+//! Writers that have little to do take turns, and whoever has the turn works for all who wait for it.
+//!
+//! A transaction costs the database more than a millisecond of processor whatever is in it, so one for all is better than one for each.
+//! A writer that waits lends its lanes, with the records that they have, and goes on when it has them back. One with a backlog, or without
+//! a connection, waits for nobody. What fails is tried again by each for itself, so lanes that cannot go on hold up those of their own
+//! writer alone.
+//! Invariant: a lane is with one writer at a time, and is back before its own reads its inbox again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot::{self, error::RecvError};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+use super::batch::Batch;
+use super::lane::LaneState;
+use super::writer::Writer;
+use crate::consume::tenure::End;
+use crate::ids::Lane;
+
+/// How long a writer waits for its turn. Whoever has it for longer is held up, and nobody else need be.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The turn while it is somebody's.
+pub type Had = OwnedMutexGuard<()>;
+
+/// The lanes of a writer.
+pub type Lanes = BTreeMap<Lane, LaneState>;
+
+/// The turn of a process's writers, and what waits for it.
+#[derive(Debug, Default)]
+pub struct Turns {
+    turn: Arc<Turn<()>>,
+    lent: Mutex<Vec<Lent>>,
+}
+
+/// The lanes of a writer that waits.
+#[derive(Debug)]
+struct Lent {
+    writer: usize,
+    lanes: Lanes,
+    back: oneshot::Sender<Returned>,
+}
+
+/// Lanes that are back.
+#[derive(Debug)]
+struct Returned {
+    lanes: Lanes,
+    /// What was taken from their queues and not applied, the last first.
+    left: Vec<Batch>,
+}
+
+/// A writer for which another works.
+#[derive(Debug)]
+pub(super) struct Guest {
+    lanes: Vec<Lane>,
+    back: oneshot::Sender<Returned>,
+}
+
+/// How waiting for the turn ended.
+enum Waited {
+    /// It is ours, and so are the lanes of those who waited with us, until the batch is over.
+    Had(Had, Lanes, Vec<Lent>),
+    /// Somebody else worked for us.
+    Served(Returned),
+    /// It took too long.
+    InVain(Lanes),
+}
+
+impl Turns {
+    /// Waits for the turn, or for somebody who works for us meanwhile. Who had it last lets go of it here.
+    ///
+    /// # Errors
+    /// Whoever had the lanes is gone, and their tenures have ended.
+    async fn wait(&self, writer: usize, lanes: Lanes, last: Option<Had>) -> Result<Waited, RecvError> {
+        let (back, mut returned) = oneshot::channel();
+        self.lent().push(Lent { writer, lanes, back });
+        drop(last);
+        let turn = tokio::select! {
+            biased;
+            returned = &mut returned => return returned.map(Waited::Served),
+            turn = tokio::time::timeout(LONGEST_WAIT, self.turn.clone().lock_owned()) => turn.ok(),
+        };
+        let ours = self.take_back(writer);
+        match (ours, turn) {
+            (Some(lanes), Some(turn)) => Ok(Waited::Had(turn, lanes, std::mem::take(&mut *self.lent()))),
+            (Some(lanes), None) => Ok(Waited::InVain(lanes)),
+            (None, turn) => {
+                drop(turn);
+                returned.await.map(Waited::Served)
+            }
+        }
+    }
+
+    fn take_back(&self, writer: usize) -> Option<Lanes> {
+        let mut lent = self.lent();
+        let place = lent.iter().position(|lent| lent.writer == writer)?;
+        Some(lent.remove(place).lanes)
+    }
+
+    fn lent(&self) -> MutexGuard<'_, Vec<Lent>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// One batch of the little that there is, with what other writers have; or another writer's batch takes it along.
+    pub(super) async fn work_in_turn(&mut self, idle: bool) {
+        let process = self.process.clone();
+        match process.turns.wait(self.number, std::mem::take(&mut self.lanes), self.turn.take()).await {
+            Ok(Waited::Had(turn, lanes, lent)) => {
+                self.lanes = lanes;
+                self.take_all();
+                self.welcome(lent);
+                self.work(idle).await;
+                self.dismiss(&mut Vec::new());
+                self.turn = Some(turn);
+            }
+            Ok(Waited::Served(Returned { lanes, mut left })) => {
+                self.lanes = lanes;
+                // A connection was lost: what it had confirmed is compared with memory before anything else, on one of our own.
+                if self.lanes.values().any(|lane| lane.tenure.is_in_doubt()) {
+                    self.session = None;
+                }
+                while let Some(batch) = left.pop() {
+                    self.apply(batch).await;
+                }
+            }
+            Ok(Waited::InVain(lanes)) => {
+                self.lanes = lanes;
+                self.work(idle).await;
+            }
+            Err(RecvError { .. }) => {}
+        }
+    }
+
+    fn welcome(&mut self, lent: Vec<Lent>) {
+        for Lent { lanes, back, .. } in lent {
+            self.guests.push(Guest { lanes: lanes.keys().copied().collect(), back });
+            self.lanes.extend(lanes);
+        }
+    }
+
+    /// Gives lanes back to their writers, with their share of what is left to be applied.
+    pub(super) fn dismiss(&mut self, left: &mut Vec<Batch>) {
+        for Guest { lanes: numbers, back } in std::mem::take(&mut self.guests) {
+            let lanes = self.lanes.extract_if(.., |number, _| numbers.contains(number)).collect();
+            let theirs = left.iter_mut().map(|batch| batch.take(&numbers)).filter(|batch| !batch.is_empty()).collect();
+            if let Err(Returned { lanes, .. }) = back.send(Returned { lanes, left: theirs }) {
+                // A writer that is gone is gone with its process.
+                lanes.values().for_each(|lane| _ = lane.tenure.end(End::Stopped));
+            }
+        }
+        left.retain(|batch| !batch.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consume::capture::Capture;
+    use crate::consume::inlet::Opening;
+    use crate::consume::tenure::Tenure;
+    use crate::ids::{Epoch, Seq, TenureId};
+
+    fn lanes(writer: i32) -> Lanes {
+        let claim = (Epoch(1), TenureId::random());
+        let tenure = Arc::new(Tenure::open(Lane(writer), claim, Arc::new(Capture::of_nobody()), Seq(0)));
+        let opening = Opening { tenure, last_seq: Seq(0), checkpoints: Vec::new() };
+        Lanes::from([(Lane(writer), LaneState::open(opening))])
+    }
+
+    fn numbers(lanes: &Lanes) -> Vec<i32> {
+        lanes.keys().map(|lane| lane.0).collect()
+    }
+
+    /// Waits for the turn and works for those who wait, if it is ours. Whose lanes came to us, our own first; none where we were
+    /// served.
+    async fn takes_part(turns: &Turns, writer: usize) -> (Vec<i32>, Vec<i32>) {
+        let own = lanes(i32::try_from(writer).unwrap());
+        match turns.wait(writer, own, None).await.unwrap() {
+            Waited::Had(_turn, own, lent) => {
+                let mut had = numbers(&own);
+                for Lent { lanes, back, .. } in lent {
+                    had.extend(numbers(&lanes));
+                    back.send(Returned { lanes, left: Vec::new() }).unwrap();
+                }
+                (had, numbers(&own))
+            }
+            Waited::Served(returned) => (Vec::new(), numbers(&returned.lanes)),
+            Waited::InVain(_) => panic!("nobody has the turn for long"),
+        }
+    }
+
+    async fn so_many_wait(turns: &Turns, writers: usize) {
+        while turns.lent().len() < writers {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_the_turn_has_the_lanes_of_all_who_wait_and_each_gets_its_own_back() {
+        let turns = Turns::default();
+        let Ok(Waited::Had(turn, _, lent)) = turns.wait(0, lanes(0), None).await else {
+            panic!("nobody else wants it")
+        };
+        assert!(lent.is_empty());
+        let release = async {
+            so_many_wait(&turns, 3).await;
+            drop(turn);
+        };
+        let (one, two, three, ()) =
+            tokio::join!(takes_part(&turns, 1), takes_part(&turns, 2), takes_part(&turns, 3), release);
+        assert_eq!(one, (vec![1, 2, 3], vec![1]), "who waited longest has the turn");
+        assert_eq!((two, three), ((Vec::new(), vec![2]), (Vec::new(), vec![3])));
+        assert!(turns.lent().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_turn_that_does_not_end_has_its_lanes_back_and_goes_alone() {
+        let turns = Turns::default();
+        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), None).await else { panic!("nobody else wants it") };
+        let Ok(Waited::InVain(own)) = turns.wait(1, lanes(1), None).await else { panic!("the turn is not over") };
+        assert_eq!((numbers(&own), turns.lent().len()), (vec![1], 0));
+        drop(turn);
+    }
+
+    #[tokio::test]
+    async fn lanes_that_went_down_with_another_writer_are_an_error() {
+        let turns = Turns::default();
+        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), None).await else { panic!("nobody else wants it") };
+        let goes_down = async {
+            so_many_wait(&turns, 1).await;
+            turns.lent().clear();
+        };
+        let (waited, ()) = tokio::join!(turns.wait(1, lanes(1), None), goes_down);
+        assert!(waited.is_err());
+        drop(turn);
+    }
+}
