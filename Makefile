@@ -46,7 +46,7 @@ model: ## Explore the model of the protocol, and walk through it (WALKS=20000 ST
 	@cargo run --quiet --package orderstream-harness -- model $(if $(WITHOUT),--without $(WITHOUT))
 	@$(if $(WITHOUT),:,cargo run --quiet --package orderstream-harness -- model --walks $(or $(WALKS),20000) --steps $(or $(STEPS),300) --seed $(or $(SEED),1))
 
-bench: ## Measure throughput, latency, take-over and memory (QUICK=1 ONLY=local,limit ROUNDS=3 EVENTS=600000)
+bench: ## Measure throughput, latency, take-over, memory and idleness (QUICK=1 ONLY=local,limit ROUNDS=3 EVENTS=600000)
 	@$(LOCAL)/bench.sh
 
 bench-keep: ## Copy report and plots of the last `make bench` to deploy/measured, so that what is committed was measured

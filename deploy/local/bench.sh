@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures how fast orderstream is on this machine. QUICK=1: few events and one round. ONLY=a,b: only these of local, scattered, limit,
-# naive, core, kafka-to-kafka, latency, takeover, memory, sweep. SWEEP_OF: this alone of the sweep, for example orders_before. ROUNDS (3),
-# EVENTS of each workload, PARTITIONS of each topic, DIRECTORY where report, plots and logs go (target/bench).
+# naive, core, kafka-to-kafka, latency, takeover, memory, idle, sweep. SWEEP_OF: this alone of the sweep, for example orders_before.
+# ROUNDS (3), EVENTS of each workload, PARTITIONS of each topic, DIRECTORY where report, plots and logs go (target/bench).
 set -euo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")

@@ -132,6 +132,12 @@ impl Stage {
         self.database.connect().await
     }
 
+    /// The name of its database.
+    #[must_use]
+    pub fn database_name(&self) -> &str {
+        self.database.name()
+    }
+
     /// Where a person finds what the run made.
     #[must_use]
     pub fn whereabouts(&self) -> String {

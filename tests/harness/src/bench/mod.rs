@@ -13,6 +13,7 @@
 //! | from a record to its status event; the same without a database | [`latency`], [`kafka_to_kafka`] |
 //! | what a SIGKILL costs | [`takeover`] |
 //! | what a large backlog costs | [`memory`] |
+//! | what a worker costs that has nothing to do | [`idle`], [`neighbours`] |
 //! | what throughput depends on | [`sweep`], [`filler`] |
 //! | decode, fold and encode by themselves, under criterion | [`core`] |
 //! | the report, where and when it came about, and plots of it | [`report`], [`machine`], [`plot`] |
@@ -24,12 +25,14 @@ pub mod core;
 pub mod filler;
 pub mod footprint;
 pub mod ground;
+pub mod idle;
 pub mod kafka_to_kafka;
 pub mod latency;
 pub mod limit;
 pub mod machine;
 pub mod memory;
 pub mod naive;
+pub mod neighbours;
 pub mod pace;
 pub mod percentiles;
 pub mod plot;
@@ -73,6 +76,8 @@ pub enum Part {
     Takeover,
     /// Memory with a large backlog.
     Memory,
+    /// What a worker with nothing to do costs, with 8 and with 64 lanes.
+    Idle,
     /// Lanes, writers, batch sizes, facts, orders in the table, duplicates.
     Sweep,
 }

@@ -10,7 +10,7 @@ use indicatif::HumanCount;
 use super::ground::Ground;
 use super::machine::Machine;
 use super::report::Report;
-use super::{Extra, Options, Part, core, kafka_to_kafka, latency, memory, plot, sweep, takeover};
+use super::{Extra, Options, Part, core, idle, kafka_to_kafka, latency, memory, plot, sweep, takeover};
 use crate::stack::Stack;
 use crate::worker::Program;
 
@@ -89,6 +89,7 @@ async fn beside(part: Part, ground: &mut Ground, options: &Options, extra: &mut 
         Part::Latency => latency::measure(ground, options).await,
         Part::Takeover => takeover::measure(ground, options).await,
         Part::Memory => memory::measure(ground, options).await,
+        Part::Idle => idle::measure(ground, options).await,
         Part::Sweep => sweep::measure(ground, options, extra).await.map(|()| Extra::default()),
         Part::KafkaToKafka => kafka_to_kafka::measure(ground, options, extra).await.map(|()| Extra::default()),
         Part::Core => core::measure(options).await,
