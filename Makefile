@@ -51,6 +51,7 @@ bench: ## Measure throughput, latency, take-over, memory and idleness (QUICK=1 O
 
 bench-keep: ## Copy report and plots of the last `make bench` to deploy/measured, so that what is committed was measured
 	@grep -qs '"complete": true' $(MEASURED)/report.json || { echo "make: no report of a run that came to its end is in $(MEASURED): run 'make bench'" >&2; exit 65; }
+	@! grep -qsE '"quick": true|"commit": ".*-dirty"' $(MEASURED)/report.json || { echo "make: the report in $(MEASURED) is of a quick run, or of sources that are not committed: commit, and run 'make bench'" >&2; exit 65; }
 	@for plot in throughput latency sweep; do test -f $(MEASURED)/$$plot.svg || { echo "make: $(MEASURED)/$$plot.svg is not there: run 'make bench' without ONLY" >&2; exit 65; }; done
 	cp $(addprefix $(MEASURED)/,report.json throughput.svg latency.svg sweep.svg) deploy/measured/
 

@@ -131,15 +131,16 @@ pub enum Wrote {
 }
 
 /// Writes orders: makes the rows of new ones, and writes the others back. Those that no event of which was applied, only to note
-/// where their history is. New ones are made in the order of their ids, so no two writers deadlock over rows that both want to
-/// make; the others are locked.
+/// where their history is. In the order of their ids: so no two writers deadlock over rows that both want to make, and pages of the
+/// index are visited once each.
 ///
 /// # Errors
 /// The statements' failures; a bug when a row was not there to be written.
 pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Result<Wrote> {
-    let (mut new, mut stored): (Vec<_>, Vec<_>) = orders.iter().partition(|changed| changed.new_in.is_some());
+    let mut sorted: Vec<_> = orders.iter().collect();
+    sorted.sort_unstable_by_key(|changed| changed.order_id);
+    let (new, stored): (Vec<_>, Vec<_>) = sorted.into_iter().partition(|changed| changed.new_in.is_some());
     if !new.is_empty() {
-        new.sort_unstable_by_key(|changed| changed.order_id);
         let made = Columns::of(&new)?.bind_to(MAKE).execute(&mut *connection).await?.rows_affected();
         crash::at(Point::BatchOrdersMade);
         if usize::try_from(made).ok() != Some(new.len()) {
@@ -147,7 +148,6 @@ pub async fn write(connection: &mut PgConnection, orders: &[Changed<'_>]) -> Res
         }
     }
     if !stored.is_empty() {
-        stored.sort_unstable_by_key(|changed| changed.order_id);
         let written =
             Columns::of(&stored)?.bind_to(WRITE).bind(MAX_JOURNAL_ROWS).execute(connection).await?.rows_affected();
         if usize::try_from(written).ok() != Some(stored.len()) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Within which time brokers write the markers of nineteen in twenty transactions, on two busy processors.
 pub const MARKERS: Duration = Duration::from_millis(5);
 /// How long positions wait for records to go with. Nobody waits for them.
-const COMPANY: Duration = Duration::from_millis(50);
+pub const COMPANY: Duration = Duration::from_millis(50);
 
 /// How long after a commit, of which so much is over, the relay looks for work again.
 #[must_use]

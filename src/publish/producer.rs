@@ -117,7 +117,8 @@ impl Producer {
     ///
     /// # Errors
     /// Any failure leaves the outcome open: drop the producer, make a new one, read the positions again. Once another producer has
-    /// our transactional id, the error says so, whatever was under way.
+    /// our transactional id, the error says so, whatever was under way, unless the transaction is older than its time-out: Kafka
+    /// fences those too.
     pub fn publish<'a>(
         &self,
         records: impl Iterator<Item = &'a EmittedRecord>,
@@ -126,9 +127,11 @@ impl Producer {
     ) -> KafkaResult<Trust> {
         let since = Instant::now();
         self.transact(records, offsets, metadata).map_err(|error| match self.inner.client().fatal_error() {
-            // To whoever sends records librdkafka says that they were purged, or that something is fatal, and keeps the reason.
             // Kafka fences a transaction that grew too old as well, and nobody has our id then.
-            Some((reason, _)) if since.elapsed() < self.timeout => KafkaError::MessageProduction(reason),
+            Some((reason, sentence)) if since.elapsed() < self.timeout && says_no_reason(&error) => {
+                tracing::debug!(%error, sentence, "why librdkafka gave records back");
+                KafkaError::MessageProduction(reason)
+            }
             _ => error,
         })
     }
@@ -203,6 +206,12 @@ impl Producer {
         }
         self.inner.context().failure().map_or(Ok(()), Err)
     }
+}
+
+/// Whether librdkafka kept the reason to itself: it says to whoever sends records that they were purged, or that something is fatal.
+fn says_no_reason(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{Fatal, PurgeInflight, PurgeQueue};
+    matches!(error.rdkafka_error_code(), Some(Fatal | PurgeInflight | PurgeQueue))
 }
 
 /// What became of the records of the transaction under way.

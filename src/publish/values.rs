@@ -1,7 +1,7 @@
 //! The values of what we publish, as they stand in the bytes: `OrderStatusChanged` and `OrderCommand` (DOMAIN section 9).
 //!
-//! They borrow from what was decided. Each is written by position, as Avro does: nothing is looked up by its name, which took half of
-//! the time. Invariant: a record has the name, and its fields the names and the order, of the files in `schemas/`, which say what each
+//! They borrow from what was decided. Each is written by position, as Avro does: no field is looked up by its name, which took half of the
+//! time. Invariant: a record has the name, and its fields the names and the order, of the files in `schemas/`, which say what each
 //! means; a test compares them one by one.
 
 use std::fmt;

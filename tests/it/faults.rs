@@ -13,9 +13,9 @@ use orderstream_harness::flow::Flow;
 use orderstream_harness::positions;
 use orderstream_harness::produce::Producer;
 use orderstream_harness::traffic::{Shape, Traffic};
-use orderstream_harness::wait;
 use orderstream_harness::worker::Program;
 
+use crate::patience::{self, LONG_PATIENCE};
 use crate::stage::now_micros;
 
 /// Records a second.
@@ -119,7 +119,7 @@ async fn lag(deployment: &Deployment) -> anyhow::Result<i64> {
 }
 
 async fn tended_until(world: &mut World, what: &str, mut condition: impl AsyncFnMut(&mut World) -> bool) {
-    wait::within(120, what, async || {
+    patience::until_within(LONG_PATIENCE, what, async || {
         world.tend()?;
         Ok(condition(world).await)
     })

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const CALL: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_commit_ends_the_next_transaction_of_a_producer_that_goes_on_and_is_refused_by_a_new_one() {
@@ -30,14 +30,14 @@ async fn a_late_commit_ends_the_next_transaction_of_a_producer_that_goes_on_and_
             let late = bare.next(Api::EndTxn, action);
             producer.begin_transaction().expect("begun");
             bare.write(&producer, "first");
-            producer.commit_transaction(PATIENCE).expect("committed, at the second attempt");
+            producer.commit_transaction(CALL).expect("committed, at the second attempt");
             let producer = if anew { bare.producer() } else { producer };
             producer.begin_transaction().expect("begun");
             bare.write(&producer, "second");
             let answer = bare.arrives(&late);
             assert_eq!(FENCED.contains(&answer), anew, "it was answered with {answer}");
             // Where it was ended already, there is nothing to abort.
-            assert_eq!(producer.abort_transaction(PATIENCE).is_ok(), anew);
+            assert_eq!(producer.abort_transaction(CALL).is_ok(), anew);
             bare.visible()
         });
         let visible = visible.await.expect("as told");
@@ -56,13 +56,13 @@ async fn late_offsets_move_the_next_transaction_of_a_producer_that_goes_on_back_
             let late = bare.next(Api::TxnOffsetCommit, Action::HoldAndBreak);
             producer.begin_transaction().expect("begun");
             bare.move_to(&producer, 5);
-            producer.commit_transaction(PATIENCE).expect("committed");
+            producer.commit_transaction(CALL).expect("committed");
             let producer = if anew { bare.producer() } else { producer };
             producer.begin_transaction().expect("begun");
             bare.move_to(&producer, 9);
             let answer = bare.arrives(&late);
             assert_eq!(FENCED.contains(&answer), anew, "it was answered with {answer}");
-            producer.commit_transaction(PATIENCE).expect("committed");
+            producer.commit_transaction(CALL).expect("committed");
             bare.position()
         });
         let position = position.await.expect("as told");
@@ -88,7 +88,7 @@ impl Bare {
     fn producer(&self) -> BaseProducer {
         let mut config = stack::client(&self.wired.wire.address().to_string());
         let producer: BaseProducer = config.set("transactional.id", &self.name).create().expect("a producer");
-        producer.init_transactions(PATIENCE).expect("kafka answers");
+        producer.init_transactions(CALL).expect("kafka answers");
         producer
     }
 
@@ -101,13 +101,13 @@ impl Bare {
     fn arrives(&self, late: &Rule) -> i16 {
         assert_eq!(late.caught().len(), 1);
         late.release();
-        wait::blocking(PATIENCE, "an answer to what was late", || !late.errors().is_empty()).expect("an answer");
+        wait::blocking(CALL, "an answer to what was late", || !late.errors().is_empty()).expect("an answer");
         late.errors()[0]
     }
 
     fn write(&self, producer: &BaseProducer, text: &str) {
         producer.send(BaseRecord::<str, str>::to(&self.name).payload(text)).map_err(|(error, _)| error).expect("taken");
-        producer.flush(PATIENCE).expect("acknowledged");
+        producer.flush(CALL).expect("acknowledged");
     }
 
     fn visible(&self) -> Vec<String> {
@@ -122,7 +122,7 @@ impl Bare {
         let nobody = consumer.group_metadata().expect("metadata of nobody");
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(&self.name, 0, Offset::Offset(offset)).expect("an offset");
-        producer.send_offsets_to_transaction(&offsets, &nobody, PATIENCE).expect("sent, at the second attempt");
+        producer.send_offsets_to_transaction(&offsets, &nobody, CALL).expect("sent, at the second attempt");
     }
 
     fn position(&self) -> i64 {

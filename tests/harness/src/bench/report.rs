@@ -1,7 +1,7 @@
 //! The report of a run of measurements: a table for people, and the same numbers for programs.
 //!
-//! Of several rounds the one in the middle counts, number by number; ratios are made round by round, of what was measured in turn, and
-//! of these it is the one in the middle, too. What was not measured is left out.
+//! Of several rounds the one in the middle counts, number by number; ratios are made round by round, of what was measured in turn
+//! (the ceiling apart), and of these it is the one in the middle, too. What was not measured is left out.
 
 use std::fmt::Write;
 
@@ -141,7 +141,8 @@ impl Report {
         numbers.chain(self.extra.numbers.clone()).collect()
     }
 
-    /// What was measured in turn, one as a part or a multiple of the other.
+    /// What was measured in turn, one as a part or a multiple of the other; but the passage that is in the ceiling is measured once,
+    /// after all rounds.
     fn ratios(&self) -> [Ratio; 4] {
         let Rounds { local, scattered, limit_local, limit_scattered, naive } = &self.rounds;
         let (local, scattered) = (rates(local), rates(scattered));

@@ -111,7 +111,7 @@ mod tests {
         let (parts, sweep_of) = (parts.to_vec(), Vec::new());
         let options = Options { parts, quick: false, rounds: 3, events: None, partitions: 8, sweep_of, directory };
         let postgres = "15".to_owned();
-        let machine = Machine { commit: None, processors: 2, processor: None, memory_mib: None, postgres };
+        let machine = Machine { commit: None, processors: 2, processor: None, memory_mib: None, postgres, kafka: None };
         Report::begin(options, machine)
     }
 

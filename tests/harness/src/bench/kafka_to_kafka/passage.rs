@@ -21,7 +21,7 @@ use orderstream::order::{Event, Policy, Source};
 use orderstream::persist::journal_format::EmittedRecord;
 use orderstream::pipeline::input_topics;
 use orderstream::publish::encode::{Encoder, STATUS_SCHEMA};
-use orderstream::publish::pace::MARKERS;
+use orderstream::publish::pace::{COMPANY, MARKERS};
 use orderstream::publish::producer::{Producer, Settings};
 use orderstream::publish::status_event::{Origin, status_event};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -139,9 +139,9 @@ impl Chunk {
 
 fn publish(producer: &Producer, metadata: &ConsumerGroupMetadata, ready: &Receiver<Chunk>) -> Result<()> {
     while let Ok(mut chunk) = ready.recv() {
-        // Positions alone wait for records to go with, as in the relay: Kafka would let them wait for half a second.
+        // Positions alone wait for records to go with, as in the relay and no longer: Kafka would let them wait for half a second.
         while chunk.emitted.is_empty()
-            && let Ok(more) = ready.recv()
+            && let Ok(more) = ready.recv_timeout(COMPANY)
         {
             chunk.add(more);
         }

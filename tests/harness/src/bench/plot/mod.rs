@@ -3,7 +3,7 @@
 //! | plot | says |
 //! |---|---|
 //! | [`throughput`] | events a second of those that were measured side by side, each round as a dot |
-//! | [`latency`] | percentiles at each rate, with those of Kafka alone beside them |
+//! | [`latency`] | percentiles at each rate, with those without a database beside them |
 //! | [`sweep`] | how throughput changes when one thing is changed |
 //!
 //! Pure: what is drawn is given. Invariant: within a plot, the same length means the same everywhere, and no two texts touch.
