@@ -2,7 +2,7 @@
 
 use orderstream::config::{Config, Environment};
 use orderstream::ids::{Lane, OrderId};
-use orderstream::order::Facts;
+use orderstream::order::{Facts, Policy};
 use orderstream::persist::connection::PLANNED_ONCE;
 use orderstream::persist::orders::{self, ByOrder, Changed, Locked, Wrote};
 use orderstream::persist::{PgConnection, Settings, connection};
@@ -27,14 +27,18 @@ async fn lock(connection: &mut PgConnection, ids: impl Iterator<Item = i32>) -> 
     orders::lock(connection, &wanted, [].iter()).await.expect("locked")
 }
 
-/// Writes orders back as they were locked.
-async fn write_back(connection: &mut PgConnection, locked: &ByOrder<Locked>) {
-    let changed = |(order_id, locked)| -> Changed<'_> {
-        let locked: &Locked = locked;
-        let (order, journal_rows) = (&locked.order, vec![1]);
-        Changed { order_id, new_in: None, order, journal_rows, next_deadline: None, off_lane: false }
-    };
-    let changed: Vec<Changed<'_>> = locked.iter().map(changed).collect();
+/// Derives the views of orders that are locked, and writes them back.
+async fn write_back(connection: &mut PgConnection, locked: &mut ByOrder<Locked>) {
+    locked.values_mut().for_each(|locked| _ = locked.order.say(&Policy::default()));
+    let changed = locked.iter().map(|(order_id, Locked { order, .. })| Changed {
+        order_id,
+        new_in: None,
+        order,
+        journal_rows: vec![1],
+        next_deadline: None,
+        off_lane: false,
+    });
+    let changed: Vec<Changed<'_>> = changed.collect();
     assert_eq!(orders::write(connection, &changed).await.expect("written"), Wrote::All);
 }
 
@@ -59,9 +63,9 @@ async fn a_plan_that_was_made_for_an_empty_table_reads_a_large_one_by_its_keys()
 
     connection::begin(&mut writer).await.expect("begun");
     for _ in 0..10 {
-        let locked = lock(&mut writer, 100..3_000).await;
+        let mut locked = lock(&mut writer, 100..3_000).await;
         assert!(locked.len() == 2_900 && !locked.values().any(Locked::is_new));
-        write_back(&mut writer, &locked).await;
+        write_back(&mut writer, &mut locked).await;
     }
     assert_eq!(looked_at(&mut writer).await, (0, 0), "rows read without an index, plans that were made anew");
     connection::rollback(&mut writer).await.expect("undone");
