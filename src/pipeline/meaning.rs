@@ -72,6 +72,18 @@ impl Patience {
         self.wait.as_ref().map_or(Duration::ZERO, |wait| wait.until.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether the lane waits for a schema, or has yet to ask again.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// The patience of a lane that waits for a schema.
+    #[cfg(test)]
+    pub(super) fn of_who_waits(id: SchemaId) -> Self {
+        Self { wait: Some(Wait::for_schema(id)), ..Self::default() }
+    }
+
     /// Judges the wait for an id that the registry has not known since then.
     fn judge(&mut self, id: SchemaId, unknown_since: Instant, now: Instant, grace: Duration) -> Verdict {
         if now.duration_since(unknown_since) >= grace {

@@ -1,9 +1,9 @@
 //! Writers that have little to do take turns, and whoever has the turn works for all who wait for it.
 //!
 //! A transaction costs the database more than a millisecond of processor whatever is in it, so one for all is better than one for each.
-//! A writer that waits lends its lanes, with the records that they have, and goes on when it has them back. One with a backlog, or without
-//! a connection, waits for nobody. What fails is tried again by each for itself, so lanes that cannot go on hold up those of their own
-//! writer alone.
+//! A writer that waits lends its lanes, with the records that they have, and goes on when it has them back. One with a backlog, without
+//! a connection, or with a lane that waits for its schema, waits for nobody and has nobody wait for it. What fails is tried again by
+//! each for itself, so lanes that cannot go on hold up those of their own writer alone.
 //! Invariant: a lane is with one writer at a time, and is back before its own reads its inbox again.
 
 use std::collections::BTreeMap;
@@ -66,6 +66,19 @@ enum Waited {
     Served(Returned),
     /// It took too long.
     InVain(Lanes),
+}
+
+/// Whether lanes have something to be worked on now, no backlog, and no schema to wait for: asking the registry takes a while, and
+/// those who wait for the turn need not wait for that.
+pub(super) fn is_little(lanes: &mut Lanes) -> bool {
+    let is_ready = |lane: &mut LaneState| lane.ready_in().is_some_and(|held| held.is_zero());
+    let waits = lanes.values().any(|lane| lane.patience.is_waiting());
+    !waits && !has_backlog(lanes) && lanes.values_mut().any(is_ready)
+}
+
+/// Whether one of them has a backlog.
+pub(super) fn has_backlog(lanes: &Lanes) -> bool {
+    lanes.values().any(|lane| lane.queue.has_backlog())
 }
 
 impl Turns {
@@ -161,14 +174,24 @@ mod tests {
     use super::*;
     use crate::consume::capture::Capture;
     use crate::consume::inlet::Opening;
+    use crate::consume::record::Record;
     use crate::consume::tenure::Tenure;
-    use crate::ids::{Epoch, Seq, TenureId};
+    use crate::ids::{Epoch, SchemaId, Seq, TenureId, Timestamp};
+    use crate::order::Source;
+    use crate::pipeline::meaning::Patience;
 
     fn lanes(writer: i32) -> Lanes {
         let claim = (Epoch(1), TenureId::random());
         let tenure = Arc::new(Tenure::open(Lane(writer), claim, Arc::new(Capture::of_nobody()), Seq(0)));
         let opening = Opening { tenure, last_seq: Seq(0), checkpoints: Vec::new() };
         Lanes::from([(Lane(writer), LaneState::open(opening))])
+    }
+
+    fn record(offset: i64) -> (Record, std::time::Instant) {
+        let (source, timestamp) = (Source::Payment, Timestamp(0));
+        let record =
+            Record { source, lane: Lane(0), offset, timestamp, key: None, value: None, headers: Ok(Vec::new()) };
+        (record, std::time::Instant::now())
     }
 
     fn numbers(lanes: &Lanes) -> Vec<i32> {
@@ -197,6 +220,22 @@ mod tests {
         while turns.lent().len() < writers {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[test]
+    fn a_record_is_little_and_a_backlog_or_a_lane_that_waits_for_its_schema_is_not() {
+        let mut little = lanes(0);
+        assert!(!is_little(&mut little), "there is nothing");
+        little.extend(lanes(4));
+        let lane = little.get_mut(&Lane(0)).unwrap();
+        lane.tenure.set_placed();
+        lane.queue.push(record(0));
+        assert!(is_little(&mut little));
+        little.get_mut(&Lane(4)).unwrap().patience = Patience::of_who_waits(SchemaId(7));
+        assert!(!is_little(&mut little), "whoever has the turn would ask for it");
+        little.remove(&Lane(4));
+        (1..1_000).for_each(|offset| little.get_mut(&Lane(0)).unwrap().queue.push(record(offset)));
+        assert!(!is_little(&mut little), "a backlog");
     }
 
     #[tokio::test]

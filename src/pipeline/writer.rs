@@ -15,7 +15,7 @@ use super::lane::LaneState;
 use super::meaning;
 use super::process::Process;
 use super::spacing;
-use super::turns::{Guest, Had, Lanes};
+use super::turns::{self, Guest, Had, Lanes};
 use super::visiting::Resting;
 use crate::consume::inlet::ToWriter;
 use crate::consume::tenure::{End, Tenure};
@@ -74,11 +74,16 @@ impl Writer {
     pub async fn run(mut self) {
         while self.receive().await {
             let idle = self.flushed_at.elapsed() >= self.process.idle_flush;
-            if self.has_little() {
+            // Not before its lanes were compared with memory on a connection.
+            if self.session.is_some() && turns::is_little(&mut self.lanes) {
                 self.work_in_turn(idle).await;
             } else {
                 self.turn = None;
                 self.work(idle).await;
+            }
+            // What follows is for lanes of its own: nobody waits for that.
+            if self.look_again || idle {
+                self.turn = None;
             }
             if self.look_again
                 && let Some(batch) = self.take_visits().await
@@ -99,17 +104,8 @@ impl Writer {
         let Some(batch) = self.take_batch(idle).await else { return };
         let records = batch.len();
         self.apply(batch).await;
-        self.rests_until = Some(Instant::now() + spacing::rest(records, self.has_backlog(), began.elapsed()));
-    }
-
-    fn has_backlog(&self) -> bool {
-        self.lanes.values().any(|lane| lane.queue.has_backlog())
-    }
-
-    /// Whether there is something to be worked on now, no backlog, and a connection on which its lanes were compared with memory.
-    fn has_little(&mut self) -> bool {
-        let is_ready = |lane: &mut LaneState| lane.ready_in().is_some_and(|held| held.is_zero());
-        self.session.is_some() && !self.has_backlog() && self.lanes.values_mut().any(is_ready)
+        let has_backlog = turns::has_backlog(&self.lanes);
+        self.rests_until = Some(Instant::now() + spacing::rest(records, has_backlog, began.elapsed()));
     }
 
     /// Takes what is in the inbox; waits where nothing can be worked on. False at the end.
