@@ -73,6 +73,8 @@ impl Writer {
                 return Outcome::GivenUp;
             }
             if self.session.is_none() {
+                // Others need not wait until the database answers.
+                self.turn = None;
                 let watched = tenures_of(part);
                 let reconnected = tokio::select! {
                     reconnected = self.reconnect(part, in_doubt.is_some()) => reconnected,
@@ -84,6 +86,11 @@ impl Writer {
                         None => continue,
                     },
                     Ok(false) => in_doubt = None,
+                    // Theirs may be sound, and they compare what this connection did not.
+                    Err(_) if in_doubt.is_none() && !self.guests.is_empty() => {
+                        self.doubt(true);
+                        return Outcome::Apart;
+                    }
                     Err(error) if self.give_up(&error, &mut retry).await => return Outcome::GivenUp,
                     Err(_) => {}
                 }
@@ -118,11 +125,14 @@ impl Writer {
                     return Outcome::GivenUp;
                 }
                 Err(Failed { error, decided }) => {
-                    self.session = None;
+                    (self.session, self.turn) = (None, None);
                     self.doubt(true);
                     in_doubt = decided;
-                    if in_doubt.is_none() && !self.guests.is_empty() {
-                        tracing::info!(%error, writer = self.name, "a batch of several writers failed: each tries its own again");
+                    if in_doubt.is_none() && !self.guests.is_empty() && error.fate() != Fate::Bug {
+                        if let Fate::Retry(cause) = error.fate() {
+                            metrics::RETRIES.increment(1, &[cause]);
+                        }
+                        tracing::warn!(%error, writer = self.name, "a batch of several writers failed: each tries its own again");
                         return Outcome::Apart;
                     }
                     if in_doubt.is_none() && error.fate() == Fate::Quarantine {
@@ -230,9 +240,9 @@ impl Writer {
     }
 
     async fn roll_back(&mut self) {
-        if let Some(session) = self.session.as_mut()
-            && connection::rollback(&mut session.connection).await.is_err()
-        {
+        let Some(session) = self.session.as_mut() else { return };
+        let rolled_back = connection::rollback(&mut session.connection);
+        if connection::answered(self.process.answer_timeout, rolled_back).await.is_err() {
             self.session = None;
         }
     }

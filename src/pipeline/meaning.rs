@@ -110,18 +110,35 @@ impl Wait {
     }
 }
 
-/// The event that a record carries, or why it carries none; `None` when its schema has to be waited for.
-pub async fn of(record: &Record, process: &Process, patience: &mut Patience) -> Option<Result<Box<Event>, Refusal>> {
+/// The event that a record carries, or why it carries none; `None` when its schema has to be waited for, or asked for where the
+/// registry may not be asked now.
+pub async fn of(
+    record: &Record,
+    process: &Process,
+    patience: &mut Patience,
+    may_ask: bool,
+) -> Option<Result<Box<Event>, Refusal>> {
     loop {
         match process.decoder.try_decode(record, process.now()) {
-            Decoded::Event(event) => return Some(Ok(Box::new(event))),
-            Decoded::Refused(refusal) => return Some(Err(refusal)),
+            // Another lane may have had the answer for which this one waited.
+            Decoded::Event(event) => {
+                patience.wait = None;
+                return Some(Ok(Box::new(event)));
+            }
+            Decoded::Refused(refusal) => {
+                patience.wait = None;
+                return Some(Err(refusal));
+            }
             Decoded::NeedsSchema(id) if patience.has_refused(id, Instant::now()) => {
                 return Some(Err(Refusal::unknown_schema(id)));
             }
             Decoded::NeedsSchema(id) => {
                 let begun = patience.wait.take().filter(|wait| wait.id == id);
                 let mut wait = begun.unwrap_or_else(|| Wait::for_schema(id));
+                if !may_ask {
+                    patience.wait = Some(wait);
+                    return None;
+                }
                 match ask(id, process, &mut wait, patience).await {
                     Asked::Settled => {}
                     Asked::Refused => return Some(Err(Refusal::unknown_schema(id))),

@@ -3,7 +3,8 @@
 //! A transaction costs the database more than a millisecond of processor whatever is in it, so one for all is better than one for each.
 //! A writer that waits lends its lanes, with the records that they have, and goes on when it has them back. One with a backlog, without
 //! a connection, or with a lane that waits for its schema, waits for nobody and has nobody wait for it. What fails is tried again by
-//! each for itself, so lanes that cannot go on hold up those of their own writer alone.
+//! each for itself, so lanes that cannot go on hold up those of other writers for one attempt, which is as long as `lock_timeout` or
+//! `statement_timeout` allow, or until the outcome of a COMMIT without an answer is known.
 //! Invariant: a lane is with one writer at a time, and is back before its own reads its inbox again.
 
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct Turns {
 struct Lent {
     writer: usize,
     lanes: Lanes,
+    /// Whether positions alone are to be written.
+    idle: bool,
     back: oneshot::Sender<Returned>,
 }
 
@@ -86,9 +89,9 @@ impl Turns {
     ///
     /// # Errors
     /// Whoever had the lanes is gone, and their tenures have ended.
-    async fn wait(&self, writer: usize, lanes: Lanes, last: Option<Had>) -> Result<Waited, RecvError> {
+    async fn wait(&self, writer: usize, lanes: Lanes, idle: bool, last: Option<Had>) -> Result<Waited, RecvError> {
         let (back, mut returned) = oneshot::channel();
-        self.lent().push(Lent { writer, lanes, back });
+        self.lent().push(Lent { writer, lanes, idle, back });
         drop(last);
         let turn = tokio::select! {
             biased;
@@ -121,14 +124,15 @@ impl Writer {
     /// One batch of the little that there is, with what other writers have; or another writer's batch takes it along.
     pub(super) async fn work_in_turn(&mut self, idle: bool) {
         let process = self.process.clone();
-        match process.turns.wait(self.number, std::mem::take(&mut self.lanes), self.turn.take()).await {
+        match process.turns.wait(self.number, std::mem::take(&mut self.lanes), idle, self.turn.take()).await {
             Ok(Waited::Had(turn, lanes, lent)) => {
                 self.lanes = lanes;
+                self.turn = Some(turn);
                 self.take_all();
+                let idle = idle || lent.iter().any(|lent| lent.idle);
                 self.welcome(lent);
                 self.work(idle).await;
                 self.dismiss(&mut Vec::new());
-                self.turn = Some(turn);
             }
             Ok(Waited::Served(Returned { lanes, mut left })) => {
                 self.lanes = lanes;
@@ -146,6 +150,8 @@ impl Writer {
             }
             Err(RecvError { .. }) => {}
         }
+        // Nothing of a lane in doubt is published, and not each of them had a share in what failed.
+        self.settle_doubt().await;
     }
 
     fn welcome(&mut self, lent: Vec<Lent>) {
@@ -159,14 +165,20 @@ impl Writer {
     pub(super) fn dismiss(&mut self, left: &mut Vec<Batch>) {
         for Guest { lanes: numbers, back } in std::mem::take(&mut self.guests) {
             let lanes = self.lanes.extract_if(.., |number, _| numbers.contains(number)).collect();
-            let theirs = left.iter_mut().map(|batch| batch.take(&numbers)).filter(|batch| !batch.is_empty()).collect();
+            let theirs = share(left, &numbers);
             if let Err(Returned { lanes, .. }) = back.send(Returned { lanes, left: theirs }) {
                 // A writer that is gone is gone with its process.
                 lanes.values().for_each(|lane| _ = lane.tenure.end(End::Stopped));
             }
         }
-        left.retain(|batch| !batch.is_empty());
     }
+}
+
+/// Takes what is left for these lanes out of it; in both the last stays first.
+fn share(left: &mut Vec<Batch>, lanes: &[Lane]) -> Vec<Batch> {
+    let theirs = left.iter_mut().map(|batch| batch.take(lanes)).filter(|batch| !batch.is_empty()).collect();
+    left.retain(|batch| !batch.is_empty());
+    theirs
 }
 
 #[cfg(test)]
@@ -176,8 +188,9 @@ mod tests {
     use crate::consume::inlet::Opening;
     use crate::consume::record::Record;
     use crate::consume::tenure::Tenure;
-    use crate::ids::{Epoch, SchemaId, Seq, TenureId, Timestamp};
+    use crate::ids::{Epoch, OrderId, SchemaId, Seq, TenureId, Timestamp};
     use crate::order::Source;
+    use crate::pipeline::batch::LaneBatch;
     use crate::pipeline::meaning::Patience;
 
     fn lanes(writer: i32) -> Lanes {
@@ -202,7 +215,7 @@ mod tests {
     /// served.
     async fn takes_part(turns: &Turns, writer: usize) -> (Vec<i32>, Vec<i32>) {
         let own = lanes(i32::try_from(writer).unwrap());
-        match turns.wait(writer, own, None).await.unwrap() {
+        match turns.wait(writer, own, false, None).await.unwrap() {
             Waited::Had(_turn, own, lent) => {
                 let mut had = numbers(&own);
                 for Lent { lanes, back, .. } in lent {
@@ -238,10 +251,34 @@ mod tests {
         assert!(!is_little(&mut little), "a backlog");
     }
 
+    #[test]
+    fn what_is_left_for_a_lane_keeps_its_order_on_both_sides() {
+        let visit = |lane: i32, order: &str| LaneBatch {
+            tenure: lanes(lane)[&Lane(lane)].tenure.clone(),
+            last_seq: Seq(0),
+            checkpoints: Vec::new(),
+            items: Vec::new(),
+            passed: Vec::new(),
+            visits: vec![OrderId::from(order)],
+            set_aside: Vec::new(),
+            horizon: None,
+        };
+        let visits = |left: &[Batch]| -> Vec<String> {
+            let parts = left.iter().rev().flat_map(|batch| &batch.lanes);
+            parts.flat_map(|lane| &lane.visits).map(ToString::to_string).collect()
+        };
+        let [last, second, first] = [vec![(1, "f")], vec![(0, "c"), (1, "d")], vec![(0, "a"), (1, "b")]]
+            .map(|parts| Batch { lanes: parts.into_iter().map(|(lane, order)| visit(lane, order)).collect() });
+        let mut left = vec![last, second, first];
+        let theirs = share(&mut left, &[Lane(1), Lane(2)]);
+        assert_eq!((visits(&theirs).concat(), visits(&left).concat()), ("bdf".to_owned(), "ac".to_owned()));
+        assert_eq!((theirs.len(), left.len()), (3, 2), "what is over is gone");
+    }
+
     #[tokio::test]
     async fn who_has_the_turn_has_the_lanes_of_all_who_wait_and_each_gets_its_own_back() {
         let turns = Turns::default();
-        let Ok(Waited::Had(turn, _, lent)) = turns.wait(0, lanes(0), None).await else {
+        let Ok(Waited::Had(turn, _, lent)) = turns.wait(0, lanes(0), false, None).await else {
             panic!("nobody else wants it")
         };
         assert!(lent.is_empty());
@@ -259,8 +296,12 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_a_turn_that_does_not_end_has_its_lanes_back_and_goes_alone() {
         let turns = Turns::default();
-        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), None).await else { panic!("nobody else wants it") };
-        let Ok(Waited::InVain(own)) = turns.wait(1, lanes(1), None).await else { panic!("the turn is not over") };
+        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), false, None).await else {
+            panic!("nobody else wants it")
+        };
+        let Ok(Waited::InVain(own)) = turns.wait(1, lanes(1), false, None).await else {
+            panic!("the turn is not over")
+        };
         assert_eq!((numbers(&own), turns.lent().len()), (vec![1], 0));
         drop(turn);
     }
@@ -268,12 +309,14 @@ mod tests {
     #[tokio::test]
     async fn lanes_that_went_down_with_another_writer_are_an_error() {
         let turns = Turns::default();
-        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), None).await else { panic!("nobody else wants it") };
+        let Ok(Waited::Had(turn, ..)) = turns.wait(0, lanes(0), false, None).await else {
+            panic!("nobody else wants it")
+        };
         let goes_down = async {
             so_many_wait(&turns, 1).await;
             turns.lent().clear();
         };
-        let (waited, ()) = tokio::join!(turns.wait(1, lanes(1), None), goes_down);
+        let (waited, ()) = tokio::join!(turns.wait(1, lanes(1), false, None), goes_down);
         assert!(waited.is_err());
         drop(turn);
     }

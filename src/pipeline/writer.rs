@@ -184,7 +184,9 @@ impl Writer {
                     lane.queue.put_back((record, consumed_at));
                     break;
                 }
-                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience).await else {
+                // Lanes of other writers do not wait for an answer of the registry: whose lane it is asks by itself.
+                let may_ask = self.guests.is_empty();
+                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience, may_ask).await else {
                     lane.queue.put_back((record, consumed_at));
                     break;
                 };
