@@ -87,10 +87,7 @@ impl Writer {
                     },
                     Ok(false) => in_doubt = None,
                     // Theirs may be sound, and they compare what this connection did not.
-                    Err(_) if in_doubt.is_none() && !self.guests.is_empty() => {
-                        self.doubt(true);
-                        return Outcome::Apart;
-                    }
+                    Err(error) if in_doubt.is_none() && !self.guests.is_empty() => return self.apart(&error),
                     Err(error) if self.give_up(&error, &mut retry).await => return Outcome::GivenUp,
                     Err(_) => {}
                 }
@@ -129,11 +126,7 @@ impl Writer {
                     self.doubt(true);
                     in_doubt = decided;
                     if in_doubt.is_none() && !self.guests.is_empty() && error.fate() != Fate::Bug {
-                        if let Fate::Retry(cause) = error.fate() {
-                            metrics::RETRIES.increment(1, &[cause]);
-                        }
-                        tracing::warn!(%error, writer = self.name, "a batch of several writers failed: each tries its own again");
-                        return Outcome::Apart;
+                        return self.apart(&error);
                     }
                     if in_doubt.is_none() && error.fate() == Fate::Quarantine {
                         match quarantine(part, &error) {
@@ -156,6 +149,16 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// A batch with lanes of other writers failed, and its outcome is known: counted and told as any failure.
+    fn apart(&self, error: &Error) -> Outcome {
+        if let Fate::Retry(cause) = error.fate() {
+            metrics::RETRIES.increment(1, &[cause]);
+        }
+        tracing::warn!(%error, writer = self.name, "a batch of several writers failed: each tries its own again");
+        self.doubt(true);
+        Outcome::Apart
     }
 
     /// Brings a part up to what the lanes' state is by now: parts before it may have moved it, tenures may have ended.
