@@ -69,6 +69,9 @@ fn member(kafka: &config::Kafka, instance: &str, partitions: usize) -> ClientCon
         ("fetch.message.max.bytes", (64 << 10).to_string()),
         // A full queue is looked at again at once; the default of a second would be a pause without cause.
         ("fetch.queue.backoff.ms", "5".to_owned()),
+        // A broker is asked for one answer at a time. Where only partitions that have nothing are wanted at the moment, since enough
+        // waits of the others, it keeps the question this long: no longer than what waits lasts the writers.
+        ("fetch.wait.max.ms", "100".to_owned()),
     ];
     for (name, value) in defaults {
         if client.get(name).is_none() {
