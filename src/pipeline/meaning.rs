@@ -7,10 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::process::Process;
 use crate::consume::record::Record;
-use crate::decode::{Decoded, Lookup, Refusal};
-use crate::ids::SchemaId;
+use crate::decode::{Decoded, Decoder, Lookup, Refusal};
+use crate::ids::{SchemaId, Timestamp};
 use crate::metrics;
 use crate::order::Event;
 use crate::retry::Retry;
@@ -23,6 +22,19 @@ const RECOVERY: u32 = 9;
 
 /// For so long a lane does not ask again about an id that it refused without a wait.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
+
+/// What reading records depends on.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// From records to events.
+    pub decoder: &'a Decoder,
+    /// The time now.
+    pub now: Timestamp,
+    /// How long an unknown schema id is waited for.
+    pub grace: Duration,
+    /// Whether the registry may be asked now: lanes of other writers do not wait for its answer, and whose lane it is asks by itself.
+    pub may_ask: bool,
+}
 
 /// How a lane stands with schemas that it does not know.
 #[derive(Debug, Default)]
@@ -114,12 +126,11 @@ impl Wait {
 /// registry may not be asked now.
 pub async fn of(
     record: &Record,
-    process: &Process,
+    reading: Reading<'_>,
     patience: &mut Patience,
-    may_ask: bool,
 ) -> Option<Result<Box<Event>, Refusal>> {
     loop {
-        match process.decoder.try_decode(record, process.now()) {
+        match reading.decoder.try_decode(record, reading.now) {
             // Another lane may have had the answer for which this one waited.
             Decoded::Event(event) => {
                 patience.wait = None;
@@ -135,11 +146,11 @@ pub async fn of(
             Decoded::NeedsSchema(id) => {
                 let begun = patience.wait.take().filter(|wait| wait.id == id);
                 let mut wait = begun.unwrap_or_else(|| Wait::for_schema(id));
-                if !may_ask {
+                if !reading.may_ask {
                     patience.wait = Some(wait);
                     return None;
                 }
-                match ask(id, process, &mut wait, patience).await {
+                match ask(id, reading, &mut wait, patience).await {
                     Asked::Settled => {}
                     Asked::Refused => return Some(Err(Refusal::unknown_schema(id))),
                     Asked::Again => {
@@ -154,9 +165,9 @@ pub async fn of(
 }
 
 /// Asks the registry once.
-async fn ask(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mut Patience) -> Asked {
+async fn ask(id: SchemaId, reading: Reading<'_>, wait: &mut Wait, patience: &mut Patience) -> Asked {
     // Other lanes of the writer are held up meanwhile, so not for long; the lane asks again.
-    let Ok(answer) = tokio::time::timeout(LONGEST_LOOK_UP, process.decoder.fetch(id)).await else {
+    let Ok(answer) = tokio::time::timeout(LONGEST_LOOK_UP, reading.decoder.fetch(id)).await else {
         tracing::warn!(%id, "the registry is slow, trying again");
         return Asked::Again;
     };
@@ -169,11 +180,11 @@ async fn ask(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mut Pa
             metrics::SCHEMA_LOOKUPS.increment(1, &["not_found"]);
             let now = Instant::now();
             let unknown_since = *wait.unknown_since.get_or_insert(now);
-            match patience.judge(id, unknown_since, now, process.unknown_id_grace) {
+            match patience.judge(id, unknown_since, now, reading.grace) {
                 Verdict::Wait => Asked::Again,
                 Verdict::Spent => Asked::Refused,
                 Verdict::RanOut => {
-                    process.decoder.give_up(id, process.now());
+                    reading.decoder.give_up(id, reading.now);
                     Asked::Settled
                 }
             }
@@ -189,7 +200,12 @@ async fn ask(id: SchemaId, process: &Process, wait: &mut Wait, patience: &mut Pa
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::decode::{Access, Registry};
+    use crate::ids::Lane;
+    use crate::order::Source;
 
     const ID: SchemaId = SchemaId(7);
 
@@ -218,6 +234,25 @@ mod tests {
         assert!(!spent.has_refused(ID, later + REFUSED_FOR));
         assert_eq!(patient.judge(ID, later, later, grace), Verdict::Wait);
         assert!(!patient.has_refused(ID, later));
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_may_not_ask_asks_nobody_and_waits_no_more_once_another_had_the_answer() {
+        let nobody = Registry::new(Access::to("http://127.0.0.1:1", Duration::from_millis(100))).unwrap();
+        let decoder = Decoder::new(nobody, 1, 1_000);
+        let value = Some(Bytes::from_static(&[0, 0, 0, 0, 7, 1]));
+        let (source, timestamp, headers) = (Source::Payment, Timestamp(0), Ok(Vec::new()));
+        let record =
+            Record { source, lane: Lane(0), offset: 0, timestamp, key: Some(Bytes::from_static(b"o")), value, headers };
+        let served = Reading { decoder: &decoder, now: timestamp, grace: Duration::from_secs(30), may_ask: false };
+        let mut patience = Patience::default();
+        assert!(of(&record, served, &mut patience).await.is_none());
+        assert!(patience.is_waiting() && patience.left().is_zero(), "who had asked would pause before it asks again");
+        assert!(of(&record, Reading { may_ask: true, ..served }, &mut patience).await.is_none());
+        assert!(!patience.left().is_zero(), "the registry does not answer");
+        decoder.give_up(ID, timestamp);
+        assert_eq!(of(&record, served, &mut patience).await, Some(Err(Refusal::unknown_schema(ID))));
+        assert!(!patience.is_waiting());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::decide::Rules;
+use super::meaning::Reading;
 use super::turns::Turns;
 use crate::cli::exit::Exit;
 use crate::consume::tenure::{End, Tenure};
@@ -132,6 +133,12 @@ impl Process {
     /// A fresher reading of the database's clock.
     pub fn set_clock(&self, clock: DatabaseClock) {
         *self.clock.write().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
+    /// What reading records depends on now, and whether it may ask the registry.
+    #[must_use]
+    pub fn reading(&self, may_ask: bool) -> Reading<'_> {
+        Reading { decoder: &self.decoder, now: self.now(), grace: self.unknown_id_grace, may_ask }
     }
 
     /// Waits until the relay's queue has room for so many bytes; the room is given back when the permit is dropped.

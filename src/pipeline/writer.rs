@@ -171,6 +171,7 @@ impl Writer {
     /// What all lanes have, up to the limits, beginning with another lane each time; positions alone only when `idle`.
     async fn take_batch(&mut self, idle: bool) -> Option<Batch> {
         let (mut records, mut bytes) = (self.process.batch_max_records, self.process.batch_max_bytes);
+        let reading = self.process.reading(self.guests.is_empty());
         self.round = self.round.wrapping_add(1);
         let first = self.round % self.lanes.len().max(1);
         let numbers: Vec<Lane> = self.lanes.keys().copied().collect();
@@ -184,9 +185,7 @@ impl Writer {
                     lane.queue.put_back((record, consumed_at));
                     break;
                 }
-                // Lanes of other writers do not wait for an answer of the registry: whose lane it is asks by itself.
-                let may_ask = self.guests.is_empty();
-                let Some(decoded) = meaning::of(&record, &self.process, &mut lane.patience, may_ask).await else {
+                let Some(decoded) = meaning::of(&record, reading, &mut lane.patience).await else {
                     lane.queue.put_back((record, consumed_at));
                     break;
                 };

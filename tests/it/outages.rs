@@ -2,15 +2,14 @@
 //!
 //! Servers that are broken are the test's own, since the local ones belong to everybody. Workers wait, and nobody is started anew.
 
-use orderstream_harness::commit_thief::CommitThief;
 use orderstream_harness::servers::{Cluster, Plan, Postgres, Settings, Shutdown};
 use orderstream_harness::stack::Stack;
 use orderstream_harness::worker::Worker;
 
-use crate::holds::{Holds, Step};
+use crate::holds::Step;
 use crate::patience::LONG_PATIENCE;
+use crate::robbery::Robbery;
 use crate::stage::{GOODBYE, Stage, local_stack};
-use crate::under_load::metric;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_goes_at_rest_and_databases_that_go_under_load_are_waited_for() {
@@ -126,13 +125,10 @@ async fn a_commit_that_is_still_under_way_when_the_connection_is_lost_is_waited_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_fails_after_the_connection_is_lost_is_repeated() {
-    let robbery = Robbery::of("commit_failed", Step::Committing).await;
+    let mut robbery = Robbery::of("commit_failed", Step::Committing).await;
     robbery.thief.cut();
     robbery.wait_for_the_question().await;
-    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-                  where datname = current_database() and query = 'commit' and state = 'active'";
-    assert_eq!(robbery.stage.number(ended).await, 1);
-    let mut robbery = robbery;
+    robbery.have_the_commit_fail().await;
     robbery.holds.let_go(Step::Committing).await;
     robbery.end().await;
 }
@@ -154,64 +150,4 @@ async fn a_commit_that_never_arrives_is_repeated() {
     robbery.thief.cut();
     robbery.thief.lose();
     robbery.end().await;
-}
-
-/// One worker with one writer, which reaches Postgres by way of a thief and is held at a step.
-struct Robbery {
-    stage: Stage,
-    holds: Holds,
-    thief: CommitThief,
-    worker: Worker,
-    held_at: Step,
-}
-
-impl Robbery {
-    async fn of(test: &str, step: Step) -> Self {
-        let mut stage = Stage::new(test, 4).await.with_short_sessions();
-        let thief = CommitThief::before(stage.database.url()).await.expect("a line");
-        stage.config.set("worker.writers", 1).set("database.url", thief.url());
-        // So that what is held ends when it is let go, delivered or lost, and by no limit of a session.
-        stage.config.set("database.idle_in_transaction_timeout", "5m");
-        stage.config.set("database.lock_timeout", "5m").set("database.statement_timeout", "5m");
-        stage.configure();
-        let mut holds = Holds::in_database(&stage.database).await;
-        stage.send(60, 52).await;
-        holds.hold(step).await;
-        let worker = stage.worker("robbed");
-        let robbery = Self { stage, holds, thief, worker, held_at: step };
-        robbery.stage.until("the writer to be held", async || Ok(robbery.holds.waiting(step).await > 0)).await;
-        robbery
-    }
-
-    /// Lets the writer send its COMMIT, and keeps that from arriving.
-    async fn hold_the_commit(&mut self) {
-        self.thief.hold_requests();
-        self.holds.let_go(self.held_at).await;
-        let commit = || Ok(String::from_utf8_lossy(&self.thief.held()).contains("commit"));
-        self.stage.until("the COMMIT to be sent", async || commit()).await;
-    }
-
-    /// Waits until the writer, on a new connection, asks what became of its transaction and has to wait for the answer.
-    async fn wait_for_the_question(&self) {
-        let waiting = "select count(*) from pg_stat_activity
-                        where datname = current_database() and application_name like '%/writer-0'
-                          and query like 'select lane, epoch, tenure, last_seq from lanes%' and wait_event_type = 'Lock'";
-        self.stage.until("the writer to ask and wait", async || Ok(self.stage.number(waiting).await == 1)).await;
-    }
-
-    /// Everything is applied and published once, and the robbed worker is still the same.
-    async fn end(mut self) {
-        self.stage.all_published().await;
-        self.stage.send(60, 53).await;
-        self.stage.all_published().await;
-        self.worker.must_run().expect("nobody stopped it");
-        assert_eq!(
-            metric(&self.worker, "orderstream_fenced_transactions_total").await,
-            0.0,
-            "it lost nothing to anybody"
-        );
-        self.worker.stop(GOODBYE).await.expect("exit code 0");
-        self.stage.check().await;
-        self.stage.strike().await;
-    }
 }

@@ -8,9 +8,10 @@ use sqlx::{Connection, Executor};
 
 use crate::patience::LONG_PATIENCE;
 use crate::stage::Stage;
+use crate::under_load::metric;
 
 /// What a worker says when a batch of several writers fails, and what it says of any that fails.
-const SEVERAL: &str = "a batch of several writers failed";
+pub const SEVERAL: &str = "a batch of several writers failed";
 const TRIED_AGAIN: &str = "the database failed, trying again";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,42 +36,40 @@ async fn rows_that_somebody_holds_stop_the_lanes_of_one_writer_and_those_that_we
     let mut worker = stage.worker("apart");
     stage.journal_reaches(40, &mut [&mut worker]).await;
     let held = hold_until_several_fail(&stage, &worker).await;
-    let rows = others(&stage).await;
+    // Its writer had the turn, and has let go of it: the others go on together.
+    let together = "select count(*) from (select from journal group by written_at having count(distinct lane) = 3 and min(lane) = 1) as transactions";
+    let transactions = stage.number(together).await;
     stage
-        .until("the lanes of the other writers to go on", async || {
-            Ok(others(&stage).await.iter().zip(&rows).all(|(now, then)| *now > then + 5))
-        })
+        .until("the lanes of the other writers to go on", async || Ok(stage.number(together).await > transactions + 5))
         .await;
     held.close().await.expect("what was held is free");
     flow.end().await;
     stage.all_published_within(LONG_PATIENCE).await;
+    let log = worker.log().expect("a log");
+    let failed = log.matches(SEVERAL).count() + log.matches(TRIED_AGAIN).count();
+    let counted = metric(&worker, "orderstream_retries_total{cause=\"lock_timeout\"}").await;
+    assert_eq!(counted, failed as f64, "{log}");
     stage.finish([worker]).await;
 }
 
-/// Holds the orders of lane 0 until a batch with other lanes in it fails for that. Lane 0 may be alone in the one that meets them.
+/// Holds the orders of lane 0 until a batch of its writer with other lanes in it fails for that. Lane 0 may be alone in the one that
+/// meets them, or lent.
 async fn hold_until_several_fail(stage: &Stage, worker: &Worker) -> PgConnection {
+    let is_its = |line: &str| line.contains(SEVERAL) && line.contains("writer-0");
     loop {
         let mut connection = stage.database.connect().await.expect("postgres answers");
         connection.execute("begin; select from orders where home_lane = 0 for update").await.expect("they are held");
         let log = || worker.log().expect("a log");
-        let before = log().matches(TRIED_AGAIN).count();
-        stage
-            .until("a batch to fail", async || {
-                Ok(log().contains(SEVERAL) || log().matches(TRIED_AGAIN).count() > before)
-            })
-            .await;
-        if log().contains(SEVERAL) {
+        let failed = || log().matches(SEVERAL).count() + log().matches(TRIED_AGAIN).count();
+        let before = failed();
+        stage.until("a batch to fail", async || Ok(failed() > before)).await;
+        if log().lines().any(is_its) {
             return connection;
         }
         connection.close().await.expect("what was held is free");
         let row = last_row(stage, 0).await;
         stage.until("lane 0 to go on", async || Ok(last_row(stage, 0).await > row + 5)).await;
     }
-}
-
-/// The last journal rows of the lanes of which no order is held.
-async fn others(stage: &Stage) -> [i64; 3] {
-    [last_row(stage, 1).await, last_row(stage, 2).await, last_row(stage, 3).await]
 }
 
 async fn last_row(stage: &Stage, lane: usize) -> i64 {
