@@ -124,11 +124,7 @@ impl Wait {
 
 /// The event that a record carries, or why it carries none; `None` when its schema has to be waited for, or asked for where the
 /// registry may not be asked now.
-pub async fn of(
-    record: &Record,
-    reading: Reading<'_>,
-    patience: &mut Patience,
-) -> Option<Result<Box<Event>, Refusal>> {
+pub async fn of(record: &Record, reading: Reading<'_>, patience: &mut Patience) -> Option<Result<Box<Event>, Refusal>> {
     loop {
         match reading.decoder.try_decode(record, reading.now) {
             // Another lane may have had the answer for which this one waited.

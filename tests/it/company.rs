@@ -128,7 +128,9 @@ async fn lanes_that_are_revoked_while_they_are_lent_are_drained_with_the_batch_t
     stage.until("the lanes to be revoked", async || Ok(revoked().await)).await;
     holds.let_go(Step::Written).await;
     stage
-        .until("both workers to share the lanes", async || Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2))
+        .until("both workers to share the lanes", async || {
+            Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2)
+        })
         .await;
     goes_on(&stage).await;
     flow.end().await;
@@ -150,7 +152,9 @@ async fn lanes_that_are_lent_and_not_drained_in_time_are_given_back_all_the_same
     let second = stage.worker("second");
     stage.until("the drain to end", async || Ok(first.log()?.contains("lanes not drained in time"))).await;
     stage
-        .until("both workers to share the lanes", async || Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2))
+        .until("both workers to share the lanes", async || {
+            Ok(lanes_of(&first).await == 2 && lanes_of(&second).await == 2)
+        })
         .await;
     holds.let_go(Step::Written).await;
     goes_on(&stage).await;
@@ -171,7 +175,8 @@ async fn a_record_that_the_database_refuses_is_refused_alone_also_in_a_batch_of_
     let mut producer = stage.producer().await;
     let is_in_company = |log: &str| log.lines().any(|line| line.contains(SEVERAL) && line.contains("no_eggs"));
     for number in 1.. {
-        let mut record = raw("eggs", Some(producer.encode(&captured("eggs", &format!("cap-{number}"))).expect("an event")));
+        let mut record =
+            raw("eggs", Some(producer.encode(&captured("eggs", &format!("cap-{number}"))).expect("an event")));
         record.topic = stage.deployment.topics.input(Input::Payment).expect("a topic").to_owned();
         producer.send_raw(&record).expect("sent");
         producer.flush().expect("kafka has it");
